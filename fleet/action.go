@@ -1,0 +1,117 @@
+package fleet
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Scope says what an action acts on.
+type Scope string
+
+// Scopes.
+const (
+	ScopeHost      Scope = "host"
+	ScopeContainer Scope = "container"
+	ScopeUnit      Scope = "unit"
+	ScopeFleet     Scope = "fleet"
+)
+
+// Target is what an action is asked to act on.
+type Target struct {
+	Hosts     []State
+	Container string // name, with ContainerUser, for ScopeContainer
+	User      string // whose container or user unit; empty: root's
+	Unit      string // for ScopeUnit
+}
+
+// Action is something a person can have done. It is declared once and feeds
+// the keys, the palette, the menu, the command line, the help and the docs.
+type Action struct {
+	ID       string // "rollback"; also the subcommand
+	Title    string // "Roll back"
+	Help     string // one line: what it does
+	Keys     []string
+	Scope    Scope
+	Danger   bool                // changes a host: off when read-only, asks first
+	Disabled func(Target) string // why it cannot be done now; "" or nil: it can
+	Plan     func(context.Context, Target) (Plan, error)
+	Run      func(context.Context, Target, func(line string)) error
+}
+
+// Off gives the reason why the action cannot be done to t, or "".
+func (a Action) Off(t Target) string {
+	if a.Disabled == nil {
+		return ""
+	}
+	return a.Disabled(t)
+}
+
+// Plan is what an action will do, told before it does it.
+type Plan struct {
+	Title string
+	Lines []string
+	Typed string // what must be typed to agree; empty: y
+}
+
+// Focus is what a person is looking at; it decides what is kept live.
+type Focus struct {
+	Host       HostID   // "" on the fleet screen
+	Tab        string   // "containers", "metrics", …
+	Containers []string // IDs of the containers on screen: their stats stream
+	Idle       bool     // nobody is looking (a shell is open, the terminal lost focus)
+}
+
+// LogQuery asks for log lines of one unit or container.
+type LogQuery struct {
+	Host      HostID
+	Unit      string // systemd unit, or
+	Container string // container by name
+	User      string // whose container or user unit; "" root's
+	Since     time.Time
+	Lines     int // at most this many old lines; 0: the default of 500
+	Follow    bool
+}
+
+// LogLine is one line of a log, with the source's own time.
+type LogLine struct {
+	At    time.Time `json:"at"`
+	Host  string    `json:"host"`
+	From  string    `json:"from"`  // unit or container, program
+	Level int       `json:"level"` // syslog priority 0…7, 6 where not told
+	Text  string    `json:"text"`  // clean: no control characters
+	Boot  string    `json:"boot,omitempty"`
+}
+
+// LogStream is log lines as they come. Next blocks until there are some, and
+// gives io.EOF after the last. Close ends it and what feeds it.
+type LogStream interface {
+	Next(ctx context.Context) ([]LogLine, error)
+	Close() error
+}
+
+// Session is an interactive program that takes over the terminal, such as a
+// shell on a host. It fits Bubble Tea's ExecCommand.
+type Session interface {
+	SetStdin(io.Reader)
+	SetStdout(io.Writer)
+	SetStderr(io.Writer)
+	Run() error
+}
+
+// Console is what screens and commands may ask for beyond the facts in the
+// store. None of its methods block on a host, except where they take a context.
+type Console interface {
+	// Look says what is on the screen now.
+	Look(Focus)
+	// Refresh asks a host everything again, at once; "" is every host.
+	Refresh(HostID)
+	// Answer answers a question of the store.
+	Answer(id int, reply Reply)
+	// Logs opens a log.
+	Logs(context.Context, LogQuery) (LogStream, error)
+	// Series reads measurements of the last window, for charts.
+	Series(ctx context.Context, host HostID, window time.Duration) ([]Series, error)
+	// Shell gives an interactive login on a host.
+	Shell(HostID) (Session, error)
+}

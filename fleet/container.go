@@ -1,0 +1,70 @@
+package fleet
+
+import "time"
+
+// Container is a container of Podman or Docker, or the unit that should be
+// running one but does not (State "absent").
+type Container struct {
+	Engine   string    `json:"engine"` // "podman" or "docker"
+	User     string    `json:"user"`   // whose engine
+	Name     string    `json:"name"`
+	ID       string    `json:"id"`     // 64 hex digits; empty when absent
+	State    string    `json:"state"`  // created, running, paused, exited, …, or "absent"
+	Health   string    `json:"health"` // healthy, unhealthy, starting, "" no check
+	ExitCode int       `json:"exitCode,omitempty"`
+	Image    string    `json:"image"`
+	ImageID  string    `json:"imageId,omitempty"`
+	ImageAt  time.Time `json:"imageCreated,omitzero"` // when the image was made
+	Unit     string    `json:"unit"`                  // the systemd unit that owns it; "" none
+	UnitSub  string    `json:"unitState,omitempty"`   // active/sub of that unit
+	UserUnit bool      `json:"userUnit,omitempty"`    // Unit belongs to the user's own systemd
+	Restarts *int      `json:"restarts"`              // null: the engine does not tell
+	Created  time.Time `json:"created,omitzero"`
+	Started  time.Time `json:"started,omitzero"`
+	Ports    []Port    `json:"ports"`
+	Pod      string    `json:"pod,omitempty"`
+	Networks []string  `json:"networks,omitempty"`
+	Command  []string  `json:"command,omitempty"`
+}
+
+// Absent is the state of a container that its unit should run but that the
+// engine does not have: with --rm a crashed container vanishes.
+const Absent = "absent"
+
+// Running tells whether the container's main process lives.
+func (c Container) Running() bool { return c.State == "running" }
+
+// Broken tells whether a person should look at the container: unhealthy, or
+// its unit failed, or it vanished, or it stopped with an error.
+func (c Container) Broken() bool {
+	switch {
+	case c.Health == "unhealthy", c.State == Absent, c.State == "dead":
+		return true
+	case c.State == "exited" && c.ExitCode != 0:
+		return true
+	}
+	return false
+}
+
+// Port is a published port of a container.
+type Port struct {
+	HostIP    string `json:"hostIp,omitempty"`
+	Host      uint16 `json:"host"`
+	Container uint16 `json:"container"`
+	Range     uint16 `json:"range,omitempty"` // how many ports from these on; 0 and 1 mean one
+	Protocol  string `json:"protocol"`
+}
+
+// ContainerStats is one reading of a container's use of its host.
+type ContainerStats struct {
+	ID       string
+	CPU      float64 // cores in use
+	Memory   uint64  // bytes
+	MemLimit uint64  // bytes; 0: none
+	NetIn    uint64  // bytes since start
+	NetOut   uint64
+	BlockIn  uint64
+	BlockOut uint64
+	PIDs     uint64
+	At       time.Time
+}

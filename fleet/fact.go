@@ -1,0 +1,133 @@
+package fleet
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// Fact is something that was read, with the time it was read, where it came
+// from, and why the newest attempt to read it failed, if it did.
+//
+// The zero Fact was never asked: it is unknown, not fine. A failed refresh
+// keeps the old value and its age (see [Fact.Refresh]), so that old knowledge
+// stays visible without ever passing for current.
+type Fact[T any] struct {
+	Value  T
+	At     time.Time // when Value was read; zero: there is no value
+	Source string    // what Value was read from, for people: "probe", "netdata v1.37 on storage"
+	Err    string    // why the newest attempt failed; empty when Value is from the newest attempt
+	ErrAt  time.Time // when that attempt failed
+	None   bool      // there is nothing to read there (no container engine, no monitoring): Err says so, and it is no problem
+}
+
+// Known makes a fact that was just read.
+func Known[T any](value T, at time.Time, source string) Fact[T] {
+	return Fact[T]{Value: value, At: at, Source: source}
+}
+
+// Unknown makes a fact that could not be read, with the reason.
+func Unknown[T any](err error, at time.Time, source string) Fact[T] {
+	return Fact[T]{Err: err.Error(), ErrAt: at, Source: source}
+}
+
+// Nothing makes a fact of which the host has nothing that could be read: it is
+// neither fine nor a problem. The reason says what is missing.
+func Nothing[T any](reason string, at time.Time, source string) Fact[T] {
+	return Fact[T]{Err: reason, ErrAt: at, Source: source, None: true}
+}
+
+// Asked tells whether anybody tried to read the fact.
+func (f Fact[T]) Asked() bool { return !f.At.IsZero() || f.Err != "" }
+
+// HasValue tells whether there is a value, old or new.
+func (f Fact[T]) HasValue() bool { return !f.At.IsZero() }
+
+// Current tells whether the value comes from the newest attempt. Anything
+// that counts, exports or judges a fact must ask this first.
+func (f Fact[T]) Current() bool { return !f.At.IsZero() && f.Err == "" }
+
+// Age is how old the value is at the given time, or -1 without a value.
+func (f Fact[T]) Age(now time.Time) time.Duration {
+	if f.At.IsZero() {
+		return -1
+	}
+	return max(0, now.Sub(f.At))
+}
+
+// Refresh gives the fact after a newer attempt: the newer value, or the old
+// one with the reason why it could not be renewed.
+func (f Fact[T]) Refresh(newer Fact[T]) Fact[T] {
+	if newer.Err == "" || newer.None || newer.HasValue() || !f.HasValue() {
+		return newer
+	}
+	f.Err, f.ErrAt = newer.Err, newer.ErrAt
+	return f
+}
+
+// factJSON is the form of a fact in machine output, schema 1.
+type factJSON[T any] struct {
+	Value  *T       `json:"value,omitempty"`
+	Error  string   `json:"error,omitempty"`
+	At     *jsonUTC `json:"at,omitempty"`
+	Source string   `json:"source,omitempty"`
+	None   bool     `json:"none,omitempty"`
+	Last   *last[T] `json:"last,omitempty"`
+}
+
+// last is an old value beside the error that kept it from being renewed.
+type last[T any] struct {
+	Value T       `json:"value"`
+	At    jsonUTC `json:"at"`
+}
+
+// errNeverAsked is what machine output says of a fact nobody has read yet.
+var errNeverAsked = errors.New("not asked yet")
+
+// MarshalJSON writes {"value","at","source"}, or {"error","at","source"} and,
+// where an older value is known, {"last":{"value","at"}}. Times are UTC.
+func (f Fact[T]) MarshalJSON() ([]byte, error) {
+	out := factJSON[T]{Source: f.Source, None: f.None}
+	switch {
+	case f.Current():
+		out.Value, out.At = &f.Value, utc(f.At)
+	case f.Asked():
+		out.Error, out.At = f.Err, utc(f.ErrAt)
+		if f.HasValue() {
+			out.Last = &last[T]{Value: f.Value, At: *utc(f.At)}
+		}
+	default:
+		out.Error = errNeverAsked.Error()
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (f *Fact[T]) UnmarshalJSON(b []byte) error {
+	var in factJSON[T]
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*f = Fact[T]{Source: in.Source, None: in.None}
+	switch {
+	case in.Value != nil && in.At != nil:
+		f.Value, f.At = *in.Value, time.Time(*in.At)
+	case in.Error != "" && in.At != nil:
+		f.Err, f.ErrAt = in.Error, time.Time(*in.At)
+	}
+	if in.Last != nil {
+		f.Value, f.At = in.Last.Value, time.Time(in.Last.At)
+	}
+	return nil
+}
+
+// jsonUTC is a time in machine output: RFC 3339 in UTC.
+type jsonUTC time.Time
+
+func utc(t time.Time) *jsonUTC { u := jsonUTC(t.UTC()); return &u }
+
+// MarshalJSON writes RFC 3339 in UTC.
+func (t jsonUTC) MarshalJSON() ([]byte, error) { return time.Time(t).UTC().MarshalJSON() }
+
+// UnmarshalJSON reads RFC 3339.
+func (t *jsonUTC) UnmarshalJSON(b []byte) error { return (*time.Time)(t).UnmarshalJSON(b) }

@@ -1,0 +1,198 @@
+package fleet
+
+import "time"
+
+// ReachState is whether a host answers.
+type ReachState string
+
+// States of reaching a host. Asking is only ever seen on screens.
+const (
+	Up     ReachState = "up"
+	Down   ReachState = "down"
+	Asking ReachState = "asking"
+)
+
+// Reach is how a host was reached.
+type Reach struct {
+	State   ReachState    `json:"state"`
+	Via     Via           `json:"via,omitempty"`
+	Path    string        `json:"path,omitempty"`    // "direct" or "relay", on the tailnet
+	Address string        `json:"address,omitempty"` // host:port, or "" locally
+	User    string        `json:"user,omitempty"`
+	Root    string        `json:"root,omitempty"` // how root is had: "root", "sudo", "doas", "run0", "" not at all
+	Latency time.Duration `json:"latency"`        // one keep-alive round trip
+}
+
+// Toplevel is a built NixOS system, and its generation where a profile link
+// points at it (0: none does).
+type Toplevel struct {
+	Path       string `json:"path"`
+	Generation int    `json:"generation,omitempty"`
+}
+
+// System is what a host is and runs.
+type System struct {
+	NixOS        bool     `json:"nixos"`
+	OSName       string   `json:"osName"` // PRETTY_NAME of os-release
+	Hostname     string   `json:"hostname"`
+	Arch         string   `json:"arch"` // uname -m
+	Kernel       string   `json:"kernel"`
+	Running      Toplevel `json:"running"` // /run/current-system
+	Default      Toplevel `json:"default"` // the system profile
+	Booted       Toplevel `json:"booted"`  // /run/booted-system
+	RebootNeeded bool     `json:"rebootNeeded"`
+	RebootWhy    []string `json:"rebootWhy,omitempty"` // "kernel", "initrd", "kernel-modules", "systemd"
+	NixOSVersion string   `json:"nixosVersion,omitempty"`
+	Revision     string   `json:"revision,omitempty"` // configurationRevision, where the flake sets it
+	Manager      string   `json:"manager"`            // systemctl is-system-running, or "none"
+	Uptime       Seconds  `json:"uptime"`             // seconds
+	BootID       string   `json:"bootId,omitempty"`
+	MachineID    string   `json:"machineId,omitempty"`
+	UID          int      `json:"uid"`              // who asked
+	Unseen       []string `json:"unseen,omitempty"` // what could not be seen, and why
+	ClockSkew    Seconds  `json:"clockSkew"`        // host's clock minus ours, at the time of reading
+}
+
+// Seconds is a duration in machine output: a number of seconds.
+type Seconds float64
+
+// Duration gives s as a time.Duration.
+func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
+
+// Generation is one generation of the system profile.
+type Generation struct {
+	Number          int       `json:"generation"`
+	Path            string    `json:"path"`
+	Date            time.Time `json:"date,omitzero"` // mtime of the profile link
+	NixOSVersion    string    `json:"nixosVersion"`
+	Kernel          string    `json:"kernel"` // empty: the toplevel has none (container) or it could not be read
+	Revision        string    `json:"revision"`
+	Running         bool      `json:"running"`
+	Default         bool      `json:"default"`
+	Booted          bool      `json:"booted"`
+	BootEntry       *bool     `json:"bootEntry"` // has an entry in the boot menu; null: could not be read
+	Specialisations []string  `json:"specialisations"`
+}
+
+// Unit is a systemd unit.
+type Unit struct {
+	Name        string    `json:"unit"`
+	Load        string    `json:"load"`
+	Active      string    `json:"active"`
+	Sub         string    `json:"sub"`
+	Description string    `json:"description"`
+	Result      string    `json:"result,omitempty"`     // of its last run; only for units asked in detail
+	ExitStatus  int       `json:"exitStatus,omitempty"` // of the main process of its last run
+	Started     time.Time `json:"started,omitzero"`     // main process of the last run since boot
+	Exited      time.Time `json:"exited,omitzero"`
+	Restarts    int       `json:"restarts,omitempty"`
+	Type        string    `json:"type,omitempty"`
+	Invocation  string    `json:"invocation,omitempty"`
+	Triggers    []string  `json:"triggers,omitempty"` // timers that start it
+	Source      string    `json:"source,omitempty"`   // SourcePath: the quadlet file, if any
+	FileState   string    `json:"fileState,omitempty"`
+}
+
+// Failed tells whether systemd calls the unit failed.
+func (u Unit) Failed() bool { return u.Active == "failed" }
+
+// Timer is a systemd timer.
+type Timer struct {
+	Name      string    `json:"unit"`
+	Activates string    `json:"activates"`
+	Next      time.Time `json:"next,omitzero"`
+	Last      time.Time `json:"last,omitzero"`
+	Period    Seconds   `json:"period,omitempty"` // distance between two runs where it can be told, seconds
+}
+
+// Inventory is which programs, sockets and files a host has; the keys are the
+// names the probe uses.
+type Inventory struct {
+	Programs map[string]string `json:"programs,omitempty"` // name → path
+	Sockets  []Socket          `json:"sockets,omitempty"`
+	Ports    []int             `json:"ports,omitempty"` // TCP ports listened on at a loopback or any address
+	Files    []string          `json:"files,omitempty"` // of the probe's list of telling files, those that exist
+}
+
+// Socket is a unix socket of interest, and whether we may open it.
+type Socket struct {
+	Path  string `json:"path"`
+	Owner string `json:"owner"`
+	Open  bool   `json:"open"` // the user we are may read and write it
+}
+
+// Has tells whether the host has the program.
+func (i Inventory) Has(program string) bool { return i.Programs[program] != "" }
+
+// Disk is a mounted file system. Sizes are bytes.
+type Disk struct {
+	Mount  string `json:"mount"`
+	Source string `json:"source"`
+	Type   string `json:"type,omitempty"`
+	Used   uint64 `json:"used"`
+	Total  uint64 `json:"total"`
+	Avail  uint64 `json:"avail"` // for ordinary users: Used+Avail may be less than Total
+}
+
+// Fraction is how full the disk is, 0…1, as df counts it.
+func (d Disk) Fraction() float64 {
+	if d.Used+d.Avail == 0 {
+		return 0
+	}
+	return float64(d.Used) / float64(d.Used+d.Avail)
+}
+
+// Memory is a host's memory in bytes; Used excludes what can be freed.
+type Memory struct {
+	Used  uint64 `json:"used"`
+	Total uint64 `json:"total"`
+}
+
+// Metrics is how busy a host is. CPU is -1 when it is not known.
+type Metrics struct {
+	CPU      float64            `json:"cpu"` // share of all cores in use, 0…1
+	Load1    float64            `json:"load1"`
+	Load5    float64            `json:"load5,omitempty"`
+	Load15   float64            `json:"load15,omitempty"`
+	Cores    int                `json:"cores,omitempty"`
+	Memory   Memory             `json:"memory"`
+	Swap     Memory             `json:"swap,omitzero"`
+	Disks    []Disk             `json:"disks"`
+	NetIn    float64            `json:"netIn,omitempty"`  // bytes per second
+	NetOut   float64            `json:"netOut,omitempty"` // bytes per second
+	DiskIn   float64            `json:"diskRead,omitempty"`
+	DiskOut  float64            `json:"diskWrite,omitempty"`
+	Pressure map[string]float64 `json:"pressure,omitempty"` // "cpu", "memory", "io": share of time some task waited, 10 s average, 0…1
+	Temps    []Temperature      `json:"temperatures,omitempty"`
+}
+
+// Temperature of one sensor in °C.
+type Temperature struct {
+	Sensor  string  `json:"sensor"`
+	Celsius float64 `json:"celsius"`
+}
+
+// Alarm is something a monitoring system calls wrong.
+type Alarm struct {
+	Name   string    `json:"name"`
+	Status string    `json:"status"` // "WARNING" or "CRITICAL"
+	Value  string    `json:"value"`  // with its unit
+	Since  time.Time `json:"since,omitzero"`
+	Info   string    `json:"info,omitempty"`
+	Chart  string    `json:"chart,omitempty"`
+}
+
+// Series is one measured line over time, oldest point first. A point whose
+// value is NaN was not measured.
+type Series struct {
+	Name   string // "cpu", "memory", "net in", …
+	Unit   string // "%", "B", "B/s", "°C", ""
+	Source string
+	Points []Point
+}
+
+// Point of a series.
+type Point struct {
+	At    time.Time
+	Value float64
+}

@@ -1,0 +1,108 @@
+package fleet
+
+import (
+	"net"
+	"strconv"
+	"time"
+)
+
+// HostID names a host in the store for as long as this process lives and in
+// the history across processes. It survives a rename: it comes from
+// Tailscale's stable node ID where there is one, else from the name.
+type HostID string
+
+// Via says which way an address leads to a host.
+type Via string
+
+// Ways to a host.
+const (
+	ViaTailnet Via = "tailnet"
+	ViaLAN     Via = "lan"
+	ViaMDNS    Via = "mdns"
+	ViaConfig  Via = "config" // given by the person: configuration file or ssh_config
+	ViaLocal   Via = "local"  // this machine
+)
+
+// Address is one way to a host's sshd. Port 0 means the host's usual port.
+type Address struct {
+	Via  Via    `json:"via"`
+	Host string `json:"host"` // IP address or name
+	Port int    `json:"port,omitempty"`
+}
+
+// Join gives host:port, with the given port where the address has none.
+func (a Address) Join(port int) string {
+	if a.Port != 0 {
+		port = a.Port
+	}
+	if port == 0 {
+		port = 22
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(port))
+}
+
+// Become is how root rights are had on a host.
+type Become string
+
+// Ways to become root.
+const (
+	BecomeAuto Become = "auto" // find out
+	BecomeNone Become = "none" // never: stay who we are
+	BecomeSudo Become = "sudo"
+	BecomeDoas Become = "doas"
+	BecomeRun0 Become = "run0"
+)
+
+// Host is a machine of the fleet and how to reach it. What is known of its
+// inside is in [State].
+type Host struct {
+	ID        HostID
+	Name      string   // what it is called here: the shortest name its sources agree on
+	Aliases   []string // its other names: former ones, flake attribute, tailnet name
+	Sources   []string // who told of it: "tailscale", "config", "ssh_config", "flake", "mdns", "control", "local"
+	Addresses []Address
+	Tags      []string // Tailscale tags without "tag:", groups of the configuration, colmena's tags
+	OS        string   // as its source says: "linux", "" unknown
+	Local     bool     // this machine: reached without SSH
+
+	User     string // SSH user; empty: ssh_config's, else root
+	Port     int    // SSH port; 0: ssh_config's, else 22
+	Jump     string // ProxyJump, as ssh_config writes it; empty: ssh_config's
+	Identity string // private key file; empty: the agent and the usual files
+	Become   Become // empty: auto
+	Flake    string // attribute in nixosConfigurations, where known
+	Checks   []string
+
+	NodeID      string   // Tailscale's stable node ID
+	MachineID   string   // /etc/machine-id, once read
+	HostKeys    []string // SSH host keys vouched for by Tailscale, authorized_keys form
+	TailscaleOK bool     // Tailscale SSH is offered there
+
+	Presence Fact[Presence] // what the tailnet says of it
+}
+
+// Presence is what Tailscale knows of a node without asking it.
+type Presence struct {
+	Online    bool      `json:"online"`
+	LastSeen  time.Time `json:"lastSeen,omitzero"`
+	Path      string    `json:"path,omitempty"`  // "direct", "relay" or "" when no traffic flows
+	Relay     string    `json:"relay,omitempty"` // DERP region code
+	KeyExpiry time.Time `json:"keyExpiry,omitzero"`
+	Expired   bool      `json:"expired,omitempty"`
+}
+
+// Other is something a source told of that is not a host of the fleet.
+type Other struct {
+	Name    string   `json:"name"`
+	Why     string   `json:"why"` // "phone (iOS)", "duplicate of storage", …
+	Sources []string `json:"sources,omitempty"`
+}
+
+// SourceState is how a source of hosts is doing.
+type SourceState struct {
+	Source string    `json:"source"`
+	At     time.Time `json:"at,omitzero"`
+	Err    string    `json:"error,omitempty"` // why it tells nothing
+	Help   string    `json:"help,omitempty"`  // what a person can do about it
+	Count  int       `json:"count"`           // names it told of
+}

@@ -1,0 +1,190 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Severity of a problem.
+type Severity string
+
+// Severities, worst first. SeverityUnknown means that something could not be
+// read: neither fine nor broken.
+const (
+	SeverityFail    Severity = "fail"
+	SeverityWarn    Severity = "warn"
+	SeverityUnknown Severity = "unknown"
+)
+
+// Problem is something a person should know about a host.
+type Problem struct {
+	What     string    `json:"what"`
+	Severity Severity  `json:"severity"`
+	Since    time.Time `json:"since,omitzero"` // when it began, where that is known
+}
+
+// Limits from which a disk or memory is a problem, as a share of the whole.
+const (
+	diskWarn   = 0.90
+	diskFail   = 0.97
+	memoryWarn = 0.95
+)
+
+// Problems are what is wrong with the host, worst first. A host that does not
+// answer has that one problem: what could not be read because of it is folded
+// under it.
+func (s State) Problems(now time.Time) []Problem {
+	if p, down := s.unreachable(); down {
+		return []Problem{p}
+	}
+	var list []Problem
+	add := func(sev Severity, since time.Time, format string, args ...any) {
+		list = append(list, Problem{What: fmt.Sprintf(format, args...), Severity: sev, Since: since})
+	}
+	s.systemProblems(add)
+	s.containerProblems(add)
+	s.backupProblems(add)
+	s.metricProblems(add)
+	s.unreadProblems(add)
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+	return list
+}
+
+// Worst is the severity of the worst problem, "" when there is none.
+func Worst(list []Problem) Severity {
+	worst := Severity("")
+	for _, p := range list {
+		if worst == "" || rank(p.Severity) < rank(worst) {
+			worst = p.Severity
+		}
+	}
+	return worst
+}
+
+func rank(s Severity) int {
+	return slices.Index([]Severity{SeverityFail, SeverityWarn, SeverityUnknown}, s)
+}
+
+type addProblem func(sev Severity, since time.Time, format string, args ...any)
+
+func (s State) unreachable() (Problem, bool) {
+	switch {
+	case !s.Reach.Asked():
+		return Problem{What: "not asked yet", Severity: SeverityUnknown}, true
+	case s.Reach.Err != "":
+		since := s.Reach.At // the last time it did answer
+		if p := s.Host.Presence; p.Current() && !p.Value.Online {
+			return Problem{What: "offline: " + s.Reach.Err, Severity: SeverityUnknown, Since: p.Value.LastSeen}, true
+		}
+		return Problem{What: "not reachable: " + s.Reach.Err, Severity: SeverityUnknown, Since: since}, true
+	}
+	return Problem{}, false
+}
+
+func (s State) systemProblems(add addProblem) {
+	if failed := s.FailedUnits(); failed.Current() && len(failed.Value) > 0 {
+		add(SeverityFail, time.Time{}, "failed units: %s", strings.Join(failed.Value, ", "))
+	}
+	if !s.System.Current() {
+		return
+	}
+	sys := s.System.Value
+	if sys.RebootNeeded {
+		add(SeverityWarn, time.Time{}, "reboot needed: %s", strings.Join(sys.RebootWhy, ", "))
+	}
+	if sys.NixOS && sys.Default.Path != "" && sys.Running.Path != "" && sys.Default.Path != sys.Running.Path {
+		add(SeverityWarn, time.Time{}, "running system is not the default")
+	}
+	if p := s.Host.Presence; p.Current() && p.Value.Expired {
+		add(SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
+	}
+}
+
+func (s State) containerProblems(add addProblem) {
+	if !s.Containers.Current() {
+		return
+	}
+	for _, c := range s.Containers.Value {
+		if !c.Broken() {
+			continue
+		}
+		why := c.State
+		if c.Health == "unhealthy" {
+			why = c.Health
+		}
+		add(SeverityFail, time.Time{}, "container %s: %s", c.Name, why)
+	}
+}
+
+func (s State) backupProblems(add addProblem) {
+	if !s.Backups.Current() {
+		return
+	}
+	for _, j := range s.Backups.Value {
+		switch j.State {
+		case BackupFailed:
+			add(SeverityFail, j.LastRun, "backup %s failed: %s", j.Name, cmp.Or(j.Error, "see its log"))
+		case BackupStale:
+			add(SeverityWarn, later(j.LastSuccess, j.NewestSnapshot), "backup %s is older than its limit", j.Name)
+		case BackupNever:
+			add(SeverityWarn, time.Time{}, "backup %s never ran", j.Name)
+		case BackupUnknown:
+			add(SeverityUnknown, time.Time{}, "backup %s: %s", j.Name, cmp.Or(j.Error, "unknown"))
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (s State) metricProblems(add addProblem) {
+	if s.Metrics.Current() {
+		for _, d := range s.Metrics.Value.Disks {
+			switch f := d.Fraction(); {
+			case f >= diskFail:
+				add(SeverityFail, time.Time{}, "disk %s is %.0f %% full", d.Mount, f*100)
+			case f >= diskWarn:
+				add(SeverityWarn, time.Time{}, "disk %s is %.0f %% full", d.Mount, f*100)
+			}
+		}
+		if m := s.Metrics.Value.Memory; m.Total > 0 && float64(m.Used) >= memoryWarn*float64(m.Total) {
+			add(SeverityWarn, time.Time{}, "memory is %.0f %% full", 100*float64(m.Used)/float64(m.Total))
+		}
+	}
+	if s.Alarms.Current() {
+		for _, a := range s.Alarms.Value {
+			sev := SeverityWarn
+			if a.Status == "CRITICAL" {
+				sev = SeverityFail
+			}
+			add(sev, a.Since, "alarm %s: %s", a.Name, a.Value)
+		}
+	}
+}
+
+// unreadProblems names the facts that were asked for and could not be read.
+func (s State) unreadProblems(add addProblem) {
+	for _, f := range []struct {
+		name, err string
+		at        time.Time
+		none      bool
+	}{
+		{"system", s.System.Err, s.System.ErrAt, s.System.None},
+		{"units", s.Units.Err, s.Units.ErrAt, s.Units.None},
+		{"containers", s.Containers.Err, s.Containers.ErrAt, s.Containers.None},
+		{"backups", s.Backups.Err, s.Backups.ErrAt, s.Backups.None},
+		{"metrics", s.Metrics.Err, s.Metrics.ErrAt, s.Metrics.None},
+		{"alarms", s.Alarms.Err, s.Alarms.ErrAt, s.Alarms.None},
+	} {
+		if f.err != "" && !f.none {
+			add(SeverityUnknown, f.at, "%s unknown: %s", f.name, f.err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Store holds the newest known state of every host. Readers take a [Snapshot];
+// writers replace the state of one host. It is safe for concurrent use.
+type Store struct {
+	mu      sync.Mutex
+	states  map[HostID]State
+	others  []Other
+	sources []SourceState
+	asks    []Question
+	notes   []Message
+	version uint64
+	subs    map[chan struct{}]struct{}
+}
+
+// NewStore makes an empty store.
+func NewStore() *Store {
+	return &Store{states: map[HostID]State{}, subs: map[chan struct{}]struct{}{}}
+}
+
+// Snapshot is a consistent view of the whole store. It is shared: read only.
+type Snapshot struct {
+	Version   uint64
+	Hosts     []State // by name
+	Others    []Other
+	Sources   []SourceState
+	Questions []Question // oldest first
+	Messages  []Message  // oldest first, the last few hundred
+}
+
+// Host finds a host by ID.
+func (s Snapshot) Host(id HostID) (State, bool) {
+	for _, st := range s.Hosts {
+		if st.Host.ID == id {
+			return st, true
+		}
+	}
+	return State{}, false
+}
+
+// Named finds a host by its name or one of its other names.
+func (s Snapshot) Named(name string) (State, bool) {
+	for _, st := range s.Hosts {
+		if strings.EqualFold(st.Host.Name, name) {
+			return st, true
+		}
+	}
+	for _, st := range s.Hosts {
+		if slices.ContainsFunc(st.Host.Aliases, func(a string) bool { return strings.EqualFold(a, name) }) {
+			return st, true
+		}
+	}
+	return State{}, false
+}
+
+// Snapshot gives the store as it is now.
+func (s *Store) Snapshot() Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hosts := slices.SortedFunc(maps.Values(s.states), func(a, b State) int {
+		if c := strings.Compare(strings.ToLower(a.Host.Name), strings.ToLower(b.Host.Name)); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.Host.ID), string(b.Host.ID))
+	})
+	return Snapshot{
+		Version: s.version, Hosts: hosts,
+		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
+		Messages: slices.Clone(s.notes),
+	}
+}
+
+// Get gives the state of one host.
+func (s *Store) Get(id HostID) (State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok := s.states[id]
+	return st, ok
+}
+
+// Update changes the state of one host that is in the store; a host that has
+// left meanwhile is not brought back.
+func (s *Store) Update(id HostID, change func(*State)) {
+	s.mu.Lock()
+	st, ok := s.states[id]
+	if ok {
+		change(&st)
+		s.states[id] = st
+	}
+	s.changed(ok)
+}
+
+// SetHosts replaces who is in the fleet, keeping what is known of those who stay.
+func (s *Store) SetHosts(hosts []Host, others []Other, sources []SourceState) {
+	s.mu.Lock()
+	next := make(map[HostID]State, len(hosts))
+	for _, h := range hosts {
+		st := s.states[h.ID]
+		st.Host = h
+		next[h.ID] = st
+	}
+	s.states, s.others, s.sources = next, slices.Clone(others), slices.Clone(sources)
+	s.changed(true)
+}
+
+// Restore puts in remembered states of hosts that are not in the store yet:
+// what was known before this process began.
+func (s *Store) Restore(states []State) {
+	s.mu.Lock()
+	for _, st := range states {
+		if _, ok := s.states[st.Host.ID]; !ok {
+			s.states[st.Host.ID] = st
+		}
+	}
+	s.changed(true)
+}
+
+// SetQuestions replaces the questions that wait for a person.
+func (s *Store) SetQuestions(asks []Question) {
+	s.mu.Lock()
+	s.asks = slices.Clone(asks)
+	s.changed(true)
+}
+
+// maxMessages bounds the messages a store keeps; the oldest go first.
+const maxMessages = 500
+
+// Note keeps a message.
+func (s *Store) Note(m Message) {
+	s.mu.Lock()
+	s.notes = append(s.notes, m)
+	if extra := len(s.notes) - maxMessages; extra > 0 {
+		s.notes = slices.Delete(s.notes, 0, extra)
+	}
+	s.changed(true)
+}
+
+// changed is called with the lock held and gives it back.
+func (s *Store) changed(really bool) {
+	if really {
+		s.version++
+		for ch := range s.subs {
+			select {
+			case ch <- struct{}{}:
+			default: // a notice is waiting already
+			}
+		}
+	}
+	s.mu.Unlock()
+}
+
+// Subscribe gives a channel that holds a notice after any change, and a
+// function to end it. Several changes may share one notice: take a new
+// Snapshot on each.
+func (s *Store) Subscribe() (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	s.mu.Lock()
+	s.subs[ch] = struct{}{}
+	s.mu.Unlock()
+	return ch, func() {
+		s.mu.Lock()
+		delete(s.subs, ch)
+		s.mu.Unlock()
+	}
+}
