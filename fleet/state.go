@@ -13,6 +13,7 @@ type State struct {
 	Timers      Fact[[]Timer]
 	Containers  Fact[[]Container]
 	Backups     Fact[[]BackupJob]
+	Proc        Fact[Proc]
 	Metrics     Fact[Metrics]
 	Alarms      Fact[[]Alarm]
 
