@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# all that is slow and cached: packages of this machine, base trees, Go and Rust programs
+
+TAILSCALE=1.102.5
+RUSTIC=0.11.4
+
+machine_packages() {
+  local want=() p
+  for p in mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 jq:jq nft:nftables \
+    ssh-keygen:openssh-client newuidmap:uidmap mkfs.ext4:e2fsprogs curl:curl flock:util-linux nix-build:nix-bin git:git; do
+    command -v "${p%%:*}" >/dev/null || want+=("${p##*:}")
+  done
+  [ ${#want[@]} -gt 0 ] || return 0
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${want[@]}"
+}
+
+build_tailscale() {
+  local d=$CACHE/tailscale-$TAILSCALE m
+  if [ -x "$d/tailscale" ] && [ -x "$d/tailscaled" ]; then return; fi
+  for m in tailscaled tailscale; do
+    # In the main module's own directory go.mod's versions would rule; a version asks for a clean one.
+    (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
+      nice go install -trimpath -ldflags='-s -w' "tailscale.com/cmd/$m@v$TAILSCALE")
+  done
+  rm -rf "$d"
+  mv "$d.part" "$d"
+}
+
+# Without cargo a stand-in that says so takes its place; everything else in the lab stays as it is.
+build_rustic() {
+  local d=$CACHE/rustic-rs-$RUSTIC
+  [ ! -x "$d/rustic" ] || return 0
+  mkdir -p "$d"
+  if ! command -v cargo >/dev/null; then
+    [ -x "$d-stand-in/rustic" ] || install -D -m755 "$SRC/host/rustic-stand-in" "$d-stand-in/rustic"
+    return
+  fi
+  nice cargo install --locked --root "$d.part" --version "=$RUSTIC" rustic-rs
+  mv "$d.part/bin/rustic" "$d/rustic"
+  rm -rf "$d.part"
+}
+
+# Go itself knows what changed; asking it costs a second, so look at the clock first.
+build_control() {
+  [ ! -x "$LAB/bin/control" ] || [ -n "$(find "$SRC/control" "$SRC/../../go.mod" -newer "$LAB/bin/control")" ] || return 0
+  (cd "$SRC/../.." && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$LAB/bin/control.new" ./test/lab/control)
+  mv "$LAB/bin/control.new" "$LAB/bin/control"
+}
+
+# What the hosts see under /opt/lab/bin.
+put_programs() {
+  local f r=$CACHE/rustic-rs-$RUSTIC/rustic
+  [ -x "$r" ] || r=$CACHE/rustic-rs-$RUSTIC-stand-in/rustic
+  for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$r"; do
+    cmp -s "$f" "$LAB/bin/${f##*/}" || install -m755 "$f" "$LAB/bin/${f##*/}"
+  done
+}
+
+base_all() {
+  local kind
+  # One after another: they share the network, and the programs have the processors meanwhile.
+  for kind in trixie bookworm debian; do base_build "$kind"; done
+}
+
+lab_build() {
+  local kind missing=
+  mkdir -p "$LAB"/{bin,log,hosts} "$CACHE"
+  for kind in trixie bookworm debian; do [ -d "$(base_dir "$kind")" ] || missing=1; done
+  if [ -n "$missing" ] || ! command -v systemd-nspawn >/dev/null || ! command -v nix-build >/dev/null; then
+    step packages machine_packages
+  fi
+  job base-trees base_all
+  job control build_control
+  job tailscale build_tailscale
+  job rustic build_rustic
+  join
+  put_programs
+}
