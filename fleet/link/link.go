@@ -80,9 +80,10 @@ type Process interface {
 var (
 	ErrNoRoot    = errors.New("cannot become root") // why is in the wrapping error
 	ErrTooMuch   = errors.New("output is larger than its limit")
-	ErrRefused   = errors.New("refused by a person") // a question was answered with no
-	ErrHostKey   = errors.New("host key changed")    // never accepted silently
-	ErrUnknown   = errors.New("host key unknown")    // and nobody to ask
+	ErrRefused   = errors.New("refused by a person")      // a question was answered with no
+	ErrNobody    = errors.New("nobody can be asked here") // no terminal
+	ErrHostKey   = errors.New("host key changed")         // never accepted silently
+	ErrUnknown   = errors.New("host key unknown")         // and nobody to ask
 	ErrAuth      = errors.New("no way to log in was accepted")
 	ErrForbidden = errors.New("the host's sshd refuses to forward") // or the socket is missing or closed to us
 )

@@ -1,0 +1,131 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// connection is one living SSH connection.
+type connection struct {
+	d       *Dialer
+	client  *ssh.Client
+	host    fleet.Host
+	user    string
+	addr    string
+	via     fleet.Via
+	latency atomic.Int64 // nanoseconds of the last keep-alive; 0: none yet
+	slots   chan struct{}
+	ended   chan struct{}
+	once    sync.Once
+	why     error
+	root    *rooter
+}
+
+func newConnection(d *Dialer, client *ssh.Client, h fleet.Host, set settings, addr fleet.Address) *connection {
+	c := &connection{
+		d: d, client: client, host: h, user: set.user, addr: addr.Join(set.port), via: addr.Via,
+		slots: make(chan struct{}, maxSessions), ended: make(chan struct{}),
+	}
+	c.root = &rooter{d: d, host: h, user: set.user, run: c.run}
+	go func() { // the transport ends when either side closes it
+		err := client.Wait()
+		c.close(fmt.Errorf("connection to %s lost: %w", h.Name, err))
+	}()
+	go c.keepAlive()
+	return c
+}
+
+// alive tells whether nobody has seen the connection end.
+func (c *connection) alive() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+func (c *connection) close(why error) {
+	c.once.Do(func() {
+		c.why = why
+		close(c.ended)
+		c.client.Close()
+	})
+}
+
+// keepAlive asks for an answer every few seconds, which measures the latency,
+// and ends a connection whose other end has silently gone.
+func (c *connection) keepAlive() {
+	for c.ping() {
+		select {
+		case <-c.ended:
+			return
+		case <-time.After(keepAliveEvery):
+		}
+	}
+}
+
+// ping waits for one answer, for as long as several may be lost.
+func (c *connection) ping() bool {
+	limit := keepAliveLost * keepAliveEvery
+	late := time.AfterFunc(limit, func() {
+		c.close(fmt.Errorf("%s has not answered for %s", c.host.Name, limit))
+	})
+	defer late.Stop()
+	began := time.Now()
+	if _, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+		return false
+	}
+	c.latency.Store(int64(time.Since(began)))
+	return true
+}
+
+func (c *connection) state() fleet.Reach {
+	path := ""
+	if p := c.host.Presence; c.via == fleet.ViaTailnet && p.HasValue() {
+		path = p.Value.Path
+	}
+	return fleet.Reach{
+		State: fleet.Up, Via: c.via, Path: path, Address: c.addr, User: c.user,
+		Root: c.root.known(), Latency: time.Duration(c.latency.Load()),
+	}
+}
+
+// dial opens a channel to an address as the host sees it.
+func (c *connection) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := c.client.Dial(network, address)
+		done <- result{conn, err}
+	}()
+	select {
+	case r := <-done:
+		var open *ssh.OpenChannelError
+		if errors.As(r.err, &open) {
+			r.err = fmt.Errorf("%w: %s on %s: %s", ErrForbidden, address, c.host.Name, fleet.Clean(open.Message))
+		}
+		return r.conn, r.err
+	case <-ctx.Done():
+		go func() { // take back what may still come
+			if r := <-done; r.conn != nil {
+				r.conn.Close()
+			}
+		}()
+		return nil, fmt.Errorf("%s on %s: %w", address, c.host.Name, context.Cause(ctx))
+	case <-c.ended:
+		return nil, c.why
+	}
+}

@@ -1,0 +1,85 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// commandConn is the input and output of a command as a connection.
+type commandConn struct {
+	Process
+	in     *io.PipeWriter
+	cancel context.CancelFunc
+	name   string
+}
+
+// dialCommand starts a command whose context is its connection's life, not
+// the dialling's.
+func dialCommand(ctx context.Context, l Link, cmd Command) (net.Conn, error) {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel) // until the command has started
+	r, w := io.Pipe()
+	cmd.Stdin, cmd.Root = r, cmd.User == ""
+	p, err := l.Start(life, cmd)
+	if !stop() && err == nil {
+		p.Close()
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		cancel()
+		w.Close()
+		return nil, fmt.Errorf("%s on %s: %w", strings.Join(cmd.Args, " "), l.Host().Name, err)
+	}
+	return &commandConn{Process: p, in: w, cancel: cancel, name: strings.Join(cmd.Args, " ")}, nil
+}
+
+// Read reads what the command prints; at its end it says why it ended.
+func (c *commandConn) Read(b []byte) (int, error) {
+	n, err := c.Process.Read(b)
+	if err == io.EOF && n == 0 {
+		if res, werr := c.Process.Wait(); werr == nil && res.Status != 0 {
+			return 0, fmt.Errorf("%s ended with status %d: %s", c.name, res.Status,
+				fleet.Short(fleet.Clean(strings.TrimSpace(string(res.Stderr))), 200))
+		}
+	}
+	return n, err
+}
+
+// Write writes to the command's input.
+func (c *commandConn) Write(b []byte) (int, error) { return c.in.Write(b) }
+
+// Close ends the command.
+func (c *commandConn) Close() error {
+	c.in.Close()
+	c.cancel()
+	return c.Process.Close()
+}
+
+// LocalAddr has no meaning for a command.
+func (c *commandConn) LocalAddr() net.Addr { return commandAddr("sextant") }
+
+// RemoteAddr names the command.
+func (c *commandConn) RemoteAddr() net.Addr { return commandAddr(c.name) }
+
+// SetDeadline does nothing: the context of each request bounds it.
+func (c *commandConn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing.
+func (c *commandConn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing.
+func (c *commandConn) SetWriteDeadline(time.Time) error { return nil }
+
+type commandAddr string
+
+// Network is "command".
+func (commandAddr) Network() string { return "command" }
+
+// String is the command.
+func (a commandAddr) String() string { return string(a) }

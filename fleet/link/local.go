@@ -1,0 +1,183 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// localLink is this machine: a host cannot log in to itself by Tailscale SSH,
+// and needs no SSH.
+type localLink struct {
+	mu   sync.Mutex
+	host fleet.Host
+	root *rooter
+	ctx  context.Context
+	end  context.CancelFunc
+}
+
+func newLocal(d *Dialer, h fleet.Host) *localLink {
+	l := &localLink{host: h}
+	l.ctx, l.end = context.WithCancel(context.Background())
+	l.root = &rooter{d: d, host: h, user: me(), run: l.run}
+	return l
+}
+
+// me is the login name of this process.
+func me() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return os.Getenv("USER")
+}
+
+// Host is this machine as discovery told of it.
+func (l *localLink) Host() fleet.Host {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.host
+}
+
+func (l *localLink) setHost(h fleet.Host) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.host = h
+}
+
+// Connect always succeeds.
+func (l *localLink) Connect(context.Context) (fleet.Reach, error) {
+	return fleet.Reach{State: fleet.Up, Via: fleet.ViaLocal, User: l.root.user, Root: l.root.known()}, nil
+}
+
+// Run runs a command and waits for its end.
+func (l *localLink) Run(ctx context.Context, cmd Command) (Result, error) {
+	cmd, err := l.root.wrap(ctx, cmd)
+	if err != nil {
+		return Result{}, err
+	}
+	return l.run(ctx, cmd)
+}
+
+func (l *localLink) run(ctx context.Context, cmd Command) (Result, error) {
+	p, err := l.start(ctx, cmd)
+	if err != nil {
+		return Result{}, err
+	}
+	defer p.Close()
+	return collect(p, cmd.Limit)
+}
+
+// Start runs a command and gives its output as it comes.
+func (l *localLink) Start(ctx context.Context, cmd Command) (Process, error) {
+	cmd, err := l.root.wrap(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return l.start(ctx, cmd)
+}
+
+// localProcess is a command on this machine, with everything it started.
+type localProcess struct {
+	cmd    *exec.Cmd
+	out    *os.File
+	stderr *head
+	ctx    context.Context
+	cancel context.CancelFunc
+	once   sync.Once
+	done   chan struct{}
+	err    error
+}
+
+func (l *localLink) start(ctx context.Context, cmd Command) (Process, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(l.ctx, cancel)
+	c := exec.CommandContext(ctx, "sh", append([]string{"-c", onPath, "sextant"}, withEnv(cmd.Args, cmd.Env)...)...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
+	c.WaitDelay = time.Second
+	p := &localProcess{cmd: c, stderr: &head{limit: 64 << 10}, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	r, w, err := os.Pipe()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	c.Stdin, c.Stdout, c.Stderr, p.out = cmd.Stdin, w, p.stderr, r
+	err = c.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		cancel()
+		return nil, fmt.Errorf("this machine: %w", err)
+	}
+	go func() {
+		p.err = c.Wait()
+		close(p.done)
+	}()
+	context.AfterFunc(ctx, func() { r.SetReadDeadline(time.Now().Add(c.WaitDelay)) })
+	return p, nil
+}
+
+// Read reads the standard output.
+func (p *localProcess) Read(b []byte) (int, error) {
+	n, err := p.out.Read(b)
+	if err != nil && err != io.EOF && p.ctx.Err() != nil {
+		err = fmt.Errorf("this machine: %w", context.Cause(p.ctx))
+	}
+	return n, err
+}
+
+// Wait waits for the end.
+func (p *localProcess) Wait() (Result, error) {
+	<-p.done
+	res := Result{Stderr: p.stderr.bytes()}
+	var exit *exec.ExitError
+	switch {
+	case p.ctx.Err() != nil:
+		return res, fmt.Errorf("this machine: %w", context.Cause(p.ctx))
+	case p.err == nil:
+		return res, nil
+	case errors.As(p.err, &exit):
+		res.Status = exit.ExitCode()
+		return res, nil
+	}
+	return res, p.err
+}
+
+// Close ends the command.
+func (p *localProcess) Close() error {
+	p.once.Do(func() {
+		p.cancel()
+		p.out.Close()
+	})
+	return nil
+}
+
+// Dial connects to an address of this machine.
+func (l *localLink) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return conn, err
+}
+
+// DialCommand gives the input and output of a command as a connection.
+func (l *localLink) DialCommand(ctx context.Context, cmd Command) (net.Conn, error) {
+	return dialCommand(ctx, l, cmd)
+}
+
+// Close ends the commands that still run.
+func (l *localLink) Close() error {
+	l.end()
+	return nil
+}

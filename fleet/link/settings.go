@@ -1,0 +1,170 @@
+package link
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kevinburke/ssh_config"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// settings are what ssh_config(5) and the fleet say of the way to one host.
+type settings struct {
+	user           string
+	port           int
+	hostName       string // HostName, where a Host entry names an address
+	jump           string
+	identities     []string
+	certificates   []string
+	identitiesOnly bool
+	agent          string // IdentityAgent; "none" or a socket
+	keyAlias       string // HostKeyAlias
+	knownHosts     []string
+}
+
+// sshConfig reads ssh_config files once; where one holds what the parser does
+// not read (Match exec, Match final), it asks ssh itself.
+type sshConfig struct {
+	files []string
+	once  sync.Once
+	cfgs  []*ssh_config.Config
+	askG  bool
+}
+
+// lookup gives the value of a keyword for a name, "" when none is set.
+type lookup func(keyword string) []string
+
+// forName gives a lookup for a host name.
+func (c *sshConfig) forName(ctx context.Context, name string) lookup {
+	c.once.Do(c.read)
+	if c.askG {
+		if values := c.resolveG(ctx, name); values != nil {
+			return func(keyword string) []string { return values[strings.ToLower(keyword)] }
+		}
+	}
+	return func(keyword string) []string {
+		for _, cfg := range c.cfgs {
+			if v, err := cfg.GetAll(name, keyword); err == nil && len(v) > 0 {
+				return v
+			}
+		}
+		return nil
+	}
+}
+
+func (c *sshConfig) read() {
+	for _, path := range c.files {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // a file that is not there says nothing
+		}
+		cfg, err := ssh_config.DecodeBytes(b)
+		if err != nil {
+			c.askG = true
+			continue
+		}
+		c.cfgs = append(c.cfgs, cfg)
+	}
+}
+
+// resolveG asks OpenSSH what it would use: `ssh -G`, which evaluates every
+// Match. Its output is one "keyword value" a line, keywords in lower case.
+func (c *sshConfig) resolveG(ctx context.Context, name string) map[string][]string {
+	if strings.HasPrefix(name, "-") {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	args := []string{"-G"}
+	if len(c.files) > 0 {
+		args = append(args, "-F", c.files[0])
+	}
+	out, err := exec.CommandContext(ctx, "ssh", append(args, "--", name)...).Output()
+	if err != nil {
+		return nil
+	}
+	values := map[string][]string{}
+	for line := range bytes.Lines(out) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(string(line)), " "); ok && v != "none" {
+			values[k] = append(values[k], v)
+		}
+	}
+	if u := values["user"]; len(u) == 1 && u[0] == os.Getenv("USER") {
+		delete(values, "user") // ssh's own default, not a setting
+	}
+	if p := values["port"]; len(p) == 1 && p[0] == "22" {
+		delete(values, "port")
+	}
+	if h := values["hostname"]; len(h) == 1 && h[0] == name {
+		delete(values, "hostname")
+	}
+	return values
+}
+
+// settle brings together what is said of a host: the fleet's own settings
+// before ssh_config's, and that of the host's name before its other names.
+func (d *Dialer) settle(ctx context.Context, h fleet.Host) settings {
+	names := append([]string{h.Name}, h.Aliases...)
+	for _, a := range h.Addresses {
+		names = append(names, a.Host)
+	}
+	first := func(keyword string) []string {
+		for _, n := range names {
+			if v := d.configs.forName(ctx, n)(keyword); len(v) > 0 {
+				return v
+			}
+		}
+		return nil
+	}
+	one := func(keyword string) string { return strings.Join(first(keyword)[:min(1, len(first(keyword)))], "") }
+	port, _ := strconv.Atoi(one("Port"))
+	s := settings{
+		user: cmp.Or(h.User, one("User"), "root"), port: cmp.Or(h.Port, port, 22),
+		hostName: one("HostName"), jump: cmp.Or(h.Jump, one("ProxyJump")),
+		identities: first("IdentityFile"), certificates: first("CertificateFile"),
+		identitiesOnly: strings.EqualFold(one("IdentitiesOnly"), "yes"),
+		agent:          cmp.Or(one("IdentityAgent"), d.AgentSocket), keyAlias: one("HostKeyAlias"),
+		knownHosts: d.KnownHosts,
+	}
+	if h.Identity != "" {
+		s.identities = append([]string{h.Identity}, s.identities...)
+	}
+	if strings.EqualFold(s.jump, "none") {
+		s.jump = ""
+	}
+	if files := first("UserKnownHostsFile"); len(files) > 0 && !strings.EqualFold(files[0], "/dev/null") {
+		s.knownHosts = append(d.expandAll(strings.Fields(strings.Join(files, " "))), d.KnownHosts...)
+	}
+	s.identities, s.certificates = d.expandAll(s.identities), d.expandAll(s.certificates)
+	return s
+}
+
+// defaultIdentities are the key files ssh tries when none is named.
+var defaultIdentities = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
+
+func (d *Dialer) expandAll(paths []string) []string {
+	out := make([]string, 0, len(paths))
+	for _, p := range paths {
+		out = append(out, d.expand(p))
+	}
+	return out
+}
+
+// expand resolves "~/" and "%d" as ssh_config does for files of the person.
+func (d *Dialer) expand(path string) string {
+	home := filepath.Dir(d.SSHDir)
+	path = strings.Trim(path, `"`)
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		return filepath.Join(home, rest)
+	}
+	return strings.ReplaceAll(path, "%d", home)
+}
