@@ -65,6 +65,23 @@ func (f Fact[T]) Refresh(newer Fact[T]) Fact[T] {
 	return f
 }
 
+// Remembered is the reason in facts that an earlier process read: the value
+// stands with its age, but nobody has asked again yet.
+const Remembered = "not asked again yet"
+
+// Remember gives the fact as a later process may take it up: the old value,
+// never as current. What failed then is forgotten; that there was nothing to
+// read stays known.
+func (f Fact[T]) Remember(now time.Time) Fact[T] {
+	switch {
+	case f.HasValue():
+		f.Err, f.ErrAt, f.None = Remembered, now, false
+	case !f.None:
+		f = Fact[T]{}
+	}
+	return f
+}
+
 // factJSON is the form of a fact in machine output, schema 1.
 type factJSON[T any] struct {
 	Value  *T       `json:"value,omitempty"`

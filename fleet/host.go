@@ -56,29 +56,29 @@ const (
 // Host is a machine of the fleet and how to reach it. What is known of its
 // inside is in [State].
 type Host struct {
-	ID        HostID
-	Name      string   // what it is called here: the shortest name its sources agree on
-	Aliases   []string // its other names: former ones, flake attribute, tailnet name
-	Sources   []string // who told of it: "tailscale", "config", "ssh_config", "flake", "mdns", "control", "local"
-	Addresses []Address
-	Tags      []string // Tailscale tags without "tag:", groups of the configuration, colmena's tags
-	OS        string   // as its source says: "linux", "" unknown
-	Local     bool     // this machine: reached without SSH
+	ID        HostID    `json:"id"`
+	Name      string    `json:"name"`              // what it is called here: the shortest name its sources agree on
+	Aliases   []string  `json:"aliases,omitempty"` // its other names: former ones, flake attribute, tailnet name
+	Sources   []string  `json:"sources,omitempty"` // who told of it: "tailscale", "config", "ssh_config", "flake", "mdns", "control", "local"
+	Addresses []Address `json:"addresses,omitempty"`
+	Tags      []string  `json:"tags,omitempty"`  // Tailscale tags without "tag:", groups of the configuration, colmena's tags
+	OS        string    `json:"os,omitempty"`    // as its source says: "linux", "" unknown
+	Local     bool      `json:"local,omitempty"` // this machine: reached without SSH
 
-	User     string // SSH user; empty: ssh_config's, else root
-	Port     int    // SSH port; 0: ssh_config's, else 22
-	Jump     string // ProxyJump, as ssh_config writes it; empty: ssh_config's
-	Identity string // private key file; empty: the agent and the usual files
-	Become   Become // empty: auto
-	Flake    string // attribute in nixosConfigurations, where known
-	Checks   []string
+	User     string   `json:"user,omitempty"`     // SSH user; empty: ssh_config's, else root
+	Port     int      `json:"port,omitempty"`     // SSH port; 0: ssh_config's, else 22
+	Jump     string   `json:"jump,omitempty"`     // ProxyJump, as ssh_config writes it; empty: ssh_config's
+	Identity string   `json:"identity,omitempty"` // private key file; empty: the agent and the usual files
+	Become   Become   `json:"become,omitempty"`   // empty: auto
+	Flake    string   `json:"flake,omitempty"`    // attribute in nixosConfigurations, where known
+	Checks   []string `json:"checks,omitempty"`
 
-	NodeID      string   // Tailscale's stable node ID
-	MachineID   string   // /etc/machine-id, once read
-	HostKeys    []string // SSH host keys vouched for by Tailscale, authorized_keys form
-	TailscaleOK bool     // Tailscale SSH is offered there
+	NodeID      string   `json:"nodeId,omitempty"`       // Tailscale's stable node ID
+	MachineID   string   `json:"machineId,omitempty"`    // /etc/machine-id, once read
+	HostKeys    []string `json:"hostKeys,omitempty"`     // SSH host keys vouched for by Tailscale, authorized_keys form
+	TailscaleOK bool     `json:"tailscaleSsh,omitempty"` // Tailscale SSH is offered there
 
-	Presence Fact[Presence] // what the tailnet says of it
+	Presence Fact[Presence] `json:"presence,omitzero"` // what the tailnet says of it
 }
 
 // Presence is what Tailscale knows of a node without asking it.

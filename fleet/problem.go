@@ -72,7 +72,7 @@ type addProblem func(sev Severity, since time.Time, format string, args ...any)
 
 func (s State) unreachable() (Problem, bool) {
 	switch {
-	case !s.Reach.Asked():
+	case !s.Reach.Asked(), s.Reach.Err == Remembered:
 		return Problem{What: "not asked yet", Severity: SeverityUnknown}, true
 	case s.Reach.Err != "":
 		since := s.Reach.At // the last time it did answer
