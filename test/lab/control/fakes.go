@@ -13,6 +13,7 @@ import (
 type fake struct {
 	id        tailcfg.NodeID
 	name      string
+	host      string // its own idea of its name, where that differs
 	os        string
 	tags      []string
 	offline   time.Duration // last seen so long ago; 0 is online
@@ -32,7 +33,7 @@ var fakes = []fake{
 	{id: 103, name: "jellyfin", os: "linux", tags: []string{"tag:service"}, ephemeral: true, age: 3 * day},
 	{id: 104, name: "grafana", os: "linux", tags: []string{"tag:service"}, ephemeral: true, age: 3 * day},
 	{id: 105, name: "photos", os: "linux", tags: []string{"tag:service"}, ephemeral: true, age: 9 * day, offline: 2 * day},
-	{id: 106, name: "storage-1", os: "linux", tags: []string{"tag:server"}, age: 200 * day, offline: 40 * day},
+	{id: 106, name: "storage-1", host: "storage", os: "linux", tags: []string{"tag:server"}, age: 200 * day, offline: 40 * day},
 	{id: 107, name: "cottage", os: "linux", tags: []string{"tag:server"}, age: 500 * day, offline: 6 * day},
 	{id: 108, name: "octopi", os: "linux", age: 190 * day, offline: 11 * day, expired: 10 * day},
 	{id: 109, name: "brazil-exit", os: "linux", tags: []string{"tag:exit"}, exitNode: true, age: 60 * day},
@@ -41,6 +42,9 @@ var fakes = []fake{
 
 func (t *tailnet) addFake(f fake) {
 	host, _, _ := strings.Cut(f.name, ".")
+	if f.host != "" {
+		host = f.host
+	}
 	m := &member{fake: true, Ephemeral: f.ephemeral, Created: time.Now().Add(-f.age).UTC().Truncate(time.Second)}
 	on := f.offline == 0
 	m.forced, m.seen = &on, time.Now().Add(-f.offline)

@@ -48,12 +48,17 @@ build_control() {
   mv "$LAB/bin/control.new" "$LAB/bin/control"
 }
 
-# What the hosts see under /opt/lab/bin.
+# What the hosts see under /opt/lab.
 put_programs() {
   local f r=$CACHE/rustic-rs-$RUSTIC/rustic
   [ -x "$r" ] || r=$CACHE/rustic-rs-$RUSTIC-stand-in/rustic
   for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$r"; do
-    cmp -s "$f" "$LAB/bin/${f##*/}" || install -m755 "$f" "$LAB/bin/${f##*/}"
+    cmp -s "$f" "$LAB/opt/bin/${f##*/}" || install -m755 "$f" "$LAB/opt/bin/${f##*/}"
+  done
+  for f in seed fleet; do
+    diff -rq "$SRC/$f" "$LAB/opt/$f" >/dev/null 2>&1 && continue
+    rm -rf "${LAB:?}/opt/$f"
+    cp -r "$SRC/$f" "$LAB/opt/$f"
   done
 }
 
@@ -65,7 +70,7 @@ base_all() {
 
 lab_build() {
   local kind missing=
-  mkdir -p "$LAB"/{bin,log,hosts} "$CACHE"
+  mkdir -p "$LAB"/{bin,log,hosts,opt/bin} "$CACHE"
   for kind in trixie bookworm debian; do [ -d "$(base_dir "$kind")" ] || missing=1; done
   if [ -n "$missing" ] || ! command -v systemd-nspawn >/dev/null || ! command -v nix-build >/dev/null; then
     step packages machine_packages

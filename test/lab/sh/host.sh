@@ -142,7 +142,7 @@ host_start() { # HOST: starts nspawn, does not wait
     exec setsid -w systemd-nspawn --kill-signal=SIGRTMIN+3 --quiet --register=no --keep-unit \
       -D "$d/root" --machine="$h" --network-namespace-path="/run/netns/$h" --capability=all --console=pipe \
       --resolv-conf=off --timezone=off --link-journal=no \
-      --bind=/dev/net/tun --bind=/dev/fuse --bind=/dev/kmsg --bind-ro="$LAB/bin:/opt/lab/bin" "${binds[@]}" \
+      --bind=/dev/net/tun --bind=/dev/fuse --bind=/dev/kmsg --bind-ro="$LAB/opt:/opt/lab" "${binds[@]}" \
       --setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \
       /usr/sbin/lab-init systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
   ) </dev/null >"$LAB/log/nspawn-$h.log" 2>&1 &

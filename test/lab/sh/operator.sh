@@ -13,7 +13,7 @@ operator_up() {
   if ! alive "$OP/pid" "$OP/tailscaled.sock"; then
     (
       exec 9>&-
-      exec ip netns exec $ns setsid "$LAB/bin/tailscaled" --state="$OP/tailscaled.state" \
+      exec ip netns exec $ns setsid "$LAB/opt/bin/tailscaled" --state="$OP/tailscaled.state" \
         --socket="$OP/tailscaled.sock" --tun=ts-operator --port=41641 --no-logs-no-support
     ) </dev/null >>"$LAB/log/operator-tailscaled.log" 2>&1 &
     echo $! >"$OP/pid"
@@ -29,7 +29,7 @@ operator_up() {
   [ "$(tailscale status --json | jq -r .BackendState)" = Running ] ||
     tailscale up --login-server="$CONTROL" --hostname=$ns --accept-dns=false --timeout=30s
 }
-tailscale() { "$LAB/bin/tailscale" --socket="$OP/tailscaled.sock" "$@"; }
+tailscale() { "$LAB/opt/bin/tailscale" --socket="$OP/tailscaled.sock" "$@"; }
 
 # Names are tailnet names, as MagicDNS would give them; without DNS a hosts file does it.
 operator_home() {
@@ -68,7 +68,7 @@ known_hosts() {
     names=$h,$(get "$h" address)
     a=$(tailnet_address "$h")
     [ -z "$a" ] || names+=",$h.$DOMAIN,$a"
-    [ "$p" = 22 ] || names=$(sed "s/\([^,]*\)/[\1]:$p/g" <<<"$names")
+    [ "$p" = 22 ] || names="[${names//,/]:$p,[}]:$p"
     echo "$names $(cut -d' ' -f1,2 "$LAB/hostkeys/$h.pub")"
   done
 }
@@ -93,5 +93,5 @@ operator_exec() { # CMD…
     env -u SSH_AUTH_SOCK -u XDG_CONFIG_HOME -u XDG_STATE_HOME -u XDG_CACHE_HOME -u XDG_DATA_HOME \
     HOME="$OP/home" GOPATH="$gopath" GOCACHE="$gocache" NIX_CONF_DIR="$OP/home/.config/nix" \
     SEXTANT_LAB="$LAB" SEXTANT_LAB_JSON="$LAB/lab.json" SEXTANT_TAILSCALE_SOCKET="$OP/tailscaled.sock" \
-    SEXTANT_TAILSCALE_API="$CONTROL" PATH="$LAB/bin:$PATH" "$@"
+    SEXTANT_TAILSCALE_API="$CONTROL" PATH="$LAB/opt/bin:$PATH" "$@"
 }

@@ -1,0 +1,2 @@
+mkdir $out
+echo "not an initrd: $version" >$out/initrd

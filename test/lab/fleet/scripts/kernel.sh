@@ -1,0 +1,2 @@
+mkdir $out
+echo "not a kernel: $version" >$out/bzImage

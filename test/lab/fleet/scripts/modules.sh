@@ -1,0 +1,2 @@
+mkdir -p $out/lib/modules/$version
+: >$out/lib/modules/$version/modules.dep
