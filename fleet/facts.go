@@ -117,6 +117,7 @@ type Inventory struct {
 // Socket is a unix socket of interest, and whether we may open it.
 type Socket struct {
 	Path  string `json:"path"`
+	Real  string `json:"real,omitempty"` // where Path leads, through links: /run/docker.sock may be Podman's
 	Owner string `json:"owner"`
 	Open  bool   `json:"open"` // the user we are may read and write it
 }

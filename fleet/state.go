@@ -1,5 +1,7 @@
 package fleet
 
+import "time"
+
 // State is everything known of one host. It is a value: a copy in the store
 // is never changed, only replaced.
 type State struct {
@@ -42,4 +44,39 @@ func Derive[T, U any](f Fact[T], of func(T) U) Fact[U] {
 		out.Value = of(f.Value)
 	}
 	return out
+}
+
+// Lost gives the state after the host could not be reached: everything known
+// stays with its age, and nothing of it is current.
+func (s State) Lost(err error, at time.Time) State {
+	why := "host not reachable: " + err.Error()
+	s.unprobed(why, at)
+	lose(&s.Containers, why, at)
+	lose(&s.Backups, why, at)
+	lose(&s.Metrics, why, at)
+	lose(&s.Alarms, why, at)
+	s.Reach = s.Reach.Refresh(Fact[Reach]{Err: err.Error(), ErrAt: at, Source: "ssh"})
+	s.Stats = nil
+	return s
+}
+
+func lose[T any](f *Fact[T], why string, at time.Time) {
+	if f.None {
+		return // what is not there is not there
+	}
+	f.Err, f.ErrAt = why, at
+}
+
+// Unprobed notes that the host was reached but did not tell what it is.
+func (s *State) Unprobed(err error, at time.Time) {
+	s.unprobed(err.Error(), at)
+}
+
+func (s *State) unprobed(why string, at time.Time) {
+	lose(&s.System, why, at)
+	lose(&s.Inventory, why, at)
+	lose(&s.Generations, why, at)
+	lose(&s.Units, why, at)
+	lose(&s.Timers, why, at)
+	lose(&s.Proc, why, at)
 }

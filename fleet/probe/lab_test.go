@@ -1,0 +1,75 @@
+//go:build lab
+
+package probe_test
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// TestProbeAgreesWithTheHosts compares what one round trip told with what the
+// hosts' own commands say.
+func TestProbeAgreesWithTheHosts(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, h := range lab.Hosts {
+		if h.Via != "" {
+			continue
+		}
+		t.Run(h.Name, func(t *testing.T) {
+			l := lab.Link(t, h.Name)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			f, err := probe.Read(ctx, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sys := f.System.Value
+			if sys.Hostname != h.Name {
+				t.Errorf("host name %q", sys.Hostname)
+			}
+			if nixos := h.Base != "debian"; sys.NixOS != nixos {
+				t.Errorf("NixOS %v, want %v", sys.NixOS, nixos)
+			}
+			if sys.NixOS {
+				same(t, "running", sys.Running.Path, labtest.Output(t, l, "readlink", "-f", "/run/current-system"))
+				same(t, "default", sys.Default.Path, labtest.Output(t, l, "readlink", "-f", "/nix/var/nix/profiles/system"))
+				same(t, "booted", sys.Booted.Path, labtest.Output(t, l, "readlink", "-f", "/run/booted-system"))
+				gens := labtest.Output(t, l, "sh", "-c", "ls -d /nix/var/nix/profiles/system-*-link | wc -l")
+				if n := len(f.Generations.Value); strings.TrimSpace(gens) != itoa(n) {
+					t.Errorf("%d generations, want %s", n, gens)
+				}
+			}
+			var failed []string
+			for _, u := range f.Units.Value {
+				if u.Failed() {
+					failed = append(failed, u.Name)
+				}
+			}
+			out := labtest.Output(t, l, "sh", "-c", "systemctl list-units --failed --plain --no-legend --full | awk '{print $1}' | sort")
+			if got := sorted(failed); got != strings.Join(strings.Fields(out), " ") {
+				t.Errorf("failed units %q, want %q", got, out)
+			}
+		})
+	}
+}
+
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != strings.TrimSpace(want) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func sorted(names []string) string {
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}

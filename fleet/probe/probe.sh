@@ -1,0 +1,140 @@
+#!/bin/sh
+# What a host is and has, told in one go. POSIX sh and coreutils; what else is
+# there is used, what is missing is said in the section "unseen".
+#
+# $1 is a random word: each section begins with a line "$1 NAME", so that no
+# text of the host can be taken for one. The last section is "end".
+mark=$1
+export LC_ALL=C TZ=UTC SYSTEMD_COLORS=0 SYSTEMD_PAGER='' SYSTEMD_URLIFY=0 NO_COLOR=1
+exec 2>/dev/null
+unseen=
+begin() { printf '\n%s %s\n' "$mark" "$1"; }
+cannot() { unseen="$unseen$1
+"; }
+# lines FILE...: their content, each on lines of its own, without starting a program
+lines() {
+	for f; do
+		[ -r "$f" ] && while IFS= read -r l || [ "$l" ]; do printf '%s\n' "$l"; done <"$f"
+	done
+}
+counters() {
+	begin "$1"
+	lines /proc/uptime
+	read -r l </proc/stat && printf '%s\n' "$l"
+	lines /proc/net/dev
+	lines /proc/diskstats
+}
+
+counters before
+
+begin who
+id -u
+id -un
+uname -n
+uname -r
+uname -m
+date +%s
+lines /etc/machine-id /proc/sys/kernel/random/boot_id
+begin os
+lines /etc/os-release
+
+p=/nix/var/nix/profiles
+begin system
+for l in /run/current-system "$p/system" /run/booted-system; do
+	printf '%s\t%s\n' "$l" "$(readlink -f "$l")"
+done
+printf 'link\t%s\n' "$(readlink "$p/system")"
+for k in kernel initrd kernel-modules systemd; do
+	[ -e "/run/booted-system/$k" ] && [ -e "/run/current-system/$k" ] &&
+		printf '%s\t%s\t%s\n' "$k" "$(readlink -f "/run/booted-system/$k")" "$(readlink -f "/run/current-system/$k")"
+done
+if [ -d $p ]; then
+	begin links
+	find $p -maxdepth 1 -name 'system-*-link' -printf '%f\t%T@\t%l\n' || cannot 'generation dates: no GNU find'
+	begin versions
+	grep -H '' $p/system-*-link/nixos-version /run/current-system/nixos-version /dev/null
+	begin revisions
+	grep -Ho '"configurationRevision":"[^"]*"' $p/system-*-link/sw/bin/nixos-version /run/current-system/sw/bin/nixos-version /dev/null
+	begin kernels
+	for l in "$p"/system-*-link/kernel-modules/lib/modules/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
+	begin specialisations
+	for l in "$p"/system-*-link/specialisation/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
+fi
+begin boot
+if [ -r /boot/loader/entries ]; then
+	echo readable
+	for l in /boot/loader/entries/*; do printf '%s\n' "${l##*/}"; done
+elif [ -r /boot/grub/grub.cfg ]; then
+	echo readable
+	grep -o 'NixOS - Configuration [0-9]*' /boot/grub/grub.cfg
+elif [ -r /boot/extlinux/extlinux.conf ]; then
+	echo readable
+	grep -o 'LABEL nixos-[0-9]*' /boot/extlinux/extlinux.conf
+fi
+
+if [ -d /run/systemd/system ]; then
+	begin manager
+	systemctl is-system-running
+	begin failed
+	systemctl list-units --failed --all --plain --no-legend --full --no-pager
+	begin units
+	systemctl show --no-pager --timestamp=unix -p Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState '*.service' ||
+		cannot 'units: systemctl show failed'
+	begin timers
+	systemctl list-timers --all --output=json --no-pager || cannot 'timers: this systemd does not list them as JSON'
+	begin calendars
+	systemctl show --no-pager -p Id,TimersCalendar,TimersMonotonic '*.timer'
+else
+	cannot 'units: systemd does not run here'
+fi
+
+begin load
+lines /proc/loadavg
+grep -c '^processor' /proc/cpuinfo
+begin memory
+lines /proc/meminfo
+begin pressure
+for k in cpu memory io; do
+	[ -r /proc/pressure/$k ] && read -r l </proc/pressure/$k && printf '%s %s\n' $k "$l"
+done
+begin temperatures
+for f in /sys/class/hwmon/hwmon*/temp*_input; do
+	read -r t <"$f" || continue
+	d=${f%/*} n='' l=''
+	read -r n <"$d/name"
+	read -r l <"${f%_input}_label"
+	printf '%s\t%s\t%s\n' "$t" "$n" "$l"
+done
+begin disks
+# a dead network mount would hang df for ever: local ones only, and not for long
+timeout 5 df -P -T -l -B1 -x tmpfs -x devtmpfs -x overlay -x efivarfs -x squashfs -x ramfs || {
+	case $? in 124) cannot 'disks: df did not end within 5 s' ;; *) timeout 5 df -P -k || cannot 'disks: df failed' ;; esac
+}
+
+begin programs
+for c in podman docker netdata caddy restic rustic borg backrest backup-status nix nixos-rebuild flock systemd-run tailscale wg nft sudo doas run0 journalctl comin; do
+	l=$(command -v $c) && printf '%s\t%s\n' $c "$l"
+done
+for d in /run/current-system/sw/bin /usr/local/bin; do
+	for l in "$d"/restic-* "$d"/rustic-*; do [ -x "$l" ] && printf '%s\t%s\n' "${l##*/}" "$l"; done
+done
+begin sockets
+for s in /run/podman/podman.sock /run/docker.sock /run/user/*/podman/podman.sock /run/caddy/admin.sock; do
+	[ -S "$s" ] || continue
+	o=closed
+	[ -r "$s" ] && [ -w "$s" ] && o=open
+	printf '%s\t%s\t%s\t%s\n' "$s" "$o" "$(stat -c %U "$s")" "$(readlink -f "$s")"
+done
+[ "$(id -u)" = 0 ] || cannot 'rootless sockets and files of other users: not root'
+begin ports
+grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6
+begin files
+for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json; do
+	[ -e "$f" ] && printf '%s\n' "$f"
+done
+
+counters after
+begin unseen
+printf '%s' "$unseen"
+[ -r /var/log/journal ] || [ "$(id -u)" = 0 ] || printf 'journal of other users: not root\n'
+begin end

@@ -1,0 +1,109 @@
+package probe_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet/probe"
+)
+
+// recorded are outputs of real hosts; their mark is "XX".
+func recorded(t testing.TB) map[string][]byte {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	out := map[string][]byte{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(f)] = b
+	}
+	return out
+}
+
+// TestParseRecorded reads whole outputs of real hosts.
+func TestParseRecorded(t *testing.T) {
+	for name, b := range recorded(t) {
+		f, err := probe.Parse(b, "XX", time.Unix(1795375729, 0))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		sys := f.System.Value
+		if !sys.NixOS || sys.Running.Path == "" || sys.Default.Generation == 0 || sys.MachineID == "" || sys.Uptime <= 0 {
+			t.Errorf("%s: system %+v", name, sys)
+		}
+		if len(f.Generations.Value) < 3 || len(f.Units.Value) < 10 || len(f.Timers.Value) == 0 {
+			t.Errorf("%s: %d generations, %d units, %d timers", name, len(f.Generations.Value), len(f.Units.Value), len(f.Timers.Value))
+		}
+		p := f.Proc.Value
+		if p.Memory.Total == 0 || p.Cores == 0 || len(p.Disks) == 0 || p.After.CPUTotal <= p.Before.CPUTotal {
+			t.Errorf("%s: proc %+v", name, p)
+		}
+		if !slices.Contains(f.Inventory.Value.Ports, 22) {
+			t.Errorf("%s: sshd's port is missing among %v", name, f.Inventory.Value.Ports)
+		}
+	}
+}
+
+// TestParseBrokenOff cuts real outputs everywhere: what is not whole is not believed.
+func TestParseBrokenOff(t *testing.T) {
+	for name, b := range recorded(t) {
+		for n := 0; n < len(b)-8; n += 97 {
+			if _, err := probe.Parse(b[:n], "XX", time.Now()); err == nil {
+				t.Fatalf("%s: cut at %d of %d passed for whole", name, n, len(b))
+			}
+		}
+	}
+}
+
+// TestHostileText puts control characters into what a host says.
+func TestHostileText(t *testing.T) {
+	for name, b := range recorded(t) {
+		b = bytes.ReplaceAll(b, []byte("Description="), []byte("Description=\x1b[2J\x1b]0;gone\x07\xe2\x80\xae"))
+		f, err := probe.Parse(b, "XX", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range f.Units.Value {
+			if strings.ContainsAny(u.Description, "\x1b\x07\u202e") {
+				t.Fatalf("%s: %q", name, u.Description)
+			}
+		}
+	}
+}
+
+func TestPeriod(t *testing.T) {
+	const day = 24 * time.Hour
+	for calendar, want := range map[string]time.Duration{
+		"{ OnCalendar=*-*-* 00:00:00 ; next_elapse=Mon 2026-11-23 00:00:00 UTC }": day,
+		"{ OnCalendar=*-*-* 03:15:00 ; next_elapse=n/a }":                         day,
+		"{ OnCalendar=*-*-* *:00:00 ; next_elapse=n/a }":                          time.Hour,
+		"{ OnCalendar=Mon *-*-* 00:00:00 ; next_elapse=n/a }":                     7 * day,
+		"{ OnCalendar=*-*-01 00:00:00 ; next_elapse=n/a }":                        30 * day,
+		"{ OnCalendar=Mon..Fri *-*-* 00:00:00 ; next_elapse=n/a }":                0,
+		"{ OnCalendar=*-*-* 00/6:00:00 ; next_elapse=n/a }":                       0,
+		"": 0,
+	} {
+		if got := probe.Period(calendar); got != want {
+			t.Errorf("%s: %s, want %s", calendar, got, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, b := range recorded(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = probe.Parse(b, "XX", time.Now())
+		_, _ = probe.Parse(append(b, "\nXX end\n"...), "XX", time.Now())
+	})
+}

@@ -1,0 +1,196 @@
+package probe
+
+import (
+	"encoding/json"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// kernelParts are what a reboot renews, as system.autoUpgrade of NixOS
+// compares them, and systemd itself.
+var kernelParts = []string{"kernel", "initrd", "kernel-modules", "systemd"}
+
+// system reads what the host is and which NixOS systems it has.
+func system(s sections, now time.Time) fleet.System {
+	sys := fleet.System{Manager: "none", UID: -1, Unseen: fleet.CleanAll(s.lines("unseen"))}
+	who(s.lines("who"), now, &sys)
+	osRelease(s.lines("os"), &sys)
+	paths := map[string]string{}
+	for _, f := range s.fields("system", 2) {
+		if f[0] != f[1] { // readlink gives back a link that is not there
+			paths[f[0]] = fleet.Clean(f[1])
+		}
+		if len(f) >= 3 && slices.Contains(kernelParts, f[0]) && f[1] != f[2] {
+			sys.RebootNeeded = true
+			sys.RebootWhy = append(sys.RebootWhy, f[0])
+		}
+	}
+	sys.NixOS = sys.NixOS || slices.Contains(s.lines("files"), "/etc/NIXOS")
+	byPath := map[string]int{}
+	for _, g := range links(s) {
+		byPath[g.Path] = max(byPath[g.Path], g.Number)
+	}
+	top := func(p string) fleet.Toplevel { return fleet.Toplevel{Path: p, Generation: byPath[base(p)]} }
+	sys.Running, sys.Booted = top(paths["/run/current-system"]), top(paths["/run/booted-system"])
+	sys.Default = top(paths["/nix/var/nix/profiles/system"])
+	if n := linkNumber(paths["link"]); n > 0 {
+		sys.Default.Generation = n
+		if sys.Running.Path == sys.Default.Path {
+			sys.Running.Generation = n // of several generations with one path, the default is meant
+		}
+	}
+	sys.NixOSVersion = filesOf(s, "versions")["/run/current-system/nixos-version"]
+	sys.Revision = revisions(s)["/run/current-system/sw/bin/nixos-version"]
+	if up := s.lines("after"); len(up) > 0 {
+		sys.Uptime = fleet.Seconds(number(strings.Fields(up[0]), 0))
+	}
+	if m := s.lines("manager"); len(m) > 0 {
+		sys.Manager = fleet.Clean(m[0])
+	}
+	return sys
+}
+
+// base takes a specialisation off a path: it is part of its toplevel.
+func base(p string) string {
+	p, _, _ = strings.Cut(p, "/specialisation/")
+	return p
+}
+
+// who reads: uid, user, node name, kernel release, machine, epoch seconds,
+// machine-id, boot_id.
+func who(l []string, now time.Time, sys *fleet.System) {
+	at := func(i int) string {
+		if i < len(l) {
+			return fleet.Clean(l[i])
+		}
+		return ""
+	}
+	if uid, err := strconv.Atoi(at(0)); err == nil {
+		sys.UID = uid
+	}
+	sys.Hostname, sys.Kernel, sys.Arch = at(2), at(3), at(4)
+	if sec, err := strconv.ParseInt(at(5), 10, 64); err == nil {
+		sys.ClockSkew = fleet.Seconds(sec - now.Unix())
+	}
+	sys.MachineID, sys.BootID = at(6), at(7)
+}
+
+// osRelease reads os-release(5).
+func osRelease(lines []string, sys *fleet.System) {
+	for _, l := range lines {
+		k, v, _ := strings.Cut(l, "=")
+		if u, err := strconv.Unquote(v); err == nil {
+			v = u
+		}
+		switch k {
+		case "PRETTY_NAME":
+			sys.OSName = fleet.Clean(strings.Trim(v, "'"))
+		case "ID":
+			sys.NixOS = v == "nixos"
+		}
+	}
+}
+
+// links reads the profile's links, oldest first: name, mtime, target.
+func links(s sections) []fleet.Generation {
+	var gens []fleet.Generation
+	for _, f := range s.fields("links", 3) {
+		n := linkNumber(f[0])
+		if n == 0 {
+			continue
+		}
+		sec := number(f, 1)
+		gens = append(gens, fleet.Generation{Number: n, Path: fleet.Clean(f[2]), Date: time.Unix(int64(sec), 0).UTC()})
+	}
+	slices.SortFunc(gens, func(a, b fleet.Generation) int { return a.Number - b.Number })
+	return gens
+}
+
+var linkName = regexp.MustCompile(`(?:^|/)system-([0-9]{1,9})-link(?:/|$)`)
+
+// linkNumber gives N of system-N-link anywhere in a path, or 0.
+func linkNumber(name string) int {
+	m := linkName.FindStringSubmatch(name)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n
+}
+
+// filesOf reads the output of `grep -H`: path, colon, content.
+func filesOf(s sections, name string) map[string]string {
+	out := map[string]string{}
+	for _, l := range s.lines(name) {
+		if file, text, ok := strings.Cut(l, ":"); ok {
+			out[file] = fleet.Clean(text)
+		}
+	}
+	return out
+}
+
+// revisions reads configurationRevision out of each generation's nixos-version
+// program, without running it.
+func revisions(s sections) map[string]string {
+	out := filesOf(s, "revisions")
+	for file, text := range out {
+		var v struct{ ConfigurationRevision string }
+		if json.Unmarshal([]byte("{"+text+"}"), &v) == nil {
+			out[file] = v.ConfigurationRevision
+		}
+	}
+	return out
+}
+
+// generations brings together what the sections tell of each.
+func generations(s sections, sys fleet.System) []fleet.Generation {
+	versions, revs, boot := filesOf(s, "versions"), revisions(s), bootEntries(s)
+	kernels, specs := map[int]string{}, map[int][]string{}
+	for _, l := range s.lines("kernels") {
+		kernels[linkNumber(l)] = fleet.Clean(path.Base(l))
+	}
+	for _, l := range s.lines("specialisations") {
+		specs[linkNumber(l)] = append(specs[linkNumber(l)], fleet.Clean(path.Base(l)))
+	}
+	gens := links(s)
+	slices.Reverse(gens)
+	for i := range gens {
+		g := &gens[i]
+		dir := "/nix/var/nix/profiles/system-" + strconv.Itoa(g.Number) + "-link"
+		g.NixOSVersion, g.Revision = versions[dir+"/nixos-version"], revs[dir+"/sw/bin/nixos-version"]
+		g.Kernel, g.Specialisations = kernels[g.Number], append([]string{}, specs[g.Number]...)
+		g.Running, g.Booted = g.Number == sys.Running.Generation, g.Number == sys.Booted.Generation
+		g.Default = g.Number == sys.Default.Generation
+		if boot != nil {
+			has := boot[g.Number]
+			g.BootEntry = &has
+		}
+	}
+	return gens
+}
+
+// entryName finds the generation in the name of a boot entry: of systemd-boot
+// (nixos-generation-N.conf, boot counting adds +3), grub and extlinux.
+var entryName = regexp.MustCompile(`^(?:nixos-generation-|NixOS - Configuration |LABEL nixos-)([0-9]{1,9})(?:[.+-].*)?$`)
+
+// bootEntries are the generations in the boot menu; nil: it cannot be read.
+func bootEntries(s sections) map[int]bool {
+	l := s.lines("boot")
+	if len(l) == 0 || l[0] != "readable" {
+		return nil
+	}
+	out := map[int]bool{}
+	for _, name := range l[1:] {
+		if m := entryName.FindStringSubmatch(name); m != nil && !strings.Contains(name, "specialisation") {
+			n, _ := strconv.Atoi(m[1])
+			out[n] = true
+		}
+	}
+	return out
+}

@@ -1,0 +1,258 @@
+package watch
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// watched is one host under watch.
+type watched struct {
+	id    fleet.HostID
+	stop  context.CancelFunc
+	wake  chan struct{}        // ask everything now
+	asked map[string]time.Time // when each collector was last asked
+	again chan string          // ask this collector now
+	lives map[string]*running
+}
+
+// running is a Live that is open, or waiting to be opened again.
+type running struct {
+	key  string
+	stop context.CancelFunc
+}
+
+// Run watches every host of the store, those that come later too, until ctx
+// ends and everything it started has ended.
+func (w *Watcher) Run(ctx context.Context) {
+	notices, unsubscribe := w.Store.Subscribe()
+	defer unsubscribe()
+	w.mu.Lock()
+	w.ctx, w.hosts = ctx, map[fleet.HostID]*watched{}
+	w.mu.Unlock()
+	for {
+		w.follow(w.Store.Snapshot())
+		select {
+		case <-ctx.Done():
+			w.wg.Wait()
+			return
+		case <-notices:
+		}
+		select { // several changes at once are one
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// follow starts watching hosts that came, stops for those that left, and opens
+// and closes what is live.
+func (w *Watcher) follow(snap fleet.Snapshot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	here := map[fleet.HostID]bool{}
+	for _, st := range snap.Hosts {
+		here[st.Host.ID] = true
+		h := w.hosts[st.Host.ID]
+		if h == nil {
+			h = &watched{
+				id: st.Host.ID, wake: make(chan struct{}, 1), again: make(chan string, 8),
+				asked: map[string]time.Time{}, lives: map[string]*running{},
+			}
+			ctx, cancel := context.WithCancel(w.ctx)
+			h.stop = cancel
+			w.hosts[h.id] = h
+			w.wg.Go(func() { w.loop(ctx, h) })
+		}
+		w.followLives(h, st)
+	}
+	for id, h := range w.hosts {
+		if !here[id] {
+			h.stop()
+			for _, r := range h.lives {
+				r.stop()
+			}
+			delete(w.hosts, id)
+		}
+	}
+}
+
+// followLives opens and closes what is live on one host.
+func (w *Watcher) followLives(h *watched, st fleet.State) {
+	for _, lv := range w.Lives {
+		key, want := lv.Wanted(w.focus, st)
+		want = want && st.Reach.Current()
+		r := h.lives[lv.Name]
+		if r != nil && (!want || r.key != key) {
+			r.stop()
+			delete(h.lives, lv.Name)
+			r = nil
+		}
+		if r == nil && want {
+			ctx, cancel := context.WithCancel(w.ctx)
+			h.lives[lv.Name] = &running{key: key, stop: cancel}
+			host, focus := st.Host, w.focus
+			w.wg.Go(func() { w.keepOpen(ctx, lv, h, host, focus) })
+		}
+	}
+}
+
+// keepOpen opens a Live again when it breaks, with growing pauses.
+func (w *Watcher) keepOpen(ctx context.Context, lv Live, h *watched, host fleet.Host, focus fleet.Focus) {
+	put := func(c Change) { w.Store.Update(host.ID, c) }
+	again := func(name string) {
+		select {
+		case h.again <- name:
+		default: // enough waits already
+		}
+	}
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		began := time.Now()
+		_ = lv.Run(ctx, w.Links.Open(host), focus, put, again) // its facts say what is wrong; here it is only tried again
+		if time.Since(began) > time.Minute {
+			pause = time.Second
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// loop asks one host again and again.
+func (w *Watcher) loop(ctx context.Context, h *watched) {
+	failures := 0
+	for ctx.Err() == nil {
+		st, ok := w.Store.Get(h.id)
+		if !ok {
+			return
+		}
+		if err := w.round(ctx, st.Host, w.due(h), true); err != nil {
+			failures++
+		} else {
+			failures = 0
+		}
+		if !w.sleep(ctx, h, failures) {
+			return
+		}
+	}
+}
+
+// due tells which collectors have facts too old, and takes them as asked.
+func (w *Watcher) due(h *watched) func(Collector) bool {
+	now, looked := time.Now(), w.looked(h.id)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return func(c Collector) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		every := c.Every
+		if looked && c.Looked > 0 {
+			every = c.Looked
+		}
+		if last, ok := h.asked[c.Name]; ok && now.Sub(last) < every {
+			return false
+		}
+		h.asked[c.Name] = now
+		return true
+	}
+}
+
+// sleep waits until the host's next turn. Between turns it asks the collectors
+// that were named; false: the watch is over.
+func (w *Watcher) sleep(ctx context.Context, h *watched, failures int) bool {
+	began := time.Now()
+	for {
+		pause := w.pace(h.id, failures) - time.Since(began)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-h.wake:
+			w.mu.Lock()
+			clear(h.asked)
+			w.mu.Unlock()
+			return true
+		case name := <-h.again:
+			w.askAgain(ctx, h, name)
+		case <-time.After(min(max(0, pause), time.Second)): // who looks where may change meanwhile
+			if pause <= 0 {
+				return true
+			}
+		}
+	}
+}
+
+// askAgain asks one collector outside its turn.
+func (w *Watcher) askAgain(ctx context.Context, h *watched, name string) {
+	i := slices.IndexFunc(w.Collectors, func(c Collector) bool { return c.Name == name })
+	st, ok := w.Store.Get(h.id)
+	if i < 0 || !ok {
+		return
+	}
+	probed := newFuture()
+	probed.set(st, nil)
+	w.collect(ctx, w.Collectors[i], st.Host, w.Links.Open(st.Host), probed)
+}
+
+// pace is how long a host rests after a round.
+func (w *Watcher) pace(id fleet.HostID, failures int) time.Duration {
+	w.mu.Lock()
+	focus := w.focus
+	w.mu.Unlock()
+	st, _ := w.Store.Get(id)
+	looked := focus.Host == id && !focus.Idle
+	switch {
+	case failures > 0:
+		if p := st.Host.Presence; p.Current() && !p.Value.Online && !looked {
+			return paceOffline
+		}
+		back := min(backoffMin<<min(failures-1, 10), backoffMax)
+		return back + rand.N(back/4) // thirty hosts behind one router do not all knock together
+	case looked:
+		return paceLooked
+	case focus.Idle:
+		return paceIdle
+	}
+	return paceOthers
+}
+
+func (w *Watcher) looked(id fleet.HostID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.focus.Host == id && !w.focus.Idle
+}
+
+// Look says what a person is looking at.
+func (w *Watcher) Look(f fleet.Focus) {
+	w.mu.Lock()
+	w.focus = f
+	running := w.hosts != nil
+	w.mu.Unlock()
+	if running {
+		w.follow(w.Store.Snapshot())
+	}
+}
+
+// Refresh asks a host everything at once, or every host where id is empty.
+// What a person had refused to answer may be asked again.
+func (w *Watcher) Refresh(id fleet.HostID) {
+	w.Links.Forgive()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		if id == "" || h.id == id {
+			h.nudge()
+		}
+	}
+}
+
+func (h *watched) nudge() {
+	select {
+	case h.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}

@@ -1,0 +1,182 @@
+// Package watch keeps the store fresh: it decides which host is asked what,
+// when, and how often. What can be asked are values handed to it; it knows no
+// Podman, no NixOS and no screens.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// Change is what a collector learnt, put into a state.
+type Change func(*fleet.State)
+
+// Ask is one host while it is being asked.
+type Ask struct {
+	Link link.Link
+	// Probed waits until the host's probe of this round is done and gives the
+	// state with what it told.
+	Probed func(context.Context) (fleet.State, error)
+}
+
+// Collector reads one kind of knowledge of a host.
+type Collector struct {
+	Name    string
+	Every   time.Duration // how old its facts may get on a host nobody looks at
+	Looked  time.Duration // and on the one on the screen; 0: as Every
+	Timeout time.Duration // 0: 30 s
+	Slow    bool          // not waited for before a host counts as known
+	// Read asks; it always gives a change, with the reason where it failed.
+	Read func(ctx context.Context, a Ask) Change
+}
+
+// Live is something that stays open to a host for as long as it is wanted.
+type Live struct {
+	Name string
+	// Wanted tells whether it should be open, and gives a key: when the key
+	// changes, it is closed and opened again.
+	Wanted func(fleet.Focus, fleet.State) (key string, ok bool)
+	// Run blocks until its end; put changes the host's state, again asks the
+	// named collector at once.
+	Run func(ctx context.Context, l link.Link, focus fleet.Focus, put func(Change), again func(collector string)) error
+}
+
+// Watcher keeps the states in a store fresh.
+type Watcher struct {
+	Store *fleet.Store
+	Links *link.Dialer
+	// Probe is asked first in every round; its error means nothing was learnt.
+	Probe      func(context.Context, link.Link) (Change, error)
+	Collectors []Collector
+	Lives      []Live
+
+	mu    sync.Mutex
+	focus fleet.Focus
+	hosts map[fleet.HostID]*watched
+	ctx   context.Context // of Run
+	wg    sync.WaitGroup
+}
+
+// Paces of the probe.
+const (
+	paceLooked  = 5 * time.Second
+	paceOthers  = 30 * time.Second
+	paceIdle    = 2 * time.Minute // nobody looks at the screen
+	paceOffline = 5 * time.Minute // the tailnet says that it is off: told at once when it comes back
+	backoffMin  = 3 * time.Second
+	backoffMax  = 2 * time.Minute
+	roundLimit  = 90 * time.Second
+)
+
+// Once asks the hosts everything once, all at the same time, and returns when
+// all have answered, failed, or ctx has ended. With slow, also what is slow.
+func (w *Watcher) Once(ctx context.Context, hosts []fleet.Host, slow bool) {
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		wg.Go(func() { w.round(ctx, h, nil, slow) })
+	}
+	wg.Wait()
+}
+
+// round asks one host: the connection, then everything that is due, at once.
+// A nil due means everything.
+func (w *Watcher) round(ctx context.Context, h fleet.Host, due func(Collector) bool, slow bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, roundLimit, errors.New("asking the host took too long"))
+	defer cancel()
+	w.Store.Update(h.ID, func(s *fleet.State) { s.Asking = true })
+	defer w.Store.Update(h.ID, func(s *fleet.State) { s.Asking = false })
+	l := w.Links.Open(h)
+	reach, err := l.Connect(ctx)
+	if err != nil {
+		w.lost(h, err)
+		return err
+	}
+	w.reached(h, reach)
+	probed := newFuture()
+	var wg sync.WaitGroup
+	for _, c := range w.Collectors {
+		if due != nil && !due(c) || c.Slow && !slow {
+			continue
+		}
+		wg.Go(func() { w.collect(ctx, c, h, l, probed) })
+	}
+	err = w.probe(ctx, h, l)
+	st, _ := w.Store.Get(h.ID)
+	probed.set(st, err)
+	wg.Wait()
+	if reach, cerr := l.Connect(ctx); cerr == nil {
+		w.reached(h, reach) // with the latency and the way to root, known by now
+	}
+	return err
+}
+
+func (w *Watcher) reached(h fleet.Host, r fleet.Reach) {
+	now := time.Now()
+	source := "ssh"
+	if h.Local {
+		source = "this machine"
+	}
+	w.Store.Update(h.ID, func(s *fleet.State) { s.Reach = fleet.Known(r, now, source) })
+}
+
+func (w *Watcher) lost(h fleet.Host, err error) {
+	now := time.Now()
+	before, _ := w.Store.Get(h.ID)
+	if before.Reach.Err != err.Error() {
+		w.Store.Note(fleet.Message{At: now, Level: fleet.Warn, Host: h.Name, Text: "not reachable: " + err.Error()})
+	}
+	w.Store.Update(h.ID, func(s *fleet.State) { *s = s.Lost(err, now) })
+}
+
+func (w *Watcher) probe(ctx context.Context, h fleet.Host, l link.Link) error {
+	change, err := w.Probe(ctx, l)
+	if err != nil {
+		w.Store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Host: h.Name, Text: "probe: " + err.Error()})
+		now := time.Now()
+		w.Store.Update(h.ID, func(s *fleet.State) { s.Unprobed(err, now) })
+		return fmt.Errorf("asking %s what it is: %w", h.Name, err)
+	}
+	w.Store.Update(h.ID, change)
+	return nil
+}
+
+func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link.Link, probed *future) {
+	limit := c.Timeout
+	if limit == 0 {
+		limit = 30 * time.Second
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	defer cancel()
+	if change := c.Read(ctx, Ask{Link: l, Probed: probed.wait}); change != nil {
+		w.Store.Update(h.ID, change)
+	}
+}
+
+// future is a value that comes later.
+type future struct {
+	done  chan struct{}
+	state fleet.State
+	err   error
+}
+
+func newFuture() *future { return &future{done: make(chan struct{})} }
+
+func (f *future) set(s fleet.State, err error) {
+	f.state, f.err = s, err
+	close(f.done)
+}
+
+func (f *future) wait(ctx context.Context) (fleet.State, error) {
+	select {
+	case <-f.done:
+		return f.state, f.err
+	case <-ctx.Done():
+		return fleet.State{}, context.Cause(ctx)
+	}
+}
