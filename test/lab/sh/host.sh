@@ -39,6 +39,10 @@ host_files() { # HOST
       ;;
   esac
   if runs "$h" podman; then
+    # Podman 5 complains about cgroup v1, which no real host has any more.
+    mkdir -p "$r/etc/systemd/system.conf.d"
+    printf '[Manager]\nDefaultEnvironment=PODMAN_IGNORE_CGROUPSV1_WARNING=1\n' >"$r/etc/systemd/system.conf.d/podman.conf"
+    echo PODMAN_IGNORE_CGROUPSV1_WARNING=1 >"$r/etc/environment"
     mkdir -p "$r/etc/systemd/system/sockets.target.wants"
     ln -sfn /lib/systemd/system/podman.socket "$r/etc/systemd/system/sockets.target.wants/podman.socket"
   fi

@@ -55,7 +55,7 @@ hexec() {
   shift
   p=$(leader "$h")
   [ -n "$p" ] || fail "$h is down"
-  nsenter -t "$p" -m -u -i -n -p -C -- env -i HOME=/root USER=root TERM="${TERM:-dumb}" LANG=C.UTF-8 \
+  nsenter -t "$p" -m -u -i -n -p -C -- env -i HOME=/root USER=root PODMAN_IGNORE_CGROUPSV1_WARNING=1 TERM="${TERM:-dumb}" LANG=C.UTF-8 \
     PATH=/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
