@@ -17,6 +17,7 @@ type watched struct {
 	asked map[string]time.Time // when each collector was last asked
 	again chan string          // ask this collector now
 	lives map[string]*running
+	away  bool // the tailnet said that it is off
 }
 
 // running is a Live that is open, or waiting to be opened again.
@@ -67,6 +68,12 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 			w.hosts[h.id] = h
 			w.wg.Go(func() { w.loop(ctx, h) })
 		}
+		p := st.Host.Presence
+		away := p.Current() && !p.Value.Online
+		if h.away && !away {
+			h.nudge() // it is back
+		}
+		h.away = away
 		w.followLives(h, st)
 	}
 	for id, h := range w.hosts {

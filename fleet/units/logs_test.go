@@ -1,0 +1,61 @@
+package units_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sextant-fleet/sextant/fleet/units"
+)
+
+// TestRecordedEntries reads what real journals gave.
+func TestRecordedEntries(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.jsonl")
+	if len(files) == 0 {
+		t.Fatal("no samples")
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(b) {
+			got, err := units.ParseEntry(bytes.TrimSpace(line))
+			if err != nil {
+				t.Errorf("%s: %v in %s", f, err, line)
+				continue
+			}
+			if got.At.IsZero() || strings.ContainsAny(got.Text, "\x1b\n\t") {
+				t.Errorf("%s: %+v", f, got)
+			}
+		}
+	}
+}
+
+func TestShapesOfAMessage(t *testing.T) {
+	for in, want := range map[string]string{
+		`"plain"`:               "plain",
+		`[27,91,51,49,109,114]`: "r",
+		`["one","two"]`:         "one two",
+		`[[104,105],"two"]`:     "hi two",
+		`null`:                  "",
+		`"two\nlines\u001b[2J"`: "two lines",
+		`[255,254,65]`:          "\uFFFDA",
+	} {
+		got, err := units.ParseEntry([]byte(`{"__REALTIME_TIMESTAMP":"1795375729000000","MESSAGE":` + in + `}`))
+		if err != nil || got.Text != want {
+			t.Errorf("%s: %q, %v; want %q", in, got.Text, err, want)
+		}
+	}
+}
+
+func FuzzParseEntry(f *testing.F) {
+	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":[1,2]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if line, err := units.ParseEntry(b); err == nil && strings.ContainsAny(line.Text+line.From, "\x1b\r\n") {
+			t.Fatalf("%+v", line)
+		}
+	})
+}
