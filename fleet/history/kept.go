@@ -1,0 +1,138 @@
+package history
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Bounds of what is kept of one host, against hosts that tell nonsense.
+const (
+	maxContainers  = 2000
+	maxUnits       = 2000
+	maxGenerations = 1000
+	maxJobs        = 500
+	maxAlarms      = 1000
+)
+
+// fact is a fleet.Fact in the file. It is not written by the fact's own
+// MarshalJSON, whose form is for other programs and slow to read.
+type fact[T any] struct {
+	Value  *T        `json:"value,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	Source string    `json:"source,omitempty"`
+	None   string    `json:"none,omitempty"` // why there is nothing to read
+}
+
+func keep[T any](f fleet.Fact[T]) fact[T] {
+	out := fact[T]{Source: f.Source}
+	switch {
+	case f.HasValue():
+		out.Value, out.At = &f.Value, f.At.UTC()
+	case f.None:
+		out.None, out.At = f.Err, f.ErrAt.UTC()
+	}
+	return out
+}
+
+// give is the fact as this process may take it up: never as current.
+func (k fact[T]) give(now time.Time) fleet.Fact[T] {
+	switch {
+	case k.Value != nil && !k.At.IsZero():
+		return fleet.Known(*k.Value, k.At, k.Source).Remember(now)
+	case k.None != "":
+		return fleet.Nothing[T](k.None, k.At, k.Source)
+	}
+	return fleet.Fact[T]{}
+}
+
+// host is what is kept of one host.
+type host struct {
+	Host        fleet.Host               `json:"host"`
+	Reach       fact[fleet.Reach]        `json:"reach,omitzero"`
+	System      fact[fleet.System]       `json:"system,omitzero"`
+	Inventory   fact[fleet.Inventory]    `json:"inventory,omitzero"`
+	Generations fact[[]fleet.Generation] `json:"generations,omitzero"`
+	Units       fact[[]fleet.Unit]       `json:"units,omitzero"`
+	Containers  fact[[]fleet.Container]  `json:"containers,omitzero"`
+	Backups     fact[[]fleet.BackupJob]  `json:"backups,omitzero"`
+	Metrics     fact[fleet.Metrics]      `json:"metrics,omitzero"`
+	Alarms      fact[[]fleet.Alarm]      `json:"alarms,omitzero"`
+}
+
+func keepHost(s fleet.State) host {
+	s.Host.Checks = nil // the configuration tells them anew, and a URL in them may hold a password
+	return host{
+		Host:        s.Host,
+		Reach:       keep(s.Reach),
+		System:      keep(s.System),
+		Inventory:   keep(s.Inventory),
+		Generations: keep(first(s.Generations, maxGenerations)),
+		Units:       keep(first(telling(s), maxUnits)),
+		Containers:  keep(first(silent(s.Containers), maxContainers)),
+		Backups:     keep(first(s.Backups, maxJobs)),
+		Metrics:     keep(s.Metrics),
+		Alarms:      keep(first(s.Alarms, maxAlarms)),
+	}
+}
+
+func (k host) state(now time.Time) fleet.State {
+	k.Host.Presence = k.Host.Presence.Remember(now)
+	return fleet.State{
+		Host:        k.Host,
+		Reach:       k.Reach.give(now),
+		System:      k.System.give(now),
+		Inventory:   k.Inventory.give(now),
+		Generations: k.Generations.give(now),
+		Units:       k.Units.give(now),
+		Containers:  k.Containers.give(now),
+		Backups:     k.Backups.give(now),
+		Metrics:     k.Metrics.give(now),
+		Alarms:      k.Alarms.give(now),
+	}
+}
+
+// first cuts a list that is too long.
+func first[T any](f fleet.Fact[[]T], n int) fleet.Fact[[]T] {
+	if len(f.Value) > n {
+		f.Value = f.Value[:n]
+	}
+	return f
+}
+
+// telling are the units that a first look needs: those that failed, and in
+// short those that own a container or save data. The others are read again
+// soon enough.
+func telling(s fleet.State) fleet.Fact[[]fleet.Unit] {
+	owners := map[string]bool{}
+	for _, c := range s.Containers.Value {
+		owners[c.Unit] = true
+	}
+	for _, j := range s.Backups.Value {
+		owners[j.Unit] = true
+	}
+	return fleet.Derive(s.Units, func(units []fleet.Unit) []fleet.Unit {
+		var kept []fleet.Unit
+		for _, u := range units {
+			switch {
+			case u.Failed():
+				kept = append(kept, u)
+			case owners[u.Name]:
+				kept = append(kept, fleet.Unit{Name: u.Name, Load: u.Load, Active: u.Active, Sub: u.Sub, Type: u.Type})
+			}
+		}
+		return kept
+	})
+}
+
+// silent leaves out what containers run: their arguments may hold secrets.
+func silent(f fleet.Fact[[]fleet.Container]) fleet.Fact[[]fleet.Container] {
+	return fleet.Derive(f, func(list []fleet.Container) []fleet.Container {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Command = nil
+		}
+		return list
+	})
+}
