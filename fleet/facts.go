@@ -14,13 +14,13 @@ const (
 
 // Reach is how a host was reached.
 type Reach struct {
-	State   ReachState    `json:"state"`
-	Via     Via           `json:"via,omitempty"`
-	Path    string        `json:"path,omitempty"`    // "direct" or "relay", on the tailnet
-	Address string        `json:"address,omitempty"` // host:port, or "" locally
-	User    string        `json:"user,omitempty"`
-	Root    string        `json:"root,omitempty"` // how root is had: "root", "sudo", "doas", "run0", "" not at all
-	Latency time.Duration `json:"latency"`        // one keep-alive round trip
+	State   ReachState `json:"state"`
+	Via     Via        `json:"via,omitempty"`
+	Path    string     `json:"path,omitempty"`    // "direct" or "relay", on the tailnet
+	Address string     `json:"address,omitempty"` // host:port, or "" locally
+	User    string     `json:"user,omitempty"`
+	Root    string     `json:"root,omitempty"` // how root is had: "root", "sudo", "doas", "run0", "" not at all
+	Latency Seconds    `json:"latency"`        // one keep-alive round trip, seconds
 }
 
 // Toplevel is a built NixOS system, and its generation where a profile link

@@ -96,7 +96,7 @@ func (c *connection) state() fleet.Reach {
 	}
 	return fleet.Reach{
 		State: fleet.Up, Via: c.via, Path: path, Address: c.addr, User: c.user,
-		Root: c.root.known(), Latency: time.Duration(c.latency.Load()),
+		Root: c.root.known(), Latency: fleet.Seconds(time.Duration(c.latency.Load()).Seconds()),
 	}
 }
 
