@@ -1,30 +1,34 @@
 package fleet
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Container is a container of Podman or Docker, or the unit that should be
 // running one but does not (State "absent").
 type Container struct {
-	Engine   string    `json:"engine"` // "podman" or "docker"
-	User     string    `json:"user"`   // whose engine
-	Name     string    `json:"name"`
-	ID       string    `json:"id"`     // 64 hex digits; empty when absent
-	State    string    `json:"state"`  // created, running, paused, exited, …, or "absent"
-	Health   string    `json:"health"` // healthy, unhealthy, starting, "" no check
-	ExitCode int       `json:"exitCode,omitempty"`
-	Image    string    `json:"image"`
-	ImageID  string    `json:"imageId,omitempty"`
-	ImageAt  time.Time `json:"imageCreated,omitzero"` // when the image was made
-	Unit     string    `json:"unit"`                  // the systemd unit that owns it; "" none
-	UnitSub  string    `json:"unitState,omitempty"`   // active/sub of that unit
-	UserUnit bool      `json:"userUnit,omitempty"`    // Unit belongs to the user's own systemd
-	Restarts *int      `json:"restarts"`              // null: the engine does not tell
-	Created  time.Time `json:"created,omitzero"`
-	Started  time.Time `json:"started,omitzero"`
-	Ports    []Port    `json:"ports"`
-	Pod      string    `json:"pod,omitempty"`
-	Networks []string  `json:"networks,omitempty"`
-	Command  []string  `json:"command,omitempty"`
+	Engine     string    `json:"engine"` // "podman" or "docker"
+	User       string    `json:"user"`   // whose engine
+	Name       string    `json:"name"`
+	ID         string    `json:"id"`     // 64 hex digits; empty when absent
+	State      string    `json:"state"`  // created, running, paused, exited, …, or "absent"
+	Health     string    `json:"health"` // healthy, unhealthy, starting, "" no check
+	ExitCode   int       `json:"exitCode,omitempty"`
+	Image      string    `json:"image"`
+	ImageID    string    `json:"imageId,omitempty"`
+	ImageAt    time.Time `json:"imageCreated,omitzero"` // when the image was made
+	Unit       string    `json:"unit"`                  // the systemd unit that owns it; "" none
+	UnitSub    string    `json:"unitState,omitempty"`   // active/sub of that unit
+	UnitResult string    `json:"unitResult,omitempty"`  // why that unit failed: exit-code, oom-kill, …; "" it did not
+	UserUnit   bool      `json:"userUnit,omitempty"`    // Unit belongs to the user's own systemd
+	Restarts   *int      `json:"restarts"`              // null: the engine does not tell
+	Created    time.Time `json:"created,omitzero"`
+	Started    time.Time `json:"started,omitzero"`
+	Ports      []Port    `json:"ports"`
+	Pod        string    `json:"pod,omitempty"`
+	Networks   []string  `json:"networks,omitempty"`
+	Command    []string  `json:"command,omitempty"`
 }
 
 // Absent is the state of a container that its unit should run but that the
@@ -38,12 +42,21 @@ func (c Container) Running() bool { return c.State == "running" }
 // its unit failed, or it vanished, or it stopped with an error.
 func (c Container) Broken() bool {
 	switch {
-	case c.Health == "unhealthy", c.State == Absent, c.State == "dead":
+	case c.State == Absent && c.unitTurns():
+		return false
+	case c.Health == "unhealthy", c.State == Absent, c.State == "dead", strings.HasPrefix(c.UnitSub, "failed/"):
 		return true
 	case c.State == "exited" && c.ExitCode != 0:
 		return true
 	}
 	return false
+}
+
+// unitTurns tells whether systemd is just starting or stopping the unit, so
+// that its container is gone for a moment. Waiting to start it again after it
+// failed (activating/auto-restart) is not that.
+func (c Container) unitTurns() bool {
+	return strings.HasPrefix(c.UnitSub, "activating/start") || strings.HasPrefix(c.UnitSub, "deactivating/")
 }
 
 // Port is a published port of a container.

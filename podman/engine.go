@@ -1,0 +1,351 @@
+package podman
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// Kinds of engine, as in [fleet.Container.Engine].
+const (
+	kindPodman = "podman"
+	kindDocker = "docker"
+)
+
+// rootUser is who owns the system's engines.
+const rootUser = "root"
+
+// How long a host's engine is waited for.
+const (
+	dialPatience  = 10 * time.Second // to open a connection
+	readPatience  = 20 * time.Second // to list everything; a laden host takes seconds
+	imagePatience = 2 * time.Second  // for the images, once the containers are known
+)
+
+// errSilent is a socket that takes requests and does not answer.
+var errSilent = fmt.Errorf("no answer within %s", readPatience)
+
+// place is where an engine listens, as the probe saw it.
+type place struct {
+	kind, user, path string
+	seen             bool // by the probe; else a guess
+	open             bool // the login user may use it
+	login            string
+	programs         map[string]string // name → path on the host
+}
+
+// api is one kind of engine, spoken to over a wire.
+type api interface {
+	// list gives all containers, running or not.
+	list(ctx context.Context) ([]fleet.Container, error)
+	// events calls seen with every event that changes what list gives, after
+	// one call with the zero event when it has begun to listen.
+	events(ctx context.Context, seen func(event)) error
+	// stats calls out with readings of these containers until it fails, or
+	// gives nil when none of them is left.
+	stats(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error
+	// logs opens a container's log; framed tells whether it is multiplexed.
+	logs(ctx context.Context, id string, q logQuery) (body io.ReadCloser, framed bool, err error)
+	// logDriver says where a container's log goes: "journald", "k8s-file", …
+	logDriver(ctx context.Context, id string) (string, error)
+}
+
+// way is how an engine's socket is reached.
+type way int
+
+const (
+	unknown way = iota
+	direct      // through the link, as the login user
+	command     // through `podman system dial-stdio`, as root
+)
+
+// engine is one engine of the host and the connections to it.
+type engine struct {
+	link    link.Link
+	streams chan struct{}   // places for streams through commands, all engines' together
+	life    context.Context // ends when Engines is closed
+
+	mu    sync.Mutex
+	at    place
+	alias bool  // Podman behind a socket named after Docker
+	way   way   // how it is reached, while it is
+	wire  *wire // nil: not connected
+	api   api
+	last  []fleet.Container // what it last told
+	lastT time.Time         // when; zero: never
+}
+
+// name is what an engine is called towards people.
+func (e *engine) name() string {
+	at := e.where()
+	if at.kind == kindDocker {
+		return "Docker"
+	}
+	if at.user == rootUser {
+		return "Podman"
+	}
+	return at.user + "'s Podman"
+}
+
+func (e *engine) where() place {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.at
+}
+
+// read lists the engine's containers and keeps them as the last known.
+func (e *engine) read(ctx context.Context) ([]fleet.Container, error) {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	began := time.Now()
+	api, err := e.connect(ctx)
+	if err != nil {
+		return nil, unreached{err}
+	}
+	list, err := api.list(ctx)
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = errSilent
+		}
+		if e.disconnect() == command { // which says only now that it does not work
+			err = unreached{err}
+		}
+		return nil, err
+	}
+	user := e.where().user
+	for i := range list {
+		list[i].User = user
+		list[i].UserUnit = list[i].Unit != "" && user != rootUser // Join knows better
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last, e.lastT = list, began
+	return slices.Clone(list), nil
+}
+
+// known is what the engine last told, and when.
+func (e *engine) known() ([]fleet.Container, time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.last), e.lastT
+}
+
+// connect finds the way to the engine's socket and gives its API. The first
+// connection is opened here and not by the HTTP clients, so that a closed
+// socket is told apart from a bad answer, and costs one try.
+func (e *engine) connect(ctx context.Context) (api, error) {
+	e.mu.Lock()
+	if e.api != nil {
+		defer e.mu.Unlock()
+		return e.api, nil
+	}
+	at := e.at
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	conn, way, err := e.find(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return e.attach(conn, way, at), nil
+}
+
+// attach makes the clients over a first connection.
+func (e *engine) attach(conn net.Conn, way way, at place) api {
+	// A connection through a command is a process on the host and takes one of
+	// the few sessions that sshd gives: one at a time, and not for long.
+	conns, idle := 4, 90*time.Second
+	if way == command {
+		conns, idle = 1, 2*time.Second
+	}
+	w := newWire(conn, func(ctx context.Context, stream bool) (net.Conn, error) {
+		return e.redial(ctx, way, at, stream)
+	}, conns, idle)
+	var a api = newPodmanAPI(w, at.path)
+	if at.kind == kindDocker {
+		a = newDockerAPI(w)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.api != nil { // another was quicker
+		w.close()
+		return e.api
+	}
+	e.wire, e.api, e.way = w, a, way
+	return a
+}
+
+// disconnect forgets the way, which may have changed, closes its connections,
+// and gives it.
+func (e *engine) disconnect() way {
+	e.mu.Lock()
+	w, way := e.wire, e.way
+	e.wire, e.api, e.way = nil, nil, unknown
+	e.mu.Unlock()
+	if w != nil {
+		w.close()
+	}
+	return way
+}
+
+// find opens a first connection the quickest way that works.
+func (e *engine) find(ctx context.Context, at place) (net.Conn, way, error) {
+	if !at.seen || at.open {
+		conn, err := e.link.Dial(ctx, "unix", at.path)
+		if err == nil {
+			return conn, direct, nil
+		}
+		if !errors.Is(err, link.ErrForbidden) || !at.seen && !e.rootAtHand(ctx) {
+			return nil, unknown, err
+		}
+	}
+	conn, err := e.link.DialCommand(ctx, at.command())
+	return conn, command, err
+}
+
+// rootAtHand tells whether root can be had without asking a person. While it
+// is not known that there is an engine at all, nobody is asked for a password.
+func (e *engine) rootAtHand(ctx context.Context) bool {
+	reach, err := e.link.Connect(ctx)
+	return err == nil && (reach.Root != "" || reach.User == rootUser)
+}
+
+// command is the program on the host that lends us a socket which the login
+// user cannot open, or which sshd does not forward.
+func (p place) command() link.Command {
+	program := p.programs[p.kind]
+	if program == "" {
+		program = p.kind
+	}
+	flag := "--url"
+	if p.kind == kindDocker {
+		flag = "--host"
+	}
+	cmd := link.Command{Args: []string{program, flag, "unix://" + p.path, "system", "dial-stdio"}, Root: true}
+	if p.seen && p.open && p.login != "" {
+		cmd.Root, cmd.User = false, p.login // no more rights than it takes
+	}
+	return cmd
+}
+
+// redial opens one more connection the known way. It outlives the request
+// that asked for it, but neither its patience nor Engines.
+func (e *engine) redial(ctx context.Context, way way, at place, stream bool) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	defer context.AfterFunc(e.life, cancel)()
+	if way == direct {
+		return e.link.Dial(ctx, "unix", at.path)
+	}
+	if !stream {
+		return e.link.DialCommand(ctx, at.command())
+	}
+	select {
+	case e.streams <- struct{}{}:
+	default:
+		return nil, errBusy
+	}
+	conn, err := e.link.DialCommand(ctx, at.command())
+	if err != nil {
+		<-e.streams
+		return nil, err
+	}
+	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-e.streams })}, nil
+}
+
+// errBusy keeps streams through commands from taking every session that the
+// host's sshd gives (MaxSessions, 10).
+var errBusy = errors.New("too many streams through `system dial-stdio` on this host: let the login user open the socket")
+
+// counted is a connection that holds a place until it is closed.
+type counted struct {
+	net.Conn
+	release func()
+}
+
+// Close closes the connection and gives its place back.
+func (c *counted) Close() error {
+	defer c.release()
+	return c.Conn.Close()
+}
+
+// version is the engine with its version, for [fleet.Fact.Source].
+func (e *engine) version() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wire == nil {
+		return e.at.kind
+	}
+	return strings.TrimSpace(e.at.kind + " " + e.wire.version())
+}
+
+// places are the engines' sockets among those the probe saw.
+func places(state fleet.State) []place {
+	inv := state.Inventory.Value
+	var out []place
+	for _, s := range inv.Sockets {
+		p := place{
+			path: text(strings.Replace(s.Path, "/var/run/", "/run/", 1)), user: text(s.Owner),
+			seen: true, open: s.Open, login: state.Reach.Value.User, programs: inv.Programs,
+		}
+		switch path.Base(p.path) {
+		case "podman.sock":
+			p.kind = kindPodman
+		case "docker.sock":
+			p.kind = kindDocker
+		default:
+			continue
+		}
+		if uid, ok := strings.CutPrefix(p.path, "/run/user/"); !ok {
+			p.user = rootUser
+		} else if p.user == "" {
+			p.user, _, _ = strings.Cut(uid, "/")
+		}
+		same := func(o place) bool { return o.path == p.path }
+		if strings.HasPrefix(p.path, "/") && !slices.ContainsFunc(out, same) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// wrong says which engine an error is of, and what can be done about it.
+func (e *engine) wrong(err error) error {
+	at := e.where()
+	return told{fmt.Errorf("%s (%s): %w", e.name(), at.path, closed(at, err))}
+}
+
+// move takes over what a newer probe saw of the engine's place.
+func (e *engine) move(at place) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.alias {
+		at.kind = kindPodman
+	}
+	e.at = at
+}
+
+// asPodman keeps that Podman listens on this socket, whatever its name.
+func (e *engine) asPodman() {
+	e.mu.Lock()
+	e.alias, e.at.kind = true, kindPodman
+	e.mu.Unlock()
+	e.disconnect()
+}
+
+// order sorts engines: root's first, Podman before Docker.
+func (e *engine) order(o *engine) int {
+	a, b := e.where(), o.where()
+	return cmp.Or(userOrder(a.user, b.user), -cmp.Compare(a.kind, b.kind), cmp.Compare(a.path, b.path))
+}

@@ -1,0 +1,205 @@
+package podman
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// JoinFact joins what was read with the units that own it: see [Join]. Where
+// the list is not whole ([Engines.Read] gave an error beside it), a container
+// that is not in it may well run, and none is called absent.
+func JoinFact(list fleet.Fact[[]fleet.Container], units fleet.Fact[[]fleet.Unit]) fleet.Fact[[]fleet.Container] {
+	if !list.HasValue() {
+		return list
+	}
+	joined := Join(list.Value, units)
+	if !list.Current() {
+		joined = slices.DeleteFunc(joined, func(c fleet.Container) bool { return c.State == fleet.Absent })
+	}
+	list.Value = joined
+	return list
+}
+
+// Join tells which unit owns each container and how that is, and adds the
+// containers that are missing: with --rm, as NixOS' oci-containers and most
+// quadlets run theirs, a container that ends is gone from the engine, and only
+// its unit tells that it should be there. These have the state
+// [fleet.Absent]. raw must be a whole list, of this host's engines alone; it
+// stays as it is.
+//
+// Units that were not read tell nothing: the containers stay as they are.
+func Join(raw []fleet.Container, units fleet.Fact[[]fleet.Unit]) []fleet.Container {
+	out := slices.DeleteFunc(slices.Clone(raw), func(c fleet.Container) bool { return c.State == fleet.Absent })
+	if !units.HasValue() {
+		return out
+	}
+	byName := make(map[string]fleet.Unit, len(units.Value))
+	for _, u := range units.Value {
+		byName[u.Name] = u
+	}
+	owned := map[string]bool{} // units that have a container
+	own(out, byName, owned, func(c fleet.Container) bool { return c.User == rootUser || c.User == "" })
+	own(out, byName, owned, func(c fleet.Container) bool { return c.User != rootUser && c.User != "" })
+	for _, u := range units.Value {
+		if o, ok := ownerOf(u); ok && !owned[u.Name] && wanted(u) {
+			out = append(out, absent(u, o))
+		}
+	}
+	sortContainers(out)
+	return out
+}
+
+// own joins those containers that mine selects. Root's come first: of a unit
+// of the system that both seem to belong to, the user's container is not the
+// one, it has a unit of the same name in the user's own systemd.
+func own(list []fleet.Container, units map[string]fleet.Unit, owned map[string]bool, mine func(fleet.Container) bool) {
+	taken := map[string]bool{}
+	for i, c := range list {
+		if !mine(c) {
+			continue
+		}
+		u, ok := unitFor(c, units)
+		if !ok || owned[u.Name] {
+			continue // none, or a unit of the user's own, which is not among these
+		}
+		taken[u.Name] = true
+		list[i] = withUnit(c, u)
+	}
+	for name := range taken { // one unit may have several: a pod, or `podman kube play`
+		owned[name] = true
+	}
+}
+
+// unitFor finds the unit of the system that owns a container: the one its
+// label names, else the one that is named after it.
+func unitFor(c fleet.Container, units map[string]fleet.Unit) (fleet.Unit, bool) {
+	if c.Unit != "" {
+		u, ok := units[c.Unit]
+		if ok && c.User != rootUser && c.User != "" {
+			// The user's own caddy.service and the system's are two things.
+			_, ok = ownerOf(u)
+		}
+		return u, ok
+	}
+	for _, name := range []string{c.Engine + "-" + c.Name + ".service", strings.TrimPrefix(c.Name, "systemd-") + ".service"} {
+		u, ok := units[name]
+		if !ok {
+			continue
+		}
+		if o, ok := ownerOf(u); ok && (o.engine == c.Engine) {
+			return u, true
+		}
+	}
+	return fleet.Unit{}, false
+}
+
+// withUnit is the container with what its unit tells. A container that systemd
+// starts anew each time never counts a restart itself; the unit does.
+func withUnit(c fleet.Container, u fleet.Unit) fleet.Container {
+	c.Unit, c.UserUnit = u.Name, false
+	c.UnitSub = u.Active + "/" + u.Sub
+	if u.Failed() {
+		c.UnitResult = u.Result
+	}
+	if asked(u) {
+		n := u.Restarts
+		if c.Restarts != nil {
+			n += *c.Restarts
+		}
+		c.Restarts = &n
+	}
+	return c
+}
+
+// asked tells whether the unit was asked for its details: each service has a type.
+func asked(u fleet.Unit) bool { return u.Type != "" }
+
+// owner is what a unit runs.
+type owner struct{ engine, container string }
+
+// ownerOf tells which container a unit of the system runs. There is nothing in
+// a unit that says so; these are the two ways in which NixOS hosts make such
+// units, and what tells them from other units with such names:
+//
+//   - oci-containers: podman-NAME.service or docker-NAME.service. Podman's own
+//     services are called like that too, and everybody's helpers that make a
+//     network, pull images or prune. All of those do one thing and end
+//     (Type=oneshot) or are instances (podman-kube@), while a container's unit
+//     is never oneshot: "notify" for Podman, "simple" or "exec" for Docker. So
+//     the type decides where it is known; where it is not, a list of names.
+//   - quadlets: the unit is generated from a .container file in a folder named
+//     containers/systemd. The files of pods, networks, volumes, images and
+//     kube have other suffixes, and no one container.
+func ownerOf(u fleet.Unit) (owner, bool) {
+	stem, ok := strings.CutSuffix(u.Name, ".service")
+	if !ok || u.Load == "not-found" || u.Load == "masked" {
+		return owner{}, false
+	}
+	if dir, file := path.Split(u.Source); strings.HasSuffix(file, ".container") && strings.Contains(dir, "/containers/systemd/") {
+		// The container is systemd-NAME unless ContainerName says otherwise, as
+		// most files do: NAME is what the person calls it.
+		return owner{kindPodman, stem}, !strings.HasSuffix(stem, "@")
+	}
+	engine, name, _ := strings.Cut(stem, "-")
+	if engine != kindPodman && engine != kindDocker || name == "" || strings.Contains(name, "@") {
+		return owner{}, false
+	}
+	if u.Type == "oneshot" || helper(u, name) {
+		return owner{}, false
+	}
+	return owner{engine, name}, true
+}
+
+// helpers are the names behind "podman-" and "docker-" of units that run no
+// container: Podman's own, NixOS', and what others call theirs.
+var helpers = []string{
+	"auto-update", "clean-transient", "kube", "prune", "restart", "user-wait-network-online", "image-pull",
+	"autoprune", "storage-setup", "registry-garbage-collect",
+}
+
+// helper tells a helper by its name. compose2nix and many by hand put
+// podman-network-, -volume- and -build- units beside the containers; when the
+// type is known to be a container's, a container may be called that, too.
+func helper(u fleet.Unit, name string) bool {
+	if slices.Contains(helpers, name) {
+		return true
+	}
+	// services.dockerRegistry is a service of its own, and not oneshot.
+	if name == "registry" && u.Description == "Docker Container Registry" {
+		return true
+	}
+	for _, kind := range []string{"network-", "volume-", "build-", "image-pull-", "create-"} {
+		if !asked(u) && strings.HasPrefix(name, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// wanted tells whether a unit without a container is worth a row. One that
+// was never started and that nothing starts (autoStart = false) is not. One
+// that did run, or should have been started at boot, is, even when systemd
+// calls it well: a container that ends with status 0 is not started again by
+// Restart=on-failure, and nothing else tells that it is gone.
+func wanted(u fleet.Unit) bool {
+	if u.Active != "inactive" {
+		return true
+	}
+	switch u.FileState {
+	case "linked", "linked-runtime", "static", "disabled", "indirect":
+		return !u.Started.IsZero()
+	}
+	return true
+}
+
+// absent is the row of a container that is not there.
+func absent(u fleet.Unit, o owner) fleet.Container {
+	c := withUnit(fleet.Container{
+		Engine: o.engine, User: rootUser, Name: o.container, State: fleet.Absent, Ports: []fleet.Port{},
+	}, u)
+	c.Started, c.ExitCode = u.Started, u.ExitStatus
+	return c
+}

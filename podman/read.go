@@ -1,0 +1,235 @@
+package podman
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// reading is what one engine told.
+type reading struct {
+	engine *engine
+	list   []fleet.Container
+	at     time.Time // when it was told: before now, if err is set and list is the last known; zero: never
+	err    error
+	guess  bool // asked before a probe had seen the socket
+}
+
+// Read reads the containers of all engines of the host. Root's Podman is
+// asked at once; probed waits for the host's probe and gives what it saw,
+// which tells of the other engines and of why there may be none.
+//
+// Where one engine of several fails, the fact has both a value and an error:
+// the value is what the others tell, with what the failed one last told, and
+// as old as that is. Such a list is not whole, and not [fleet.Fact.Current].
+func (e *Engines) Read(ctx context.Context, probed func(context.Context) (fleet.State, error)) fleet.Fact[[]fleet.Container] {
+	ctx, cancel := e.bound(ctx)
+	defer cancel()
+	early := make(chan reading, 1)
+	if e.skipRoot() {
+		early <- reading{engine: e.root, err: unreached{errNoSocket}, guess: true}
+	} else {
+		go func() { early <- e.read(ctx, e.root) }()
+	}
+	state, probeErr := probed(ctx)
+	if probeErr == nil && !state.Inventory.HasValue() {
+		probeErr = errors.New(cmp.Or(state.Inventory.Err, "the host was not probed"))
+	}
+	all := e.readRest(ctx, state, probeErr == nil, early)
+	e.answered(all)
+	return conclude(all, state, probeErr)
+}
+
+// readRest reads what the probe tells of, and takes in root's Podman.
+func (e *Engines) readRest(ctx context.Context, state fleet.State, sure bool, early <-chan reading) []reading {
+	if !sure { // nothing new is known: ask the same as before
+		return e.unalias(ctx, append([]reading{<-early}, e.readAll(ctx, e.met())...))
+	}
+	at := places(state)
+	all := e.readAll(ctx, e.meet(at))
+	there := slices.ContainsFunc(at, func(p place) bool { return p.path == rootSocket })
+	root := <-early
+	var un unreached
+	switch {
+	case root.err == nil || !errors.As(root.err, &un):
+		all = append(all, root)
+	case there && root.guess: // now the way is known
+		all = append(all, e.read(ctx, e.root))
+	case there:
+		all = append(all, root)
+	default: // what is not there does not fail
+		e.mu.Lock()
+		e.noRoot = true
+		e.mu.Unlock()
+	}
+	return e.unalias(ctx, all)
+}
+
+// skipRoot tells whether the last probe saw no socket of root's Podman; then
+// nothing is guessed until a probe sees one.
+func (e *Engines) skipRoot() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.noRoot
+}
+
+// unreached is an error of the way to an engine, not of the engine.
+type unreached struct{ error }
+
+// Unwrap gives the error itself.
+func (u unreached) Unwrap() error { return u.error }
+
+// errNoSocket is the reading of a socket that is not there.
+var errNoSocket = errors.New("no socket")
+
+// read reads one engine; where that fails, it gives what is last known.
+func (e *Engines) read(ctx context.Context, eng *engine) reading {
+	r := reading{engine: eng, at: time.Now(), guess: !eng.where().seen}
+	if r.list, r.err = eng.read(ctx); r.err != nil {
+		r.list, r.at = eng.known()
+	}
+	return r
+}
+
+// readAll reads several engines at the same time.
+func (e *Engines) readAll(ctx context.Context, engines []*engine) []reading {
+	out := make([]reading, len(engines))
+	var wg sync.WaitGroup
+	for i, eng := range engines {
+		wg.Go(func() { out[i] = e.read(ctx, eng) })
+	}
+	wg.Wait()
+	return out
+}
+
+// unalias leaves out the sockets named after Docker behind which Podman
+// listens (dockerSocket.enable) where that Podman was read by its own socket,
+// and else reads it there.
+func (e *Engines) unalias(ctx context.Context, all []reading) []reading {
+	var out []reading
+	for _, r := range all {
+		if !errors.Is(r.err, errPodman) {
+			out = append(out, r)
+		}
+	}
+	own := slices.Clone(out)
+	for _, r := range all {
+		at := r.engine.where()
+		read := slices.ContainsFunc(own, func(o reading) bool {
+			o2 := o.engine.where()
+			return o.err == nil && o2.kind == kindPodman && o2.user == at.user
+		})
+		if errors.Is(r.err, errPodman) && !read {
+			r.engine.asPodman()
+			out = append(out, e.read(ctx, r.engine))
+		}
+	}
+	return out
+}
+
+// conclude makes the fact of what all engines told.
+func conclude(all []reading, state fleet.State, probeErr error) fleet.Fact[[]fleet.Container] {
+	now := time.Now()
+	slices.SortFunc(all, func(a, b reading) int { return a.engine.order(b.engine) })
+	var wrong, source []string
+	if probeErr != nil {
+		wrong = append(wrong, "which container engines there are is not known: "+told{probeErr}.Error())
+	}
+	oldest, list := now, []fleet.Container{}
+	known := false
+	for _, r := range all {
+		if r.err != nil {
+			wrong = append(wrong, r.engine.wrong(r.err).Error())
+		}
+		if r.at.IsZero() {
+			continue
+		}
+		known = true
+		source = append(source, r.engine.version())
+		if r.at.Before(oldest) {
+			oldest = r.at
+		}
+		list = append(list, r.list...)
+	}
+	if len(all) == 0 && probeErr == nil {
+		return nothing(state, now)
+	}
+	f := fleet.Fact[[]fleet.Container]{Source: strings.Join(source, ", ")}
+	if known {
+		f.Value, f.At = tidy(list), oldest
+	}
+	if len(wrong) > 0 {
+		f.Err, f.ErrAt = strings.Join(wrong, "; "), now
+	}
+	return f
+}
+
+// tidy sorts the list, root's first, and leaves out what two sockets told of.
+func tidy(list []fleet.Container) []fleet.Container {
+	seen := map[string]bool{}
+	list = slices.DeleteFunc(list, func(c fleet.Container) bool {
+		twice := c.ID != "" && seen[c.ID]
+		seen[c.ID] = true
+		return twice
+	})
+	sortContainers(list)
+	return list
+}
+
+func sortContainers(list []fleet.Container) {
+	slices.SortStableFunc(list, func(a, b fleet.Container) int {
+		return cmp.Or(userOrder(a.User, b.User), cmp.Compare(a.Name, b.Name), -cmp.Compare(a.Engine, b.Engine))
+	})
+}
+
+// userOrder puts root first.
+func userOrder(a, b string) int {
+	if (a == rootUser) != (b == rootUser) {
+		if a == rootUser {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(a, b)
+}
+
+// nothing says that there is no engine to ask, and what to do where there
+// seems to be one without a socket.
+func nothing(state fleet.State, now time.Time) fleet.Fact[[]fleet.Container] {
+	inv := state.Inventory.Value
+	nixos := state.System.HasValue() && state.System.Value.NixOS
+	var err error
+	switch {
+	case inv.Has("podman") && nixos:
+		err = errors.New("no Podman socket: set virtualisation.podman.enable = true, which starts podman.socket (a user's own: systemctl --user enable --now podman.socket)")
+	case inv.Has("podman"):
+		err = errors.New("no Podman socket: systemctl enable --now podman.socket")
+	case inv.Has("docker"):
+		err = errors.New("no Docker socket: docker.socket is not active")
+	case nixos:
+		return fleet.Nothing[[]fleet.Container]("no container engine: set virtualisation.podman.enable or virtualisation.docker.enable to have one", now, "probe")
+	default:
+		return fleet.Nothing[[]fleet.Container]("no container engine", now, "probe")
+	}
+	return fleet.Unknown[[]fleet.Container](err, now, "probe")
+}
+
+// closed says what to do about a socket that the login user may not open.
+func closed(at place, err error) error {
+	if !errors.Is(err, link.ErrNoRoot) {
+		return err
+	}
+	login := cmp.Or(at.login, "the login user")
+	if at.user != rootUser {
+		return fmt.Errorf("closed to %s: %w", login, err)
+	}
+	return fmt.Errorf("closed to %s: %w; or put %s in the group %s", login, err, login, at.kind)
+}
