@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/adrg/xdg"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/discover"
+	"github.com/sextant-fleet/sextant/fleet/history"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/watch"
+)
+
+// app is the product without its face: what finds hosts, reaches them, asks
+// them, and remembers. Screens and commands stand on it.
+type app struct {
+	opts      options
+	cfg       *discover.Config
+	store     *fleet.Store
+	history   *history.History // nil: nothing can be remembered
+	links     *link.Dialer
+	watcher   *watch.Watcher
+	questions *watch.Questions
+	readers   *readers
+	found     func(context.Context, func([]fleet.Host, []fleet.Other, []fleet.SourceState)) error
+}
+
+// openApp reads the configuration and what was known before; nothing is asked yet.
+func openApp(o options) (*app, error) {
+	cfg, err := discover.LoadConfig(o.config)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg)}
+	a.questions = &watch.Questions{Store: a.store}
+	if a.history, err = history.Open(filepath.Join(xdg.StateHome, "sextant")); err != nil {
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "nothing will be remembered: " + err.Error()})
+	}
+	a.links = a.dialer()
+	a.watcher = &watch.Watcher{
+		Store: a.store, Links: a.links, Probe: probeHost, Collectors: a.readers.collectors(), Lives: a.readers.lives(),
+	}
+	a.found = a.discover
+	return a, nil
+}
+
+// dialer reaches hosts as this person's ssh would.
+func (a *app) dialer() *link.Dialer {
+	home, _ := os.UserHomeDir()
+	dir := filepath.Join(home, ".ssh")
+	d := &link.Dialer{
+		Asker: a.asker(), SSHDir: dir, AgentSocket: os.Getenv("SSH_AUTH_SOCK"),
+		ConfigFiles: []string{filepath.Join(dir, "config"), "/etc/ssh/ssh_config"},
+		KnownHosts:  []string{filepath.Join(dir, "known_hosts"), filepath.Join(dir, "known_hosts2"), "/etc/ssh/ssh_known_hosts"},
+		Note:        a.store.Note,
+		Find: func(name string) (fleet.Host, bool) {
+			s, ok := a.store.Snapshot().Named(name)
+			return s.Host, ok
+		},
+	}
+	if a.history != nil {
+		d.Remember, d.Remembered = a.history.Remember, a.history.Remembered
+	}
+	return d
+}
+
+// asker is who answers questions: the screen, where one will be open; in a
+// command nobody, because its output may go to a program.
+func (a *app) asker() link.Asker {
+	if a.opts.interactive {
+		return a.questions
+	}
+	return nil
+}
+
+// discover finds hosts until ctx ends.
+func (a *app) discover(ctx context.Context, found func([]fleet.Host, []fleet.Other, []fleet.SourceState)) error {
+	return discover.Discover(ctx, a.discoverOptions(), found)
+}
+
+// start finds and watches hosts until stop is called.
+func (a *app) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := a.found(ctx, a.store.SetHosts); err != nil && ctx.Err() == nil {
+			a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Error, Text: "finding hosts: " + err.Error()})
+		}
+	})
+	wg.Go(func() { a.watcher.Run(ctx) })
+	wg.Go(func() { a.remember(ctx) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// rememberEvery is how often what is known goes to disk while it changes.
+const rememberEvery = time.Minute
+
+// remember saves what is known, now and then and at the end.
+func (a *app) remember(ctx context.Context) {
+	if a.history == nil {
+		return
+	}
+	saved := a.store.Snapshot().Version
+	for done := false; !done; {
+		select {
+		case <-ctx.Done():
+			done = true
+		case <-time.After(rememberEvery):
+		}
+		if snap := a.store.Snapshot(); snap.Version != saved {
+			saved = snap.Version
+			a.save(snap)
+		}
+	}
+}
+
+func (a *app) save(snap fleet.Snapshot) {
+	if a.history == nil {
+		return
+	}
+	err := errors.Join(a.history.Save(snap.Hosts), a.history.SaveIdentities(identities(snap)))
+	if err != nil {
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "not remembered: " + err.Error()})
+	}
+}
+
+// identities are what ties each host's names together at the next start.
+func identities(snap fleet.Snapshot) []history.Identity {
+	var list []history.Identity
+	for _, s := range snap.Hosts {
+		h := s.Host
+		machine := h.MachineID
+		if s.System.Current() {
+			machine = s.System.Value.MachineID
+		}
+		list = append(list, history.Identity{
+			ID: h.ID, Names: append([]string{h.Name}, h.Aliases...), NodeID: h.NodeID, MachineID: machine, HostKeys: h.HostKeys,
+		})
+	}
+	return list
+}
+
+func (a *app) close() {
+	a.readers.close()
+	a.links.Close()
+	if a.history != nil {
+		a.history.Close()
+	}
+}
+
+// pick gives the states of the hosts that selectors name.
+func (a *app) pick(sel []string) ([]fleet.State, error) {
+	snap := a.store.Snapshot()
+	hosts := make([]fleet.Host, len(snap.Hosts))
+	for i, s := range snap.Hosts {
+		hosts[i] = s.Host
+	}
+	picked, err := fleet.Select(hosts, sel)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	var states []fleet.State
+	for _, s := range snap.Hosts {
+		if slices.ContainsFunc(picked, func(h fleet.Host) bool { return h.ID == s.Host.ID }) {
+			states = append(states, s)
+		}
+	}
+	return states, nil
+}
+
+// scope is what a command wants asked of its hosts.
+type scope func(watch.Collector) bool
+
+func everything(watch.Collector) bool { return true }
+func probeOnly(watch.Collector) bool  { return false }
+func only(name string) scope          { return func(c watch.Collector) bool { return c.Name == name } }
+
+// nothing asks no host at all.
+var nothing scope
+
+// withHosts finds the hosts, asks those selected what is in scope, once, and
+// hands their states on.
+func withHosts(ctx context.Context, o options, sel []string, ask scope, then func(*app, []fleet.State) error) error {
+	a, err := openApp(o)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	if err := a.find(ctx); err != nil {
+		return err
+	}
+	states, err := a.pick(sel)
+	if err != nil {
+		return err
+	}
+	if ask == nil {
+		return then(a, states)
+	}
+	a.ask(ctx, states, ask)
+	if states, err = a.pick(sel); err != nil {
+		return err
+	}
+	for _, m := range a.store.Snapshot().Messages {
+		if o.verbose || m.Level == fleet.Error {
+			fmt.Fprintf(os.Stderr, "sextant: %s: %s %s\n", m.Level, m.Host, m.Text)
+		}
+	}
+	return then(a, states)
+}
+
+// ask asks the hosts once, for no longer than the time allowed. A host that
+// has not answered by then is unknown, and says so.
+func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
+	late := fmt.Errorf("no answer within %s (--timeout)", a.opts.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, a.opts.timeout, late)
+	defer cancel()
+	hosts := make([]fleet.Host, len(states))
+	for i, s := range states {
+		hosts[i] = s.Host
+	}
+	w := *a.watcherFor(what)
+	w.Once(ctx, hosts, true)
+	a.save(a.store.Snapshot())
+}
+
+// watcherFor is the watcher with the collectors in scope.
+func (a *app) watcherFor(what scope) *watch.Watcher {
+	w := &watch.Watcher{Store: a.store, Links: a.links, Probe: probeHost}
+	for _, c := range a.watcher.Collectors {
+		if what(c) {
+			w.Collectors = append(w.Collectors, c)
+		}
+	}
+	return w
+}
+
+// find waits until the sources that answer fast have told who is there.
+func (a *app) find(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return a.found(ctx, func(h []fleet.Host, x []fleet.Other, s []fleet.SourceState) {
+		a.store.SetHosts(h, x, s)
+	})
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/units"
+)
+
+// console is what screens may ask for beyond the facts.
+type console struct{ a *app }
+
+// Look says what is on the screen.
+func (c console) Look(f fleet.Focus) { c.a.watcher.Look(f) }
+
+// Refresh asks a host everything again.
+func (c console) Refresh(id fleet.HostID) { c.a.watcher.Refresh(id) }
+
+// Answer answers a question.
+func (c console) Answer(id int, r fleet.Reply) { c.a.questions.Answer(id, r) }
+
+// Logs opens a log.
+func (c console) Logs(ctx context.Context, q fleet.LogQuery) (fleet.LogStream, error) {
+	l, _, err := c.link(q.Host)
+	if err != nil {
+		return nil, err
+	}
+	return c.a.readers.logs(ctx, l, q, units.Logs)
+}
+
+// Series reads measurements for charts.
+func (c console) Series(ctx context.Context, id fleet.HostID, window time.Duration) ([]fleet.Series, error) {
+	l, st, err := c.link(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.a.readers.metrics.Series(ctx, l, st, window)
+}
+
+// Shell gives a login on a host.
+func (c console) Shell(id fleet.HostID) (fleet.Session, error) {
+	l, _, err := c.link(id)
+	if err != nil {
+		return nil, err
+	}
+	return l.Shell(link.Command{})
+}
+
+func (c console) link(id fleet.HostID) (link.Link, fleet.State, error) {
+	st, ok := c.a.store.Get(id)
+	if !ok {
+		return nil, st, fmt.Errorf("the host is no longer in the fleet")
+	}
+	return c.a.links.Open(st.Host), st, nil
+}

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// hostError is a fact that could not be read, in a list of several hosts.
+type hostError struct {
+	Host  string `json:"host"`
+	Error string `json:"error"`
+}
+
+// gather joins a fact of several hosts into one list, and says which could not
+// tell theirs. One that has nothing to tell (None) is no error.
+func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]T], row func(fleet.State, T) U) ([]U, []hostError) {
+	rows, errs := []U{}, []hostError{}
+	for _, s := range states {
+		f := fact(s)
+		if f.Err != "" && !f.None {
+			errs = append(errs, hostError{s.Host.Name, f.Err})
+		}
+		for _, v := range f.Value {
+			if f.Current() {
+				rows = append(rows, row(s, v))
+			}
+		}
+	}
+	return rows, errs
+}
+
+// unknown gives the exit code of a list with holes.
+func unknown(errs []hostError) error {
+	if len(errs) > 0 {
+		return exitCode(exitUnknown)
+	}
+	return nil
+}
+
+// notes tells people about the holes in a list.
+func notes(t *table, errs []hostError) {
+	for _, e := range errs {
+		t.note("? " + e.Host + ": " + e.Error)
+	}
+}
+
+func hostsCommand(o *options) *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use: "hosts", Short: "Who was found, by which source; with --all who is no host, and why", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return failed(withHosts(cmd.Context(), *o, nil, nothing, func(a *app, states []fleet.State) error {
+				return printHosts(cmd.OutOrStdout(), *o, a.store.Snapshot(), all)
+			}))
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "also what is not a host, with the reason, and how each source is doing")
+	return c
+}
+
+func printHosts(w io.Writer, o options, snap fleet.Snapshot, all bool) error {
+	type hostRow struct {
+		Name      string          `json:"name"`
+		Sources   []string        `json:"sources"`
+		Addresses []fleet.Address `json:"addresses"`
+		Tags      []string        `json:"tags"`
+		Aliases   []string        `json:"aliases,omitempty"`
+		Flake     string          `json:"flake,omitempty"`
+	}
+	out := struct {
+		Schema  int                 `json:"schema"`
+		Hosts   []hostRow           `json:"hosts"`
+		Others  []fleet.Other       `json:"others"`
+		Sources []fleet.SourceState `json:"sources"`
+	}{Schema: 1, Hosts: []hostRow{}, Others: append([]fleet.Other{}, snap.Others...), Sources: append([]fleet.SourceState{}, snap.Sources...)}
+	for _, s := range snap.Hosts {
+		h := s.Host
+		out.Hosts = append(out.Hosts, hostRow{
+			h.Name, append([]string{}, h.Sources...), append([]fleet.Address{}, h.Addresses...),
+			append([]string{}, h.Tags...), h.Aliases, h.Flake,
+		})
+	}
+	return o.write(w, out, func(t *table) {
+		t.row("HOST", "SOURCES", "ADDRESSES", "TAGS")
+		for _, h := range out.Hosts {
+			var addrs []string
+			for _, a := range h.Addresses {
+				addrs = append(addrs, a.Host)
+			}
+			t.row(h.Name, strings.Join(h.Sources, " "), strings.Join(addrs, " "), strings.Join(h.Tags, " "))
+		}
+		if !all {
+			return
+		}
+		for _, x := range out.Others {
+			t.note("not a host: " + x.Name + ": " + x.Why)
+		}
+		for _, s := range out.Sources {
+			t.note(strings.TrimRight(fmt.Sprintf("source %s: %s", s.Source, cmp.Or(s.Err, fmt.Sprintf("%d names", s.Count)))+". "+s.Help, ". "))
+		}
+	})
+}
+
+func generationsCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "generations HOST", Short: "Generations of a host: running, default, booted, in the boot menu", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return failed(withHosts(cmd.Context(), *o, args, probeOnly, func(_ *app, states []fleet.State) error {
+				if len(states) != 1 {
+					return usageError{fmt.Errorf("%s names %d hosts: name one", args[0], len(states))}
+				}
+				return printGenerations(cmd.OutOrStdout(), *o, states[0])
+			}))
+		},
+	}
+}
+
+func printGenerations(w io.Writer, o options, s fleet.State) error {
+	f := s.Generations
+	if !f.Current() {
+		return fmt.Errorf("generations of %s: %s", s.Host.Name, cmp.Or(f.Err, s.Reach.Err))
+	}
+	out := struct {
+		Schema      int                `json:"schema"`
+		Host        string             `json:"host"`
+		At          time.Time          `json:"at"`
+		Generations []fleet.Generation `json:"generations"`
+	}{1, s.Host.Name, f.At.UTC(), f.Value}
+	return o.write(w, out, func(t *table) {
+		t.row("GENERATION", "DATE", "VERSION", "KERNEL", "REVISION", "MARKS")
+		for _, g := range f.Value {
+			t.row(fmt.Sprint(g.Number), g.Date.Local().Format("2006-01-02 15:04"), cmp.Or(g.NixOSVersion, "?"),
+				cmp.Or(g.Kernel, "-"), cmp.Or(fleet.Short(g.Revision, 12), "-"), marks(g))
+		}
+	})
+}
+
+// marks are the words that tell a generation from the others.
+func marks(g fleet.Generation) string {
+	var m []string
+	for _, x := range []struct {
+		on   bool
+		word string
+	}{
+		{g.Running, "running"}, {g.Default, "default"}, {g.Booted, "booted"},
+		{g.BootEntry != nil && !*g.BootEntry, "no boot entry"}, {g.BootEntry == nil, "boot entry ?"},
+		{len(g.Specialisations) > 0, "specialisations: " + strings.Join(g.Specialisations, " ")},
+	} {
+		if x.on {
+			m = append(m, x.word)
+		}
+	}
+	return strings.Join(m, ", ")
+}
+
+func containersCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "containers [SEL…]", Short: "Containers of Podman and Docker, with the units that own them",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("containers"), func(_ *app, states []fleet.State) error {
+				return printContainers(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+}
+
+type containerRow struct {
+	Host string `json:"host"`
+	fleet.Container
+}
+
+func printContainers(w io.Writer, o options, states []fleet.State) error {
+	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Container] { return s.Containers },
+		func(s fleet.State, c fleet.Container) containerRow {
+			if c.Ports == nil {
+				c.Ports = []fleet.Port{}
+			}
+			return containerRow{s.Host.Name, c}
+		})
+	out := struct {
+		Schema     int            `json:"schema"`
+		Containers []containerRow `json:"containers"`
+		Errors     []hostError    `json:"errors"`
+	}{1, rows, errs}
+	now := time.Now()
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "NAME", "STATE", "HEALTH", "IMAGE", "UNIT", "USER", "STARTED")
+		for _, c := range rows {
+			t.row(c.Host, c.Name, c.State, cmp.Or(c.Health, "-"), c.Image, cmp.Or(c.Unit, "-"), c.User, age(c.Started, now))
+		}
+		notes(t, errs)
+	})
+	return cmp.Or(err, unknown(errs))
+}
+
+func unitsCommand(o *options) *cobra.Command {
+	var onlyFailed bool
+	c := &cobra.Command{
+		Use: "units HOST…", Short: "Services of a host, failed ones first", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, probeOnly, func(_ *app, states []fleet.State) error {
+				return printUnits(cmd.OutOrStdout(), *o, states, onlyFailed)
+			}))
+		},
+	}
+	c.Flags().BoolVar(&onlyFailed, "failed", false, "failed ones only")
+	return c
+}
+
+func printUnits(w io.Writer, o options, states []fleet.State, onlyFailed bool) error {
+	type unitRow struct {
+		Host string `json:"host"`
+		fleet.Unit
+	}
+	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Unit] { return s.Units },
+		func(s fleet.State, u fleet.Unit) unitRow { return unitRow{s.Host.Name, u} })
+	rows = slices.DeleteFunc(rows, func(u unitRow) bool { return onlyFailed && !u.Failed() })
+	slices.SortStableFunc(rows, func(a, b unitRow) int {
+		if a.Failed() != b.Failed() {
+			if a.Failed() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Name, b.Name))
+	})
+	out := struct {
+		Schema int         `json:"schema"`
+		Units  []unitRow   `json:"units"`
+		Errors []hostError `json:"errors"`
+	}{1, rows, errs}
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "UNIT", "ACTIVE", "SUB", "DESCRIPTION")
+		for _, u := range rows {
+			t.row(u.Host, u.Name, u.Active, u.Sub, u.Description)
+		}
+		notes(t, errs)
+	})
+	return cmp.Or(err, unknown(errs))
+}
+
+func backupsCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "backups [SEL…]", Short: "Backup jobs: last success, newest snapshot, age against the limit",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("backups"), func(_ *app, states []fleet.State) error {
+				return printBackups(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+}
+
+func printBackups(w io.Writer, o options, states []fleet.State) error {
+	type jobRow struct {
+		Host string `json:"host"`
+		fleet.BackupJob
+	}
+	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.BackupJob] { return s.Backups },
+		func(s fleet.State, j fleet.BackupJob) jobRow { return jobRow{s.Host.Name, j} })
+	out := struct {
+		Schema int         `json:"schema"`
+		Jobs   []jobRow    `json:"jobs"`
+		Errors []hostError `json:"errors"`
+	}{1, rows, errs}
+	now := time.Now()
+	bad := false
+	for _, j := range rows {
+		bad = bad || j.State == fleet.BackupFailed || j.State == fleet.BackupStale || j.State == fleet.BackupNever
+	}
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "NEXT", "TOOL", "ERROR")
+		for _, j := range rows {
+			next := "-"
+			if !j.Next.IsZero() {
+				next = j.Next.Local().Format("01-02 15:04")
+			}
+			t.row(j.Host, j.Name, string(j.State), age(j.LastSuccess, now), age(j.NewestSnapshot, now),
+				age(now.Add(-j.MaxAge.Duration()), now), next, j.Tool, j.Error)
+		}
+		notes(t, errs)
+	})
+	if err == nil && bad {
+		return exitCode(exitProblem)
+	}
+	return cmp.Or(err, unknown(errs))
+}
+
+func metricsCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "metrics HOST", Short: "How busy a host is, and who says so", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("metrics"), func(_ *app, states []fleet.State) error {
+				return printMetrics(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+}
+
+func printMetrics(w io.Writer, o options, states []fleet.State) error {
+	type row struct {
+		Host    string                    `json:"host"`
+		Metrics fleet.Fact[fleet.Metrics] `json:"metrics"`
+	}
+	out := struct {
+		Schema int   `json:"schema"`
+		Hosts  []row `json:"hosts"`
+	}{Schema: 1}
+	missing := false
+	for _, s := range states {
+		out.Hosts = append(out.Hosts, row{s.Host.Name, s.Metrics})
+		missing = missing || !s.Metrics.Current()
+	}
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "CPU", "LOAD", "MEMORY", "DISK", "NET IN", "NET OUT", "SOURCE")
+		for _, h := range out.Hosts {
+			m := h.Metrics.Value
+			if !h.Metrics.Current() {
+				t.note("? " + h.Host + ": " + h.Metrics.Err)
+				continue
+			}
+			t.row(h.Host, percent(m.CPU), fmt.Sprintf("%.2f", m.Load1), size(m.Memory.Used)+"/"+size(m.Memory.Total),
+				fullest(m.Disks), size(uint64(m.NetIn))+"/s", size(uint64(m.NetOut))+"/s", h.Metrics.Source)
+		}
+	})
+	if err == nil && missing {
+		return exitCode(exitUnknown)
+	}
+	return err
+}
+
+func alarmsCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "alarms [SEL…]", Short: "What monitoring calls wrong now",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("metrics"), func(_ *app, states []fleet.State) error {
+				return printAlarms(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+}
+
+func printAlarms(w io.Writer, o options, states []fleet.State) error {
+	type alarmRow struct {
+		Host string `json:"host"`
+		fleet.Alarm
+	}
+	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Alarm] { return s.Alarms },
+		func(s fleet.State, a fleet.Alarm) alarmRow { return alarmRow{s.Host.Name, a} })
+	out := struct {
+		Schema int         `json:"schema"`
+		Alarms []alarmRow  `json:"alarms"`
+		Errors []hostError `json:"errors"`
+	}{1, rows, errs}
+	now := time.Now()
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "ALARM", "STATUS", "VALUE", "SINCE", "INFO")
+		for _, a := range rows {
+			t.row(a.Host, a.Name, a.Status, a.Value, age(a.Since, now), a.Info)
+		}
+		notes(t, errs)
+	})
+	if err == nil && len(rows) > 0 {
+		return exitCode(exitProblem)
+	}
+	return cmp.Or(err, unknown(errs))
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/backup"
+	"github.com/sextant-fleet/sextant/fleet/discover"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/metrics"
+	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/fleet/watch"
+	"github.com/sextant-fleet/sextant/podman"
+)
+
+// readers are the rooms that read hosts, with what they keep between readings.
+// This is the one place that knows all of them.
+type readers struct {
+	cfg     *discover.Config
+	metrics *metrics.Reader
+	mu      sync.Mutex
+	engines map[link.Link]*podman.Engines
+}
+
+func newReaders(cfg *discover.Config) *readers {
+	return &readers{cfg: cfg, metrics: metrics.New(), engines: map[link.Link]*podman.Engines{}}
+}
+
+func (r *readers) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.engines {
+		e.Close()
+	}
+}
+
+// of gives the container engines of a host.
+func (r *readers) of(l link.Link) *podman.Engines {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.engines[l]
+	if e == nil {
+		e = podman.New(l)
+		r.engines[l] = e
+	}
+	return e
+}
+
+// probeHost is the first question of every round.
+func probeHost(ctx context.Context, l link.Link) (watch.Change, error) {
+	f, err := probe.Read(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	return func(s *fleet.State) {
+		s.System, s.Inventory, s.Generations = s.System.Refresh(f.System), s.Inventory.Refresh(f.Inventory), s.Generations.Refresh(f.Generations)
+		s.Units, s.Timers, s.Proc = s.Units.Refresh(f.Units), s.Timers.Refresh(f.Timers), s.Proc.Refresh(f.Proc)
+		s.Containers = fleet.Derive(s.Containers, func(list []fleet.Container) []fleet.Container { return podman.Join(list, s.Units) })
+	}, nil
+}
+
+// How old facts may get before they are read again. Containers are kept by
+// events; the long interval is for what an event missed.
+const (
+	everyContainers = 5 * time.Minute
+	everyMetrics    = 30 * time.Second
+	lookedMetrics   = 5 * time.Second
+	everySnapshots  = 30 * time.Minute
+	lookedSnapshots = 5 * time.Minute
+)
+
+// collectors are the kinds of knowledge beyond the probe.
+func (r *readers) collectors() []watch.Collector {
+	return []watch.Collector{
+		{Name: "containers", Every: everyContainers, Looked: 30 * time.Second, Read: r.readContainers},
+		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
+		{Name: "backups", Every: 0, Read: r.judgeBackups},
+		{Name: "snapshots", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readSnapshots},
+	}
+}
+
+func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change {
+	f := r.of(a.Link).Read(ctx, a.Probed)
+	return func(s *fleet.State) {
+		f = fleet.Derive(f, func(list []fleet.Container) []fleet.Container { return podman.Join(list, s.Units) })
+		s.Containers = s.Containers.Refresh(f)
+	}
+}
+
+// trendLength is how many readings of the CPU the fleet screen draws.
+const trendLength = 24
+
+func (r *readers) readMetrics(ctx context.Context, a watch.Ask) watch.Change {
+	m, alarms := r.metrics.Read(ctx, a.Link, a.Probed)
+	return func(s *fleet.State) {
+		s.Metrics, s.Alarms = s.Metrics.Refresh(m), s.Alarms.Refresh(alarms)
+		if m.Current() && m.Value.CPU >= 0 {
+			s.Trend = append(append([]float64{}, s.Trend[max(0, len(s.Trend)-trendLength+1):]...), m.Value.CPU)
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// statusOut is the machine form of `sextant status`, schema 1.
+type statusOut struct {
+	Schema int          `json:"schema"`
+	At     time.Time    `json:"at"`
+	Hosts  []hostStatus `json:"hosts"`
+}
+
+type hostStatus struct {
+	Name        string                     `json:"name"`
+	Tags        []string                   `json:"tags"`
+	OS          string                     `json:"os"`
+	Reach       fleet.Fact[fleet.Reach]    `json:"reach"`
+	System      fleet.Fact[fleet.System]   `json:"system"`
+	FailedUnits fleet.Fact[[]string]       `json:"failedUnits"`
+	Containers  fleet.Fact[containerCount] `json:"containers"`
+	Backups     fleet.Fact[backupCount]    `json:"backups"`
+	Metrics     fleet.Fact[fleet.Metrics]  `json:"metrics"`
+	Alarms      fleet.Fact[[]fleet.Alarm]  `json:"alarms"`
+	Problems    []fleet.Problem            `json:"problems"`
+}
+
+type containerCount struct {
+	Running   int `json:"running"`
+	Total     int `json:"total"`
+	Unhealthy int `json:"unhealthy"`
+}
+
+type backupCount struct {
+	Fresh   int `json:"fresh"`
+	Stale   int `json:"stale"`
+	Failed  int `json:"failed"`
+	Never   int `json:"never"`
+	Unknown int `json:"unknown"`
+}
+
+func countContainers(list []fleet.Container) containerCount {
+	n := containerCount{Total: len(list)}
+	for _, c := range list {
+		if c.Running() {
+			n.Running++
+		}
+		if c.Health == "unhealthy" {
+			n.Unhealthy++
+		}
+	}
+	return n
+}
+
+func countBackups(list []fleet.BackupJob) backupCount {
+	var n backupCount
+	for _, j := range list {
+		switch j.State {
+		case fleet.BackupFresh:
+			n.Fresh++
+		case fleet.BackupStale:
+			n.Stale++
+		case fleet.BackupFailed:
+			n.Failed++
+		case fleet.BackupNever:
+			n.Never++
+		default:
+			n.Unknown++
+		}
+	}
+	return n
+}
+
+func statusOf(s fleet.State, now time.Time) hostStatus {
+	problems := s.Problems(now)
+	if problems == nil {
+		problems = []fleet.Problem{}
+	}
+	os := s.Host.OS
+	if s.System.HasValue() {
+		os = s.System.Value.OSName
+	}
+	return hostStatus{
+		Name: s.Host.Name, Tags: append([]string{}, s.Host.Tags...), OS: os,
+		Reach: s.Reach, System: s.System, FailedUnits: s.FailedUnits(),
+		Containers: fleet.Derive(s.Containers, countContainers), Backups: fleet.Derive(s.Backups, countBackups),
+		Metrics: s.Metrics, Alarms: s.Alarms, Problems: problems,
+	}
+}
+
+func statusCommand(o *options) *cobra.Command {
+	var watch bool
+	c := &cobra.Command{
+		Use: "status [SEL…]", Short: "One row a host: reachable, generation, units, containers, backups, load",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			if watch {
+				return failed(watchStatus(cmd.Context(), cmd.OutOrStdout(), *o, sel))
+			}
+			return failed(withHosts(cmd.Context(), *o, sel, everything, func(_ *app, states []fleet.State) error {
+				return printStatus(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "print again on every change, until interrupted")
+	return c
+}
+
+// printStatus writes the states and gives the exit code they mean.
+func printStatus(w io.Writer, o options, states []fleet.State) error {
+	now := time.Now().UTC()
+	out := statusOut{Schema: 1, At: now, Hosts: []hostStatus{}}
+	for _, s := range states {
+		out.Hosts = append(out.Hosts, statusOf(s, now))
+	}
+	if err := o.write(w, out, func(t *table) { statusTable(t, states, now) }); err != nil {
+		return err
+	}
+	return judge(out.Hosts)
+}
+
+// judge gives the exit code: problems before what is unknown.
+func judge(hosts []hostStatus) error {
+	worst := fleet.Severity("")
+	for _, h := range hosts {
+		switch w := fleet.Worst(h.Problems); {
+		case w == fleet.SeverityFail || w == fleet.SeverityWarn:
+			return exitCode(exitProblem)
+		case w != "":
+			worst = w
+		}
+	}
+	if worst != "" {
+		return exitCode(exitUnknown)
+	}
+	return nil
+}
+
+func statusTable(t *table, states []fleet.State, now time.Time) {
+	t.row("HOST", "STATE", "VIA", "GENERATION", "UNITS", "CONTAINERS", "BACKUPS", "CPU", "MEMORY", "DISK", "ALARMS", "AGE")
+	for _, s := range states {
+		problems := s.Problems(now)
+		t.row(s.Host.Name, stateWord(problems), via(s), generationCell(s),
+			cell(s.FailedUnits(), func(n []string) string { return plural(len(n), "failed", "ok") }),
+			cell(fleet.Derive(s.Containers, countContainers), func(n containerCount) string { return fmt.Sprintf("%d/%d", n.Running, n.Total) }),
+			cell(fleet.Derive(s.Backups, countBackups), backupsCell),
+			cell(s.Metrics, func(m fleet.Metrics) string { return percent(m.CPU) }),
+			cell(s.Metrics, func(m fleet.Metrics) string { return share(m.Memory) }),
+			cell(s.Metrics, func(m fleet.Metrics) string { return fullest(m.Disks) }),
+			cell(s.Alarms, func(a []fleet.Alarm) string { return fmt.Sprint(len(a)) }),
+			age(s.System.At, now))
+		for _, p := range problems {
+			t.note(fmt.Sprintf("  %s  %s", p.Severity, p.What))
+		}
+	}
+}
+
+// stateWord is one word for what Problems tell.
+func stateWord(problems []fleet.Problem) string {
+	switch fleet.Worst(problems) {
+	case fleet.SeverityFail:
+		return "FAIL"
+	case fleet.SeverityWarn:
+		return "warn"
+	case fleet.SeverityUnknown:
+		return "?"
+	}
+	return "ok"
+}
+
+func via(s fleet.State) string {
+	if !s.Reach.Current() {
+		return "-"
+	}
+	r := s.Reach.Value
+	return cmp.Or(r.Path, string(r.Via))
+}
+
+func generationCell(s fleet.State) string {
+	return cell(s.System, func(sys fleet.System) string {
+		if !sys.NixOS {
+			return "-"
+		}
+		out := "?"
+		if sys.Running.Generation > 0 {
+			out = fmt.Sprint(sys.Running.Generation)
+		}
+		if sys.Default.Path != sys.Running.Path {
+			out += "≠" + fmt.Sprint(sys.Default.Generation)
+		}
+		if sys.RebootNeeded {
+			out += " reboot"
+		}
+		return out
+	})
+}
+
+func backupsCell(n backupCount) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{{n.Failed, "failed"}, {n.Stale, "stale"}, {n.Never, "never"}, {n.Unknown, "?"}, {n.Fresh, "ok"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	return cmp.Or(strings.Join(parts, " "), "none")
+}
+
+// watchStatus prints the status on every change, at most once a second.
+func watchStatus(ctx context.Context, w io.Writer, o options, sel []string) error {
+	a, err := openApp(o)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	stop := a.start(ctx)
+	defer stop()
+	notices, unsubscribe := a.store.Subscribe()
+	defer unsubscribe()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-notices:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		states, err := a.pick(sel)
+		if err != nil {
+			continue // the hosts it names may still be found
+		}
+		if err := printStatus(w, o, states); err != nil && !isExit(err) {
+			return err
+		}
+	}
+}

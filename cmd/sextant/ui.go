@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/nixops"
+	"github.com/sextant-fleet/sextant/tui"
+)
+
+// actions are all that can be done, of every room.
+func actions() []fleet.Action { return nixops.Actions() }
+
+// runUI shows the terminal UI on what is remembered, and on what comes in.
+func runUI(ctx context.Context, o options) error {
+	o.interactive = true
+	a, err := openApp(o)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	a.recall()
+	return a.show(ctx)
+}
+
+// recall puts what was known at the last end into the store.
+func (a *app) recall() {
+	if a.history == nil {
+		return
+	}
+	states, err := a.history.Load()
+	if err != nil {
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "not remembered: " + err.Error()})
+	}
+	a.store.Restore(states)
+}
+
+// show runs the UI with everything behind it, until the person leaves.
+func (a *app) show(ctx context.Context) error {
+	stop := a.start(ctx)
+	defer stop()
+	ui := a.cfg.UI
+	keys := map[string][]string{}
+	for action, k := range ui.Keys {
+		keys[action] = strings.Fields(k)
+	}
+	return tui.Run(ctx, tui.Options{
+		Store: a.store, Console: console{a}, Actions: actions(), Theme: ui.Theme, Glyphs: ui.Glyphs, Keys: keys,
+		ReadOnly: a.opts.readOnly || a.cfg.ReadOnly, NoMouse: ui.Mouse != nil && !*ui.Mouse, Version: version,
+	})
+}
