@@ -22,6 +22,3 @@ tool() {
   fi
   echo "$dir/$name"
 }
-
-GOLANGCI=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.1
-GORELEASER=github.com/goreleaser/goreleaser/v2@v2.15.1

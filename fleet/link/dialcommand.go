@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,8 +43,8 @@ func dialCommand(ctx context.Context, l Link, cmd Command) (net.Conn, error) {
 // Read reads what the command prints; at its end it says why it ended.
 func (c *commandConn) Read(b []byte) (int, error) {
 	n, err := c.Process.Read(b)
-	if err == io.EOF && n == 0 {
-		if res, werr := c.Process.Wait(); werr == nil && res.Status != 0 {
+	if errors.Is(err, io.EOF) && n == 0 {
+		if res, werr := c.Wait(); werr == nil && res.Status != 0 {
 			return 0, fmt.Errorf("%s ended with status %d: %s", c.name, res.Status,
 				fleet.Short(fleet.Clean(strings.TrimSpace(string(res.Stderr))), 200))
 		}

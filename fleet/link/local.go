@@ -123,14 +123,14 @@ func (l *localLink) start(ctx context.Context, cmd Command) (Process, error) {
 		p.err = c.Wait()
 		close(p.done)
 	}()
-	context.AfterFunc(ctx, func() { r.SetReadDeadline(time.Now().Add(c.WaitDelay)) })
+	context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now().Add(c.WaitDelay)) })
 	return p, nil
 }
 
 // Read reads the standard output.
 func (p *localProcess) Read(b []byte) (int, error) {
 	n, err := p.out.Read(b)
-	if err != nil && err != io.EOF && p.ctx.Err() != nil {
+	if err != nil && !errors.Is(err, io.EOF) && p.ctx.Err() != nil {
 		err = fmt.Errorf("this machine: %w", context.Cause(p.ctx))
 	}
 	return n, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -325,7 +326,7 @@ func (d *Dialer) hop(name string, before []string) fleet.Host {
 	addr := fleet.Address{Via: fleet.ViaConfig, Host: host}
 	if hn, port, err := net.SplitHostPort(host); err == nil {
 		addr.Host, host = hn, hn
-		fmt.Sscan(port, &addr.Port)
+		addr.Port, _ = strconv.Atoi(port)
 	}
 	if d.Find != nil && len(before) == 0 {
 		if h, ok := d.Find(host); ok && (user == "" || user == h.User || h.User == "") {

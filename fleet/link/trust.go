@@ -119,7 +119,7 @@ func (t *truster) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 			known = append(known, keyErr.Want...)
 		case knownhosts.IsHostUnknown(err):
 		default: // revoked, or a certificate that does not hold
-			return fmt.Errorf("%w: %s: %v", ErrHostKey, t.host.Name, err)
+			return fmt.Errorf("%w: %s: %w", ErrHostKey, t.host.Name, err)
 		}
 	}
 	if len(known) > 0 {

@@ -135,7 +135,7 @@ func (s *stream) end(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return io.EOF
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading the journal of %s: %w", s.host, err)
 	}
 	res, err := s.process.Wait()

@@ -79,7 +79,7 @@ const (
 func (w *Watcher) Once(ctx context.Context, hosts []fleet.Host, slow bool) {
 	var wg sync.WaitGroup
 	for _, h := range hosts {
-		wg.Go(func() { w.round(ctx, h, nil, slow) })
+		wg.Go(func() { _ = w.round(ctx, h, nil, slow) }) // what failed is in the store
 	}
 	wg.Wait()
 }
