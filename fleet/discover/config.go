@@ -1,0 +1,193 @@
+package discover
+
+import (
+	"bytes"
+	"encoding"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/adrg/xdg"
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Config is the configuration file of Sextant. Every key is optional; the
+// zero Config is the one of a person who has no file.
+type Config struct {
+	Path string `toml:"-"` // where it was read from; "" there is no file
+
+	Hosts     []HostConfig    `toml:"host"`
+	Include   []string        `toml:"include"`   // patterns of names, or @tag: these are hosts
+	Exclude   []string        `toml:"exclude"`   // patterns of names, or @tag: these are not
+	Flake     string          `toml:"flake"`     // flake reference whose systems are the fleet's
+	ReadOnly  bool            `toml:"read_only"` // no action that changes a host
+	Tailscale TailscaleConfig `toml:"tailscale"`
+	Sources   SourcesConfig   `toml:"sources"`
+	UI        UIConfig        `toml:"ui"`
+	Limits    LimitsConfig    `toml:"limits"`
+}
+
+// HostConfig is a [[host]] of the configuration.
+type HostConfig struct {
+	Name      string       `toml:"name"`
+	Addresses []string     `toml:"addresses"` // host or host:port, beside what discovery found
+	User      string       `toml:"user"`
+	Port      int          `toml:"port"`
+	Jump      string       `toml:"jump"`
+	Identity  string       `toml:"identity"`
+	Become    fleet.Become `toml:"become"`
+	Tags      []string     `toml:"tags"`
+	Flake     string       `toml:"flake"`
+	Checks    []string     `toml:"checks"`
+}
+
+// TailscaleConfig is [tailscale]: how the local daemon and the control plane
+// are reached. Secrets are named by file or environment variable, never written here.
+type TailscaleConfig struct {
+	Socket          string   `toml:"socket"`
+	ServiceTags     []string `toml:"service_tags"` // nodes with these tags are services, not machines; replaces the built-in list
+	Tailnet         string   `toml:"tailnet"`      // "" the one the credential belongs to
+	APIURL          string   `toml:"api_url"`      // "" https://api.tailscale.com
+	APIKeyFile      string   `toml:"api_key_file"`
+	APIKeyEnv       string   `toml:"api_key_env"`
+	OAuthClientID   string   `toml:"oauth_client_id"`
+	OAuthSecretFile string   `toml:"oauth_client_secret_file"`
+	OAuthSecretEnv  string   `toml:"oauth_client_secret_env"`
+}
+
+// SourcesConfig is [sources]: which sources are asked. All are, unless set to false.
+type SourcesConfig struct {
+	Tailscale *bool `toml:"tailscale"`
+	Control   *bool `toml:"control"`
+	Local     *bool `toml:"local"`
+	Flake     *bool `toml:"flake"`
+	SSHConfig *bool `toml:"ssh_config"`
+	MDNS      *bool `toml:"mdns"`
+}
+
+// UIConfig is [ui].
+type UIConfig struct {
+	Theme  string            `toml:"theme"`
+	Glyphs string            `toml:"glyphs"`
+	Mouse  *bool             `toml:"mouse"`
+	Keys   map[string]string `toml:"keys"` // action → key
+}
+
+// LimitsConfig is [limits]. Zero values mean the built-in ones.
+type LimitsConfig struct {
+	Parallel     int      `toml:"parallel"`       // hosts asked at the same time
+	Timeout      Duration `toml:"timeout"`        // how long a host may take to answer
+	BackupMaxAge Duration `toml:"backup_max_age"` // of a backup job that names no limit of its own
+}
+
+// Duration is a time.Duration that is written "90s", "15m" or "48h".
+// A number without a unit is refused.
+type Duration struct{ time.Duration }
+
+var _ encoding.TextUnmarshaler = (*Duration)(nil)
+
+// UnmarshalText reads Go's form of a duration; it must be more than nothing.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v <= 0 {
+		return fmt.Errorf(`%q is not a duration such as "90s" or "48h"`, fleet.Clean(string(text)))
+	}
+	d.Duration = v
+	return nil
+}
+
+// configName is the file's place below the XDG configuration folders.
+const configName = "sextant/config.toml"
+
+// maxConfig bounds the file: a log given by mistake is not read whole.
+const maxConfig = 1 << 20
+
+// LoadConfig reads the configuration: the named file (of --config), else the
+// one SEXTANT_CONFIG names, else config.toml in the XDG folders. Only a named
+// file must exist. Errors name file and line of each mistake, a mistake a line.
+func LoadConfig(named string) (*Config, error) {
+	path := named
+	if path == "" {
+		path = os.Getenv("SEXTANT_CONFIG")
+	}
+	if path == "" {
+		path = DefaultConfigPath()
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && named == "" {
+		return &Config{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return ParseConfig(path, b)
+}
+
+// DefaultConfigPath is where the configuration is looked for when no other
+// place is named: the first that exists, else the person's own.
+func DefaultConfigPath() string {
+	xdg.Reload() // the environment may have changed since the program began
+	if found, err := xdg.SearchConfigFile(configName); err == nil {
+		return found
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		// The documented place, also where XDG folders are elsewhere (macOS).
+		if p := filepath.Join(home, ".config", configName); exists(p) {
+			return p
+		}
+	}
+	return filepath.Join(xdg.ConfigHome, configName)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// ParseConfig reads a configuration. The path is used in errors, and relative
+// file names in the configuration are relative to its folder.
+func ParseConfig(path string, text []byte) (*Config, error) {
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("%s: larger than 1 MiB: is this a configuration?", path)
+	}
+	c := &Config{}
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c); err != nil {
+		return nil, explainTOML(path, err)
+	}
+	c.Path = path
+	if err := c.check(path, positions(text)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// file resolves the name of a file in the configuration.
+func (c *Config) file(name string) string {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	if !filepath.IsAbs(name) && c.Path != "" {
+		return filepath.Join(filepath.Dir(c.Path), name)
+	}
+	return name
+}
+
+// on tells whether a source that may be turned off is wanted.
+func on(set *bool) bool { return set == nil || *set }
+
+// Rules is what the configuration says of who is a host.
+type Rules struct {
+	Include []string // patterns of names, or @tag
+	Exclude []string
+}
+
+// Rules gives the configuration's patterns.
+func (c *Config) Rules() Rules { return Rules{Include: c.Include, Exclude: c.Exclude} }
