@@ -20,6 +20,7 @@ type Reach struct {
 	Address string     `json:"address,omitempty"` // host:port, or "" locally
 	User    string     `json:"user,omitempty"`
 	Root    string     `json:"root,omitempty"` // how root is had: "root", "sudo", "doas", "run0", "" not at all
+	HostKey string     `json:"-"`              // the key it showed, authorized_keys form
 	Latency Seconds    `json:"latency"`        // one keep-alive round trip, seconds
 }
 

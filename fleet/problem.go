@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -84,9 +85,13 @@ func (s State) unreachable() (Problem, bool) {
 	return Problem{}, false
 }
 
+// healthCheck is the name of the transient unit in which Podman runs a health
+// check: the container's own problem, which is told as such.
+var healthCheck = regexp.MustCompile(`^[0-9a-f]{64}(-[0-9a-f]+)?\.(service|timer)$`)
+
 func (s State) systemProblems(add addProblem) {
-	if failed := s.FailedUnits(); failed.Current() && len(failed.Value) > 0 {
-		add(SeverityFail, time.Time{}, "failed units: %s", strings.Join(failed.Value, ", "))
+	if failed := slices.DeleteFunc(slices.Clone(s.FailedUnits().Value), healthCheck.MatchString); s.Units.Current() && len(failed) > 0 {
+		add(SeverityFail, time.Time{}, "failed units: %s", strings.Join(failed, ", "))
 	}
 	if !s.System.Current() {
 		return

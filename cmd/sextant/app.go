@@ -30,7 +30,7 @@ type app struct {
 	watcher   *watch.Watcher
 	questions *watch.Questions
 	readers   *readers
-	found     func(context.Context, func([]fleet.Host, []fleet.Other, []fleet.SourceState)) error
+	finder    finder
 }
 
 // openApp reads the configuration and what was known before; nothing is asked yet.
@@ -48,7 +48,7 @@ func openApp(o options) (*app, error) {
 	a.watcher = &watch.Watcher{
 		Store: a.store, Links: a.links, Probe: probeHost, Collectors: a.readers.collectors(), Lives: a.readers.lives(),
 	}
-	a.found = a.discover
+	a.finder = discovery{a}
 	return a, nil
 }
 
@@ -81,17 +81,12 @@ func (a *app) asker() link.Asker {
 	return nil
 }
 
-// discover finds hosts until ctx ends.
-func (a *app) discover(ctx context.Context, found func([]fleet.Host, []fleet.Other, []fleet.SourceState)) error {
-	return discover.Discover(ctx, a.discoverOptions(), found)
-}
-
 // start finds and watches hosts until stop is called.
 func (a *app) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := a.found(ctx, a.store.SetHosts); err != nil && ctx.Err() == nil {
+		if err := a.finder.follow(ctx, a.store.SetHosts); err != nil && ctx.Err() == nil {
 			a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Error, Text: "finding hosts: " + err.Error()})
 		}
 	})
@@ -133,22 +128,6 @@ func (a *app) save(snap fleet.Snapshot) {
 	if err != nil {
 		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "not remembered: " + err.Error()})
 	}
-}
-
-// identities are what ties each host's names together at the next start.
-func identities(snap fleet.Snapshot) []history.Identity {
-	var list []history.Identity
-	for _, s := range snap.Hosts {
-		h := s.Host
-		machine := h.MachineID
-		if s.System.Current() {
-			machine = s.System.Value.MachineID
-		}
-		list = append(list, history.Identity{
-			ID: h.ID, Names: append([]string{h.Name}, h.Aliases...), NodeID: h.NodeID, MachineID: machine, HostKeys: h.HostKeys,
-		})
-	}
-	return list
 }
 
 func (a *app) close() {
@@ -246,10 +225,4 @@ func (a *app) watcherFor(what scope) *watch.Watcher {
 }
 
 // find waits until the sources that answer fast have told who is there.
-func (a *app) find(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	return a.found(ctx, func(h []fleet.Host, x []fleet.Other, s []fleet.SourceState) {
-		a.store.SetHosts(h, x, s)
-	})
-}
+func (a *app) find(ctx context.Context) error { return a.finder.once(ctx, a.store.SetHosts) }

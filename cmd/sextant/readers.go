@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
-	"github.com/sextant-fleet/sextant/fleet/backup"
 	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/metrics"

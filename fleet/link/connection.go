@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type connection struct {
 	user    string
 	addr    string
 	via     fleet.Via
+	key     string       // the host's, authorized_keys form
 	latency atomic.Int64 // nanoseconds of the last keep-alive; 0: none yet
 	slots   chan struct{}
 	ended   chan struct{}
@@ -30,9 +32,9 @@ type connection struct {
 	root    *rooter
 }
 
-func newConnection(d *Dialer, client *ssh.Client, h fleet.Host, set settings, addr fleet.Address) *connection {
+func newConnection(d *Dialer, client *ssh.Client, h fleet.Host, set settings, addr fleet.Address, key ssh.PublicKey) *connection {
 	c := &connection{
-		d: d, client: client, host: h, user: set.user, addr: addr.Join(set.port), via: addr.Via,
+		key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), d: d, client: client, host: h, user: set.user, addr: addr.Join(set.port), via: addr.Via,
 		slots: make(chan struct{}, maxSessions), ended: make(chan struct{}),
 	}
 	c.root = &rooter{d: d, host: h, user: set.user, run: c.run}
@@ -96,7 +98,7 @@ func (c *connection) state() fleet.Reach {
 	}
 	return fleet.Reach{
 		State: fleet.Up, Via: c.via, Path: path, Address: c.addr, User: c.user,
-		Root: c.root.known(), Latency: fleet.Seconds(time.Duration(c.latency.Load()).Seconds()),
+		Root: c.root.known(), HostKey: c.key, Latency: fleet.Seconds(time.Duration(c.latency.Load()).Seconds()),
 	}
 }
 

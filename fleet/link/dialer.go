@@ -43,6 +43,7 @@ type Dialer struct {
 // Limits of each step of reaching a host.
 const (
 	dialTimeout    = 10 * time.Second       // TCP, per address
+	offlineTimeout = 2 * time.Second        // the same, for a host that the tailnet calls offline
 	authTimeout    = 15 * time.Second       // version exchange, keys, authentication, without the time a person takes
 	personTimeout  = 5 * time.Minute        // how long a question waits
 	raceDelay      = 200 * time.Millisecond // head start of each address before the next

@@ -149,7 +149,7 @@ func (d *Dialer) loginAs(ctx context.Context, h fleet.Host, set settings) (*conn
 	}
 	var errs []error
 	for len(addrs) > 0 {
-		conn, addr, err := race(ctx, addrs, set.port)
+		conn, addr, err := race(ctx, addrs, set.port, patience(h))
 		if err != nil {
 			errs = append(errs, err)
 			break
@@ -225,10 +225,19 @@ func without(addrs []fleet.Address, a fleet.Address) []fleet.Address {
 	return out
 }
 
+// patience is how long one address may take to answer: less where the tailnet
+// says that the host is off, for it may be wrong, but seldom is.
+func patience(h fleet.Host) time.Duration {
+	if p := h.Presence; p.Current() && !p.Value.Online {
+		return offlineTimeout
+	}
+	return dialTimeout
+}
+
 // race opens TCP connections to the addresses, each with a head start before
 // the next, and keeps the first that answers.
-func race(ctx context.Context, addrs []fleet.Address, port int) (net.Conn, fleet.Address, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout+time.Duration(len(addrs))*raceDelay)
+func race(ctx context.Context, addrs []fleet.Address, port int, limit time.Duration) (net.Conn, fleet.Address, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit+time.Duration(len(addrs))*raceDelay)
 	defer cancel()
 	type result struct {
 		conn net.Conn
@@ -246,7 +255,7 @@ func race(ctx context.Context, addrs []fleet.Address, port int) (net.Conn, fleet
 				case <-ctx.Done():
 				}
 			}
-			conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", a.Join(port))
+			conn, err := (&net.Dialer{Timeout: limit}).DialContext(ctx, "tcp", a.Join(port))
 			if err != nil {
 				failed <- struct{}{}
 			}
@@ -269,18 +278,18 @@ func race(ctx context.Context, addrs []fleet.Address, port int) (net.Conn, fleet
 		}
 		errs = append(errs, r.err)
 	}
-	return nil, fleet.Address{}, fmt.Errorf("no address answers: %w", plainer(errs[0]))
+	return nil, fleet.Address{}, fmt.Errorf("no address answers: %w", plainer(errs[0], limit))
 }
 
 // plainer takes the noise out of a dial error: "10.0.0.1:22: connection refused".
-func plainer(err error) error {
+func plainer(err error, limit time.Duration) error {
 	var op *net.OpError
 	if !errors.As(err, &op) {
 		return err
 	}
 	switch {
 	case op.Timeout():
-		return fmt.Errorf("%s: no answer within %s", op.Addr, dialTimeout)
+		return fmt.Errorf("%s: no answer within %s", op.Addr, limit)
 	case op.Addr != nil:
 		return fmt.Errorf("%s: %w", op.Addr, cmp.Or(errors.Unwrap(op.Err), op.Err))
 	}
@@ -366,11 +375,14 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set
 	sc, chans, reqs, err := ssh.NewClientConn(conn, addr.Join(set.port), cfg)
 	stop()
 	auth.close(err == nil)
+	if t.no != nil {
+		err = t.no // without the library's words around it
+	}
 	if err != nil {
 		conn.Close()
 		return nil, handshakeError(ctx, h, set, err)
 	}
-	return newConnection(d, ssh.NewClient(sc, chans, reqs), h, set, addr), nil
+	return newConnection(d, ssh.NewClient(sc, chans, reqs), h, set, addr, t.shown), nil
 }
 
 // handshakeError says why a login failed, and what to do.

@@ -149,6 +149,22 @@ func pressure(lines []string) map[string]float64 {
 	return out
 }
 
+// pseudo are kinds of file systems that hold no data of their own; as the root
+// they count all the same.
+var pseudo = map[string]bool{
+	"tmpfs": true, "devtmpfs": true, "overlay": true, "efivarfs": true, "squashfs": true, "ramfs": true, "fuse.lxcfs": true,
+}
+
+// inside tells mounts that are the business of a container or of the system.
+func inside(mount string) bool {
+	for _, p := range []string{"/run/", "/dev/", "/sys/", "/proc/", "/var/lib/containers/", "/var/lib/docker/"} {
+		if strings.HasPrefix(mount, p) && !strings.HasPrefix(mount, "/run/media/") {
+			return true
+		}
+	}
+	return false
+}
+
 // disks reads `df -P -T -B1`: source, type, size, used, available, use%, mount;
 // or `df -P -k` without the type. A file system that is mounted in several
 // places counts once, at its shortest mount.
@@ -166,6 +182,9 @@ func disks(lines []string) []fleet.Disk {
 			f = append(f[:1:1], f[2:]...)
 		}
 		if len(f) < 6 || count(f, 1) == 0 {
+			continue
+		}
+		if mount := strings.Join(f[5:], " "); pseudo[kind] && mount != "/" || inside(mount) {
 			continue
 		}
 		d := fleet.Disk{
