@@ -1,0 +1,245 @@
+//go:build bench
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// four are the hosts the figures are taken with.
+var four = []string{"storage", "cloud", "router", "r2s"}
+
+// runs is how often each figure is taken; its median counts.
+const runs = 11
+
+// TestFigures measures what docs/performance.md tells, against the lab, and
+// writes the table to $SEXTANT_FIGURES. It asserts nothing about time: a
+// figure is a figure.
+func TestFigures(t *testing.T) {
+	bin, err := filepath.Abs("../../bin/sextant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", state)
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	var table strings.Builder
+	row := func(what, figure, goal string) { fmt.Fprintf(&table, "| %s | %s | %s |\n", what, figure, goal) }
+
+	logins := func() {
+		run(t, "sh", "-c", "printf '%s\\n' "+strings.Join(four, " ")+" | xargs -P4 -I{} ssh -o BatchMode=yes {} true")
+	}
+	questions := func() {
+		run(t, "sh", "-c", "printf '%s\\n' "+strings.Join(four, " ")+` | xargs -P4 -I{} ssh -o BatchMode=yes {} `+
+			`'readlink -f /run/current-system; systemctl list-units --failed --no-legend; podman ps -a --format json; df -P; cat /proc/loadavg /proc/meminfo; systemctl list-timers --all --no-legend' >/dev/null`)
+	}
+	cold := func() { run(t, bin, append([]string{"status", "--json"}, four...)...) }
+	tl, tq, tc := medians(logins, questions, cold)
+	row("bare parallel logins, `xargs -P4 ssh HOST true`", ms(tl), "")
+	row("the questions asked by hand, `xargs -P4 ssh HOST …`", ms(tq), "")
+	row("**`sextant status --json` of the four hosts, cold**", ms(tc)+fmt.Sprintf(" (%.2f × the logins, %.2f × the questions)", ratio(tc, tl), ratio(tc, tq)), "≤ 1.3 × the logins")
+	row("**the same again on open connections**", ms(warm(t)), "≤ 60 ms")
+	tv, _, _ := medians(func() { run(t, bin, "--version") })
+	row("`sextant --version`", ms(tv), "≤ 30 ms")
+	first, bytes, cpu := screen(t, bin)
+	row("first frame from the cache, after exec", ms(first), "≤ 100 ms")
+	row("idle UI, bytes written in 20 s", strconv.FormatInt(bytes, 10), "0")
+	row("idle UI, share of a core over 20 s", fmt.Sprintf("%.2f %%", cpu*100), "≤ 1 %")
+
+	text := fmt.Sprintf("Measured %s on %s/%s with %d cores, %s; medians of %d.\n\n| what | figure | goal |\n|---|---|---|\n%s",
+		time.Now().UTC().Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuModel(), runs, table.String())
+	t.Log("\n" + text)
+	if path := os.Getenv("SEXTANT_FIGURES"); path != "" {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// run runs a command; an exit code that means "problems were found" is well.
+func run(t *testing.T, name string, args ...string) {
+	cmd := exec.Command(name, args...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() > 3 {
+		t.Fatalf("%s %v: %v: %s", name, args, err, errs.String())
+	}
+}
+
+// medians runs the functions in turns, so that what else the machine does
+// falls on all of them.
+func medians(fs ...func()) (a, b, c time.Duration) {
+	took := make([][]time.Duration, 3)
+	for range runs {
+		for i, f := range fs {
+			began := time.Now()
+			f()
+			took[i] = append(took[i], time.Since(began))
+		}
+	}
+	return median(took[0]), median(took[1]), median(took[2])
+}
+
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d.Microseconds())/1000) }
+
+// warm asks the four hosts everything again over the connections there are.
+func warm(t *testing.T) time.Duration {
+	a, err := openApp(options{timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	if err := a.find(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	states, err := a.pick(four)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := make([]fleet.Host, len(states))
+	for i, s := range states {
+		hosts[i] = s.Host
+	}
+	w := a.watcherFor(everything)
+	w.Once(t.Context(), hosts, false)
+	var took []time.Duration
+	for range runs {
+		began := time.Now()
+		w.Once(t.Context(), hosts, false)
+		took = append(took, time.Since(began))
+	}
+	return median(took)
+}
+
+// screen starts the UI in a terminal of 120×40 several times and gives the
+// time until a host's name is written; then lets it idle once.
+func screen(t *testing.T, bin string) (first time.Duration, bytes int64, cpu float64) {
+	run(t, bin, append([]string{"status", "--json"}, four...)...) // fills the cache
+	var took []time.Duration
+	for range runs {
+		ui := startUI(t, bin)
+		took = append(took, ui.first(t))
+		ui.stop()
+	}
+	ui := startUI(t, bin)
+	defer ui.stop()
+	ui.first(t)
+	time.Sleep(15 * time.Second) // hosts answer, series settle
+	before, cpuBefore := ui.bytes.Load(), cpuTime(t, ui.cmd.Process.Pid)
+	time.Sleep(20 * time.Second)
+	return median(took), ui.bytes.Load() - before, (cpuTime(t, ui.cmd.Process.Pid) - cpuBefore).Seconds() / 20
+}
+
+// terminal is the UI in a terminal of its own.
+type terminal struct {
+	cmd   *exec.Cmd
+	file  *os.File
+	began time.Time
+	bytes atomic.Int64
+	found chan time.Duration
+}
+
+func startUI(t *testing.T, bin string) *terminal {
+	t.Helper()
+	ui := &terminal{cmd: exec.Command(bin), found: make(chan time.Duration, 1)}
+	ui.cmd.Env = append(os.Environ(), "TERM=xterm-256color")
+	ui.began = time.Now()
+	var err error
+	if ui.file, err = pty.StartWithSize(ui.cmd, &pty.Winsize{Cols: 120, Rows: 40}); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		buf, seen := make([]byte, 64<<10), ""
+		for {
+			n, err := ui.file.Read(buf)
+			ui.bytes.Add(int64(n))
+			if seen += string(buf[:n]); len(seen) < 1<<20 && strings.Contains(seen, "storage") {
+				select {
+				case ui.found <- time.Since(ui.began):
+				default:
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return ui
+}
+
+func (u *terminal) first(t *testing.T) time.Duration {
+	t.Helper()
+	select {
+	case d := <-u.found:
+		return d
+	case <-time.After(20 * time.Second):
+		t.Fatal("no frame with a host in it came")
+		return 0
+	}
+}
+
+func (u *terminal) stop() {
+	_, _ = io.WriteString(u.file, "q")
+	done := make(chan struct{})
+	go func() { _ = u.cmd.Wait(); close(done) }()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		_ = u.cmd.Process.Kill()
+		<-done
+	}
+	u.file.Close()
+}
+
+// cpuTime is what a process has used of the processor: fields 14 and 15 of
+// /proc/PID/stat, in ticks of 10 ms.
+func cpuTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	f := strings.Fields(rest)
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.SplitSeq(string(b), "\n") {
+		if name, ok := strings.CutPrefix(line, "model name\t: "); ok {
+			return name
+		}
+	}
+	return "unknown processor"
+}
