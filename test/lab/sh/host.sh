@@ -7,7 +7,7 @@ CONTROLLERS="cpu cpuacct cpuset memory devices freezer blkio pids systemd unifie
 host_files() { # HOST
   local h=$1 d=$LAB/hosts/$1 r=$LAB/hosts/$1/root base u
   base=$(get "$h" base)
-  mkdir -p "$d"/{upper,work,root,nix,containers,docker,ada,small} "$LAB/hostkeys"
+  mkdir -p "$d"/{upper,work,root,nix,containers,docker,ada,small}
   mountpoint -q "$r" || mount -t overlay overlay \
     -o "lowerdir=$(base_dir "$base"),upperdir=$d/upper,workdir=$d/work" "$r"
   install -m755 "$SRC/host/lab-init" "$r/usr/sbin/lab-init"
@@ -46,16 +46,26 @@ host_files() { # HOST
     mkdir -p "$r/etc/systemd/system/sockets.target.wants"
     ln -sfn /lib/systemd/system/podman.socket "$r/etc/systemd/system/sockets.target.wants/podman.socket"
   fi
+  # What waits for the network would wait for ever: nothing else asks for this target here.
+  mkdir -p "$r/etc/systemd/system/multi-user.target.wants"
+  ln -sfn /lib/systemd/system/network-online.target "$r/etc/systemd/system/multi-user.target.wants/network-online.target"
   if runs "$h" caddy; then sed "s/@host@/$h/g" "$SRC/host/Caddyfile" >"$r/etc/caddy/Caddyfile"; fi
   if runs "$h" netdata; then netdata_files "$h" "$r"; fi
   tailnet_files "$h"
 }
 
+# All hosts' keys are made before any host starts, and kept when one is wiped: known_hosts stays right.
+host_keys() {
+  local h
+  mkdir -p "$LAB/hostkeys"
+  [ -f "$LAB/key" ] || ssh-keygen -q -t ed25519 -N '' -C lab -f "$LAB/key"
+  for h in $(hosts); do
+    [ -f "$LAB/hostkeys/$h" ] || ssh-keygen -q -t ed25519 -N '' -C "root@$h" -f "$LAB/hostkeys/$h"
+  done
+}
+
 ssh_files() { # HOST ROOT
   local h=$1 r=$2 k=$LAB/hostkeys/$1
-  [ -f "$LAB/key" ] || ssh-keygen -q -t ed25519 -N '' -C lab -f "$LAB/key"
-  # A host keeps its key when it is wiped: known_hosts stays right.
-  [ -f "$k" ] || ssh-keygen -q -t ed25519 -N '' -C "root@$h" -f "$k"
   rm -f "$r"/etc/ssh/ssh_host_*
   install -m600 "$k" "$r/etc/ssh/ssh_host_ed25519_key"
   install -m644 "$k.pub" "$r/etc/ssh/ssh_host_ed25519_key.pub"
@@ -93,6 +103,7 @@ user_files() { # HOST ROOT
   else
     echo '%wheel ALL=(ALL:ALL) NOPASSWD: ALL' >"$r/etc/sudoers.d/wheel"
   fi
+  echo 'Defaults env_keep += "PODMAN_IGNORE_CGROUPSV1_WARNING"' >>"$r/etc/sudoers.d/wheel"
   chmod 440 "$r/etc/sudoers.d/wheel"
 }
 uid() { awk -F: -v u="$2" '$1 == u { print $3 }' "$1/etc/passwd"; }

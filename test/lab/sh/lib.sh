@@ -64,7 +64,8 @@ declare -A JOBS=()
 job() { # NAME CMD…
   local name=$1
   shift
-  ( PART=$name; set -e; "$@" ) >"$LAB/log/$name.log" 2>&1 </dev/null &
+  # The lock must not live on in what the job starts.
+  ( exec 9>&-; PART=$name; set -e; "$@" ) >"$LAB/log/$name.log" 2>&1 </dev/null &
   JOBS[$name]=$!
 }
 join() {
