@@ -1,0 +1,218 @@
+package metrics
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// loop prints the kernel's counters again and again: one cat a turn. It ends
+// when nobody reads what it prints any more.
+const loop = `
+while :; do
+	cat /proc/uptime /proc/loadavg /proc/stat /proc/meminfo /proc/net/dev /proc/diskstats 2>/dev/null
+	echo "$2" || exit
+	sleep "$1" || exit
+done
+`
+
+// endOfTurn stands behind each turn. No line of /proc begins like it.
+const endOfTurn = "-- sextant: end of turn"
+
+// maxTurn bounds what one turn may print: a machine of a thousand cores and
+// disks stays below.
+const maxTurn = 4 << 20
+
+// Bounds of the interval of Live.
+const (
+	minEvery = time.Second
+	maxEvery = time.Hour
+)
+
+// Live tells how busy a host is from now on, for hosts whose past nobody keeps:
+// cpu, memory, load, network and disks every so often, until ctx ends or the
+// connection breaks, which is the error it returns. One command runs on the
+// host all the time, which costs less than one for each reading. Disks' fill,
+// temperatures and pressure are not in it.
+func Live(ctx context.Context, l link.Link, every time.Duration, out func(at time.Time, m fleet.Metrics)) error {
+	every = min(max(every, minEvery), maxEvery)
+	seconds := strconv.FormatFloat(every.Round(time.Second).Seconds(), 'f', 0, 64)
+	p, err := l.Start(ctx, link.Script(loop, seconds, endOfTurn))
+	if err != nil {
+		return fmt.Errorf("measuring %s: %w", l.Host().Name, err)
+	}
+	defer p.Close()
+	var prev fleet.Proc
+	err = turns(p, func(text []byte) {
+		cur := parseTurn(text)
+		if cur.After.Uptime == 0 {
+			return // not a turn
+		}
+		if prev.After.Uptime > 0 {
+			out(time.Now(), FromProc(prev, cur))
+		}
+		prev = cur
+	})
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("measuring %s: %w", l.Host().Name, err)
+}
+
+// Point gives one live reading in the form and under the names of
+// [Reader.Series], so that it can be put behind them.
+func Point(at time.Time, m fleet.Metrics) []fleet.Series {
+	var out []fleet.Series
+	add := func(name, unit string, v float64) {
+		out = append(out, fleet.Series{Name: name, Unit: unit, Source: "/proc", Points: []fleet.Point{{At: at, Value: v}}})
+	}
+	if m.CPU >= 0 {
+		add(seriesCPU, "%", m.CPU*100)
+	}
+	if m.Memory.Total > 0 {
+		add(seriesMemory, "B", float64(m.Memory.Used))
+	}
+	add(seriesLoad, "", m.Load1)
+	add(seriesNetIn, "B/s", m.NetIn)
+	add(seriesNetOut, "B/s", m.NetOut)
+	add(seriesDiskRead, "B/s", m.DiskIn)
+	add(seriesDiskWrite, "B/s", m.DiskOut)
+	return out
+}
+
+// turns cuts a stream into turns.
+func turns(r io.Reader, f func([]byte)) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), 1<<20)
+	var turn bytes.Buffer
+	for lines.Scan() {
+		if lines.Text() == endOfTurn {
+			f(turn.Bytes())
+			turn.Reset()
+			continue
+		}
+		if turn.Len()+len(lines.Bytes()) > maxTurn {
+			return errors.New("the host tells too much at once")
+		}
+		turn.Write(lines.Bytes())
+		turn.WriteByte('\n')
+	}
+	return lines.Err()
+}
+
+// parseTurn reads the files of one turn, told apart by the shape of their
+// lines: proc(5), and Documentation/admin-guide/iostats.rst of the kernel.
+func parseTurn(text []byte) fleet.Proc {
+	var p fleet.Proc
+	c, memory := &p.After, map[string]uint64{}
+	i := -1
+	for line := range strings.Lines(string(text)) {
+		i++
+		name, rest, colon := strings.Cut(line, ":")
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 0:
+		case i == 0 && len(f) == 2:
+			c.Uptime = fleet.Seconds(float(f[0]))
+		case i == 1 && len(f) >= 3:
+			p.Load = [3]float64{float(f[0]), float(f[1]), float(f[2])}
+		case f[0] == "cpu" && len(f) > 4:
+			c.CPUBusy, c.CPUTotal = ticks(f[1:])
+		case strings.HasPrefix(f[0], "cpu") && !colon:
+			p.Cores++
+		case colon && len(strings.Fields(rest)) == 16:
+			traffic(c, strings.TrimSpace(name), strings.Fields(rest))
+		case colon && strings.HasSuffix(strings.TrimSpace(line), " kB"):
+			memory[name] = natural(strings.Fields(rest)[0]) * kib
+		case len(f) >= 14 && wholeDisk(f[2]):
+			c.DiskIn += natural(f[5]) * sector
+			c.DiskOut += natural(f[9]) * sector
+		}
+	}
+	p.Memory = less(memory, "MemTotal", "MemAvailable")
+	p.Swap = less(memory, "SwapTotal", "SwapFree")
+	return p
+}
+
+// sector is 512 bytes in /proc/diskstats, whatever the disk.
+const sector = 512
+
+// less is what is used of a total, where both are told.
+func less(memory map[string]uint64, total, free string) fleet.Memory {
+	all, ok1 := memory[total]
+	left, ok2 := memory[free]
+	if !ok1 || !ok2 {
+		return fleet.Memory{}
+	}
+	return fleet.Memory{Used: all - min(left, all), Total: all}
+}
+
+// ticks adds up user nice system idle iowait irq softirq steal; guests' time is
+// in user already, and waiting for a disk is doing nothing.
+func ticks(f []string) (busy, total uint64) {
+	for i, s := range f[:min(8, len(f))] {
+		v := natural(s)
+		total += v
+		if i != 3 && i != 4 {
+			busy += v
+		}
+	}
+	return busy, total
+}
+
+// traffic adds up an interface, but for those whose bytes pass a real one too.
+func traffic(c *fleet.Counters, name string, f []string) {
+	if name == "lo" {
+		return
+	}
+	for _, virtual := range []string{"veth", "podman", "docker", "br-", "virbr", "tailscale", "wg", "cni", "ifb", "dummy"} {
+		if strings.HasPrefix(name, virtual) {
+			return
+		}
+	}
+	c.NetIn += natural(f[0])
+	c.NetOut += natural(f[8])
+}
+
+// wholeDisk tells disks from their partitions and from what lies on top.
+func wholeDisk(name string) bool {
+	digit := strings.ContainsAny(name[len(name)-1:], "0123456789")
+	for _, letters := range []string{"sd", "vd", "hd", "xvd"} {
+		if strings.HasPrefix(name, letters) {
+			return !digit
+		}
+	}
+	for _, numbered := range []string{"nvme", "mmcblk"} {
+		if rest, ok := strings.CutPrefix(name, numbered); ok {
+			return digit && !strings.Contains(rest, "p")
+		}
+	}
+	return false
+}
+
+// natural reads a counter; 0 where it is none.
+func natural(s string) uint64 {
+	v, _ := strconv.ParseUint(s, 10, 64)
+	return v
+}
+
+// float reads a number that is not negative; 0 where it is none.
+func float(s string) float64 {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !finite(v) || v < 0 {
+		return 0
+	}
+	return v
+}
