@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -177,7 +178,7 @@ func TestAlarmsThatAreNotTold(t *testing.T) {
 			t.Errorf("%s gave %v", bad, got)
 		}
 	}
-	if _, err := parseAlarmsV1([]byte(`{"status":false,"alarms":{}}`)); err != errSilent {
+	if _, err := parseAlarmsV1([]byte(`{"status":false,"alarms":{}}`)); !errors.Is(err, errSilent) {
 		t.Error("health off:", err)
 	}
 	const hostile = `{"status":true,"alarms":{"x":{"name":"a&#27;[31mred\u202e","status":"CRITICAL","value":1e308,"units":"<b>\u0000","info":"&#x1b;]0;title&#7;text","last_status_change":-5}}}`

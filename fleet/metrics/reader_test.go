@@ -254,9 +254,17 @@ func TestAnswersThatAreNotNetdatas(t *testing.T) {
 		"HTML as JSON":      {func(w http.ResponseWriter, _ *http.Request) { jsonHead(w); io.WriteString(w, "<html>hello</html>") }, "cannot be read"},
 		"half of an answer": {func(w http.ResponseWriter, _ *http.Request) { jsonHead(w); io.WriteString(w, `{"version":"v1`) }, "cannot be read"},
 		"other JSON":        {func(w http.ResponseWriter, _ *http.Request) { jsonHead(w); io.WriteString(w, `{"hello":"world"}`) }, "no agent"},
-		"a redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 302) }, "redirect"},
-		"not found":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); io.WriteString(w, "\x1b[31mno") }, "does not know"},
-		"an error":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503); io.WriteString(w, "busy") }, "HTTP 503: busy"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		}, "redirect"},
+		"not found": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			io.WriteString(w, "\x1b[31mno")
+		}, "does not know"},
+		"an error": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, "busy")
+		}, "HTTP 503: busy"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			jsonHead(w)
 			for spaces := []byte(strings.Repeat(" ", 1<<20)); ; {

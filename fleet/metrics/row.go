@@ -167,7 +167,7 @@ func (r row) memory() (fleet.Memory, bool) {
 	if !ok || r["system.ram"].Units != "MiB" || parts < 2 || total <= 0 || avail < 0 || avail > total || total > 1<<40 {
 		return fleet.Memory{}, false
 	}
-	return fleet.Memory{Used: uint64((total - avail) * mib), Total: uint64(total * mib)}, true
+	return fleet.Memory{Used: inBytes(total - avail), Total: inBytes(total)}, true
 }
 
 func (r row) swap() (fleet.Memory, bool) {
@@ -175,7 +175,7 @@ func (r row) swap() (fleet.Memory, bool) {
 		free, ok1 := r[name].value("free")
 		used, ok2 := r[name].value("used")
 		if ok1 && ok2 && free >= 0 && used >= 0 && free+used < 1<<40 {
-			return fleet.Memory{Used: uint64(used * mib), Total: uint64((free + used) * mib)}, true
+			return fleet.Memory{Used: inBytes(used), Total: inBytes(free + used)}, true
 		}
 	}
 	return fleet.Memory{}, false
@@ -204,3 +204,6 @@ func (r row) uptime() (time.Duration, bool) {
 	}
 	return time.Duration(v * float64(time.Second)), true
 }
+
+// inBytes turns mebibytes into bytes: Netdata rounds to seven digits.
+func inBytes(m float64) uint64 { return uint64(math.Round(m * mib)) }

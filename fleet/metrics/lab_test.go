@@ -1,0 +1,154 @@
+//go:build lab
+
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/metrics"
+	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// probing gives a host's state as the watcher would.
+func probing(l link.Link) func(context.Context) (fleet.State, error) {
+	return func(ctx context.Context) (fleet.State, error) {
+		f, err := probe.Read(ctx, l)
+		return fleet.State{
+			Host: l.Host(), System: f.System, Inventory: f.Inventory, Units: f.Units, Timers: f.Timers, Proc: f.Proc,
+		}, err
+	}
+}
+
+func read(t *testing.T, r *metrics.Reader, l link.Link) (fleet.Fact[fleet.Metrics], fleet.Fact[[]fleet.Alarm]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	m, alarms := r.Read(ctx, l, probing(l))
+	if !m.Current() {
+		t.Fatalf("%s: %s", l.Host().Name, m.Err)
+	}
+	return m, alarms
+}
+
+// TestMetricsOfTheLab: storage is the parent, cloud streams to it and has no
+// web server, router has no Netdata. All share one kernel, so that what each
+// source tells can be compared with /proc.
+func TestMetricsOfTheLab(t *testing.T) {
+	lab := labtest.Load(t)
+	r := metrics.New()
+	storage, cloud, router := lab.Link(t, "storage"), lab.Link(t, "cloud"), lab.Link(t, "router")
+
+	proc, none := read(t, r, router)
+	if proc.Source != "/proc" || !none.None || !strings.HasPrefix(none.Err, "no monitoring") {
+		t.Errorf("router: %s, %+v", proc.Source, none)
+	}
+	m, alarms := read(t, r, cloud)
+	if m.Source != "/proc" || alarms.Current() || alarms.None {
+		t.Errorf("cloud before storage was asked: %s, %+v", m.Source, alarms)
+	}
+	m, alarms = read(t, r, storage)
+	compare(t, proc.Value, m, "netdata v1.37.1")
+	raised(t, storage, "", alarms)
+	if !r.Due(cloud.Host().ID) {
+		t.Error("cloud is not due though its parent is known")
+	}
+	m, alarms = read(t, r, cloud)
+	compare(t, proc.Value, m, "netdata v1.37.1 on storage")
+	raised(t, storage, "/host/cloud", alarms)
+}
+
+// compare holds measurements against those of the same kernel from /proc.
+func compare(t *testing.T, proc fleet.Metrics, m fleet.Fact[fleet.Metrics], source string) {
+	t.Helper()
+	v := m.Value
+	if m.Source != source {
+		t.Errorf("read from %q, not %q", m.Source, source)
+	}
+	if age := time.Since(m.At); age > 15*time.Second || age < -time.Second {
+		t.Errorf("%s is %s old", source, age)
+	}
+	if v.CPU < 0 || v.CPU > 1 || v.Cores != proc.Cores || math.Abs(v.Load1-proc.Load1) > 3 {
+		t.Errorf("%s: %+v, /proc: %+v", source, v, proc)
+	}
+	if v.Memory.Total != proc.Memory.Total || math.Abs(float64(v.Memory.Used)-float64(proc.Memory.Used)) > 4e9 {
+		t.Errorf("%s: memory %+v, /proc: %+v", source, v.Memory, proc.Memory)
+	}
+	if len(v.Disks) == 0 || v.Disks[0].Total == 0 {
+		t.Errorf("%s: disks %+v", source, v.Disks)
+	}
+}
+
+// raised holds alarms against what Netdata tells curl on its own host.
+func raised(t *testing.T, parent link.Link, host string, alarms fleet.Fact[[]fleet.Alarm]) {
+	t.Helper()
+	out := labtest.Output(t, parent, "curl", "-sS", "http://127.0.0.1:19999"+host+"/api/v1/alarms")
+	if !alarms.Current() {
+		t.Fatalf("alarms%s: %s", host, alarms.Err)
+	}
+	if n := strings.Count(out, `"WARNING"`) + strings.Count(out, `"CRITICAL"`); n != len(alarms.Value) {
+		t.Errorf("%d alarms, Netdata has %d", len(alarms.Value), n)
+	}
+	for _, a := range alarms.Value {
+		if !strings.Contains(out, a.Name) || a.Since.IsZero() || a.Value == "" {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+func TestSeriesOfTheLab(t *testing.T) {
+	lab := labtest.Load(t)
+	r := metrics.New()
+	storage, cloud, router := lab.Link(t, "storage"), lab.Link(t, "cloud"), lab.Link(t, "router")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, l := range []link.Link{storage, cloud} {
+		series, err := r.Series(ctx, l, fleet.State{Host: l.Host()}, 2*time.Minute)
+		if err != nil || len(series) != 7 {
+			t.Fatalf("%s: %d series, %v", l.Host().Name, len(series), err)
+		}
+		for _, s := range series {
+			last := s.Points[len(s.Points)-1]
+			if len(s.Points) < 5 || time.Since(last.At) > 30*time.Second || time.Since(s.Points[0].At) > 3*time.Minute {
+				t.Errorf("%s: %s has %d points, the last at %s", l.Host().Name, s.Name, len(s.Points), last.At)
+			}
+		}
+	}
+	if _, err := r.Series(ctx, router, fleet.State{Host: router.Host()}, time.Minute); !errors.Is(err, metrics.ErrNoHistory) {
+		t.Error(err)
+	}
+}
+
+func TestLiveOfTheLab(t *testing.T) {
+	l := labtest.Load(t).Link(t, "router")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	count := 0
+	err := metrics.Live(ctx, l, time.Second, func(_ time.Time, m fleet.Metrics) {
+		if m.CPU < 0 || m.CPU > 1 || m.Memory.Total == 0 {
+			t.Errorf("%+v", m)
+		}
+		if count++; count == 2 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		out := labtest.Output(t, l, "sh", "-c", "ps -eo args | grep -c '[e]nd of turn' || true")
+		if strings.TrimSpace(out) == "0" {
+			return
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the command still runs on the host")
+		}
+	}
+}
