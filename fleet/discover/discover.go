@@ -176,13 +176,13 @@ func (r *run) loop(ctx context.Context, o Options, tell func(Found)) {
 	var soon <-chan time.Time // set while changes wait to be told
 	first, learned := true, o.Learned
 	for {
-		now := false
+		now, changed := false, true
 		select {
 		case <-ctx.Done():
 			return
 		case n := <-r.inbox:
-			r.take(n)
-			now = first && !n.ended
+			changed = r.take(n)
+			now = first && len(n.list) > 0 // nobody wants to be shown an empty fleet for a moment
 		case k, more := <-learned:
 			if !more {
 				learned = nil
@@ -190,8 +190,8 @@ func (r *run) loop(ctx context.Context, o Options, tell func(Found)) {
 			}
 			r.known = Remember(r.known, k)
 		case <-patience.C:
-			now = !r.settled
-			r.settled = true
+			changed = false
+			now, r.settled = !r.settled, true
 		case <-soon:
 			now = true
 		}
@@ -201,31 +201,32 @@ func (r *run) loop(ctx context.Context, o Options, tell func(Found)) {
 		if now {
 			first, soon = false, nil
 			tell(r.found())
-		} else if soon == nil {
+		} else if changed && soon == nil && !first {
 			soon = time.After(gather)
 		}
 	}
 }
 
-// take keeps what a source told. After an error what it told before stays,
-// with its presence marked as old.
-func (r *run) take(n news) {
+// take keeps what a source told, and tells whether that is anything new. After
+// an error what it told before stays, with its presence marked as old.
+func (r *run) take(n news) bool {
 	t := &r.told[n.source]
 	t.done = true
 	if n.ended {
-		return
+		return false
 	}
 	at := time.Now()
 	t.state.At, t.state.Err, t.state.Help = at, "", ""
 	if n.err == nil {
 		t.list, t.state.Count = n.list, len(n.list)
-		return
+		return true
 	}
 	t.state.Err = fleet.Clean(n.err.Error())
 	if trouble := (*Trouble)(nil); errors.As(n.err, &trouble) {
 		t.state.Help = fleet.Clean(trouble.Help)
 	}
 	t.list = aged(t.list, t.state.Err, at)
+	return true
 }
 
 // aged marks the presence of sightings as not renewed.

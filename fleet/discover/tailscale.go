@@ -33,7 +33,7 @@ const (
 
 // tailnetMask asks for every change of who is there and who is online. The
 // last bit was needed by older daemons to let others than root watch.
-const tailnetMask = ipn.NotifyInitialState | ipn.NotifyInitialStatus | ipn.NotifyPeerChanges | ipn.NotifyPeerPatches | ipn.NotifyNoPrivateKeys
+const tailnetMask = ipn.NotifyInitialState | ipn.NotifyPeerChanges | ipn.NotifyPeerPatches | ipn.NotifyNoPrivateKeys
 
 // tailnet is the local tailscaled.
 type tailnet struct {
@@ -118,16 +118,14 @@ func (t *tailnet) follow(ctx context.Context, emit func([]Sighting, error)) erro
 	}
 }
 
-// readNotices puts a mark in notices for each message that may change who is there.
+// readNotices puts a mark in notices for each message. What it says does not
+// matter: the status that is asked for then says all, whichever version the
+// daemon is of.
 func readNotices(w *local.IPNBusWatcher, notices chan<- struct{}) error {
 	for {
-		n, err := w.Next()
+		_, err := w.Next()
 		if odd := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &odd) {
-			return err // an odd message of another version's daemon is a notice all the same
-		}
-		if err == nil && n.State == nil && n.SelfChange == nil && n.NetMap == nil && n.Prefs == nil && n.LoginFinished == nil &&
-			len(n.PeersChanged)+len(n.PeersRemoved)+len(n.PeerChangedPatch) == 0 {
-			continue
+			return err
 		}
 		select {
 		case notices <- struct{}{}:
