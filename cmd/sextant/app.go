@@ -39,24 +39,33 @@ func openApp(o options) (*app, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg)}
-	a.questions = &watch.Questions{Store: a.store}
+	a := newApp(o, cfg)
+	a.finder = discovery{a}
 	if a.history, err = history.Open(filepath.Join(xdg.StateHome, "sextant")); err != nil {
 		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "nothing will be remembered: " + err.Error()})
 	}
+	if a.history != nil {
+		a.links.Remember, a.links.Remembered = a.history.Remember, a.history.Remembered
+	}
+	return a, nil
+}
+
+// newApp makes an app that remembers nothing and finds nobody yet.
+func newApp(o options, cfg *discover.Config) *app {
+	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg)}
+	a.questions = &watch.Questions{Store: a.store}
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{
 		Store: a.store, Links: a.links, Probe: probeHost, Collectors: a.readers.collectors(), Lives: a.readers.lives(),
 	}
-	a.finder = discovery{a}
-	return a, nil
+	return a
 }
 
 // dialer reaches hosts as this person's ssh would.
 func (a *app) dialer() *link.Dialer {
 	home, _ := os.UserHomeDir()
 	dir := filepath.Join(home, ".ssh")
-	d := &link.Dialer{
+	return &link.Dialer{
 		Asker: a.asker(), SSHDir: dir, AgentSocket: os.Getenv("SSH_AUTH_SOCK"),
 		ConfigFiles: []string{filepath.Join(dir, "config"), "/etc/ssh/ssh_config"},
 		KnownHosts:  []string{filepath.Join(dir, "known_hosts"), filepath.Join(dir, "known_hosts2"), "/etc/ssh/ssh_known_hosts"},
@@ -66,10 +75,6 @@ func (a *app) dialer() *link.Dialer {
 			return s.Host, ok
 		},
 	}
-	if a.history != nil {
-		d.Remember, d.Remembered = a.history.Remember, a.history.Remembered
-	}
-	return d
 }
 
 // asker is who answers questions: the screen, where one will be open; in a

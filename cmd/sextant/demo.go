@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/discover"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/simulate"
+	"github.com/sextant-fleet/sextant/fleet/watch"
+)
+
+func demoCommand(o *options) *cobra.Command {
+	var hosts int
+	var theme, glyphs string
+	c := &cobra.Command{
+		Use: "demo", Short: "The terminal UI on a fleet that does not exist", Args: cobra.NoArgs,
+		Long: "Starts hosts that speak the real protocols (SSH, Podman's API, Netdata's) on loopback, and the terminal UI on them. " +
+			"With --json or --plain their status instead. Your own hosts, keys and configuration are not touched.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o := *o
+			o.interactive = true
+			cfg := &discover.Config{UI: discover.UIConfig{Theme: theme, Glyphs: glyphs}}
+			return failed(withDemo(cmd.Context(), o, cfg, hosts, func(a *app) error {
+				if !o.json && !o.plain {
+					return a.show(cmd.Context())
+				}
+				if err := a.find(cmd.Context()); err != nil {
+					return err
+				}
+				a.ask(cmd.Context(), a.store.Snapshot().Hosts, everything)
+				return printStatus(cmd.OutOrStdout(), o, a.store.Snapshot().Hosts)
+			}))
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&hosts, "hosts", 0, "how many hosts (default: nine of every kind)")
+	f.StringVar(&theme, "theme", "", "theme of the screen")
+	f.StringVar(&glyphs, "glyphs", "", "unicode, block or ascii")
+	return c
+}
+
+// withDemo runs something on a simulated fleet and takes it away again.
+func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, then func(*app) error) error {
+	dir, err := os.MkdirTemp("", "sextant-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	f, err := simulate.Start(ctx, simulate.Options{Hosts: hosts, Seed: 1})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	key := filepath.Join(dir, "id_ed25519")
+	if err := os.WriteFile(key, f.PrivateKey(), 0o600); err != nil {
+		return fmt.Errorf("the demo's key: %w", err)
+	}
+	a := newApp(o, cfg)
+	defer a.close()
+	a.links.SSHDir, a.links.KnownHosts = dir, []string{filepath.Join(dir, "known_hosts")}
+	a.links.ConfigFiles, a.links.AgentSocket = nil, ""
+	a.finder = imagined{f}
+	return then(a)
+}
+
+// imagined tells of hosts that are simulated.
+type imagined struct{ f *simulate.Fleet }
+
+func (i imagined) once(_ context.Context, tell found) error {
+	hosts := i.f.Hosts()
+	tell(hosts, nil, []fleet.SourceState{{Source: "demo", At: time.Now(), Count: len(hosts)}})
+	return nil
+}
+
+func (i imagined) follow(ctx context.Context, tell found) error {
+	err := i.once(ctx, tell)
+	<-ctx.Done()
+	return err
+}
+
+var (
+	_ finder     = imagined{}
+	_ finder     = discovery{}
+	_ link.Asker = (*watch.Questions)(nil)
+)
