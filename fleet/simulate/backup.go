@@ -1,0 +1,187 @@
+package simulate
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// backup is a job that saves data.
+type backup struct {
+	name, tool string
+	every      time.Duration
+	age        time.Duration // of the newest snapshot; 0: there is none
+	size       uint64
+	count      int // of snapshots
+	failed     int // status of the last run; 0: it went well
+	ran        time.Duration
+}
+
+// backup adds a job with its unit and timer. It ran age ago, and never where
+// that is 0.
+func (m *machine) backup(name, tool string, every, age time.Duration, size uint64, count int) *backup {
+	m.backups = append(m.backups, backup{name: name, tool: tool, every: every, age: age, size: size, count: count, ran: age})
+	return &m.backups[len(m.backups)-1]
+}
+
+// backupUnits makes the jobs' units, once all is known of the jobs.
+func (m *machine) backupUnits() {
+	for _, b := range m.backups {
+		unit, about := "restic-backups-"+b.name, "Restic backup of "+b.name
+		if b.tool == "rustic" {
+			unit, about = "rustic-"+b.name, "Rustic backup of "+b.name
+		}
+		calendar := "*-*-* 03:30:00"
+		if b.every > day {
+			calendar = "Sun *-*-* 04:30:00"
+		}
+		u := m.timed(unit, about, b.every, calendar, b.ran)
+		switch {
+		case b.ran == 0:
+			u.started, u.exited, u.result = time.Time{}, time.Time{}, "success"
+			u.next = m.began.Add(b.every / 3)
+		case b.failed != 0:
+			u.fail(m.began.Add(-b.ran+90*time.Second), b.failed)
+		case b.ran > 2*b.every: // its timer was stopped: nothing failed, and nothing is saved
+			u.next = time.Time{}
+		}
+	}
+}
+
+// newest is when the newest snapshot was made.
+func (b backup) newest(m *machine) time.Time {
+	age := b.age
+	if b.failed != 0 { // the run before was good
+		age += 2 * b.every
+	}
+	return m.began.Add(-age).Add(time.Duration(share(m.seed, m.name, b.name, "ms") * 1e9))
+}
+
+// snapshot is one in the JSON of restic 0.18, of which rustic's is a part.
+type snapshot struct {
+	Time     time.Time `json:"time"`
+	Parent   string    `json:"parent,omitempty"`
+	Tree     string    `json:"tree"`
+	Paths    []string  `json:"paths"`
+	Hostname string    `json:"hostname"`
+	Username string    `json:"username"`
+	Tags     []string  `json:"tags,omitempty"`
+	Program  string    `json:"program_version"`
+	Summary  summary   `json:"summary"`
+	ID       string    `json:"id"`
+	Short    string    `json:"short_id,omitempty"`
+}
+
+type summary struct {
+	Start     time.Time `json:"backup_start"`
+	End       time.Time `json:"backup_end"`
+	New       int       `json:"files_new"`
+	Changed   int       `json:"files_changed"`
+	Same      int       `json:"files_unmodified"`
+	Added     uint64    `json:"data_added"`
+	Packed    uint64    `json:"data_added_packed"`
+	Files     int       `json:"total_files_processed"`
+	Processed uint64    `json:"total_bytes_processed"`
+}
+
+// snapshots are those a job made, oldest first; only the newest where latest.
+func (m *machine) snapshots(b backup, latest bool) []snapshot {
+	out := []snapshot{}
+	if b.age == 0 {
+		return out
+	}
+	first := 0
+	if latest {
+		first = b.count - 1
+	}
+	for i := first; i < b.count; i++ {
+		at := b.newest(m).Add(-time.Duration(b.count-1-i) * b.every)
+		id := hexID(m.seed, 64, m.name, b.name, fmt.Sprint("snapshot", i))
+		added := uint64(float64(b.size) / 200 * share(m.seed, id))
+		files := int(b.size>>20) + 1
+		s := snapshot{
+			Time: at, Tree: hexID(m.seed, 64, id, "tree"), Paths: []string{"/var/lib/" + b.name}, Hostname: m.name, Username: "root",
+			Program: "restic 0.18.1", ID: id, Short: id[:8],
+			Summary: summary{Start: at, End: at.Add(4 * time.Minute), New: files / 900, Changed: files / 300, Same: files - files/900 - files/300,
+				Added: added, Packed: added * 3 / 4, Files: files, Processed: b.size - uint64(b.count-1-i)*added/8},
+		}
+		if i > 0 {
+			s.Parent = hexID(m.seed, 64, m.name, b.name, fmt.Sprint("snapshot", i-1))
+		}
+		if b.tool == "rustic" {
+			s.Program, s.Short = "rustic 0.11.3", ""
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// snapshotProgram answers `restic-NAME snapshots --json` and rustic's.
+func snapshotProgram(c Call, b backup) int {
+	if !c.Root {
+		fmt.Fprintln(c.Stderr, "Fatal: unable to open repository: permission denied")
+		return 1
+	}
+	if c.has("check") || c.has("stats") || !c.has("snapshots") {
+		fmt.Fprintln(c.Stderr, c.Args[0]+": this host does not exist (sextant demo): it only lists snapshots")
+		return 1
+	}
+	m := c.machine()
+	list := m.snapshots(b, c.has("--latest"))
+	if b.tool != "rustic" {
+		return c.json(list)
+	}
+	if len(list) == 0 {
+		return c.json([]int{})
+	}
+	type key struct {
+		Hostname string   `json:"hostname"`
+		Label    string   `json:"label"`
+		Paths    []string `json:"paths"`
+	}
+	return c.json([]any{struct {
+		Key  key        `json:"group_key"`
+		List []snapshot `json:"snapshots"`
+	}{key{m.name, b.name, list[0].Paths}, list}})
+}
+
+// backupStatus answers the reference fleet's `backup-status`.
+func backupStatus(c Call) int {
+	if !c.Root {
+		fmt.Fprintln(c.Stderr, "query failed (not root — rerun with sudo)")
+		return 1
+	}
+	type row struct {
+		Name    string   `json:"name"`
+		Kind    string   `json:"kind"`
+		Last    *string  `json:"lastSnapshot"`
+		Age     *float64 `json:"ageHours"`
+		MaxAge  float64  `json:"maxAgeHours"`
+		OK      bool     `json:"ok"`
+		Problem *string  `json:"error"`
+	}
+	rows, m := []row{}, c.machine()
+	for _, b := range m.backups {
+		r := row{Name: b.name, Kind: b.tool, MaxAge: 48}
+		if b.every > day {
+			r.MaxAge = 192
+		}
+		if b.age == 0 {
+			why := "no snapshots"
+			r.Problem = &why
+		} else {
+			at, age := b.newest(m).Format(time.RFC3339Nano), c.now().Sub(b.newest(m)).Hours()
+			r.Last, r.Age, r.OK = &at, &age, age <= r.MaxAge
+		}
+		rows = append(rows, r)
+	}
+	return c.json(rows)
+}
+
+// json prints a value.
+func (c Call) json(v any) int {
+	if err := json.NewEncoder(c.Stdout).Encode(v); err != nil {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,290 @@
+package simulate
+
+import (
+	"io"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const netdataPort = 19999
+
+// netdata answers Netdata's API v1, as version 1.37 does, for the host it
+// runs on and for those that stream to it.
+type netdata struct {
+	h *host
+	m *machine
+}
+
+// ServeHTTP answers one call.
+func (n *netdata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", "NetData Embedded HTTP Server v1.37.1")
+	p, m := r.URL.Path, n.m
+	if rest, ok := strings.CutPrefix(p, "/host/"); ok {
+		name, api, _ := strings.Cut(rest, "/")
+		if m = n.child(name); m == nil {
+			plain(w, http.StatusNotFound, "This netdata does not maintain a database for host: "+name)
+			return
+		}
+		p = "/" + api
+	}
+	now := n.h.f.now()
+	switch call, ok := strings.CutPrefix(p, "/api/v1/"); {
+	case strings.HasPrefix(p, "/api/v") && !ok:
+		plain(w, http.StatusNotFound, "Unsupported API version: "+strings.Split(p, "/")[2])
+	case call == "info":
+		n.info(w, m)
+	case call == "alarms":
+		alarms(w, m, now)
+	case call == "allmetrics":
+		allmetrics(w, m, r.URL.Query().Get("filter"), now)
+	case call == "data":
+		data(w, r, m, now)
+	case call == "charts", call == "contexts":
+		charts(w, m, now)
+	default:
+		plain(w, http.StatusNotFound, "File does not exist, or is not accessible: "+p)
+	}
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}
+
+// child is the machine whose metrics are here under a name or a guid.
+func (n *netdata) child(name string) *machine {
+	for _, c := range n.m.children {
+		h := n.h.f.byName[c]
+		if h != nil && (c == name || guid(h) == name) {
+			return h.machine()
+		}
+	}
+	return nil
+}
+
+func guid(h *host) string {
+	id := hexID(h.f.opts.Seed, 32, h.role.name, "netdata")
+	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
+}
+
+func (n *netdata) info(w http.ResponseWriter, m *machine) {
+	type mirror struct {
+		GUID      string  `json:"guid"`
+		Hostname  string  `json:"hostname"`
+		Reachable bool    `json:"reachable"`
+		Hops      int     `json:"hops"`
+		Claim     *string `json:"claim_id"`
+		Node      *string `json:"node_id"`
+	}
+	var names []string
+	var states []mirror
+	for _, c := range n.m.children {
+		h := n.h.f.byName[c]
+		if h == nil {
+			continue
+		}
+		hops := 1
+		if c == n.m.name {
+			hops = 0
+		}
+		names = append(names, c)
+		states = append(states, mirror{GUID: guid(h), Hostname: c, Reachable: h.role.away == 0, Hops: hops})
+	}
+	warning, critical := 0, 0
+	for _, a := range m.alarms {
+		if a.status == "CRITICAL" {
+			critical++
+		} else {
+			warning++
+		}
+	}
+	answer(w, map[string]any{
+		"version": "v1.37.1", "uid": hexID(m.seed, 32, m.name, "netdata"), "mirrored_hosts": names, "mirrored_hosts_status": states,
+		"alarms": map[string]int{"normal": 78, "warning": warning, "critical": critical}, "os_name": "NixOS", "os_id": "nixos", "kernel_name": "Linux",
+		"kernel_version": m.generation(m.booted).kernel, "architecture": m.arch, "cores_total": strconv.Itoa(m.cores), "ram_total": strconv.FormatUint(m.memory, 10),
+		"host_labels": map[string]string{"_is_parent": strconv.FormatBool(len(m.children) > 1)}, "collectors": []any{},
+	})
+}
+
+// alarms sends those that are raised. Texts are HTML-escaped, as Netdata does.
+func alarms(w http.ResponseWriter, m *machine, now time.Time) {
+	rows := map[string]any{}
+	for i, a := range m.alarms {
+		rows[a.chart+"."+a.name] = map[string]any{
+			"id": 1000 + i, "name": a.name, "chart": a.chart, "family": a.chart, "class": "Utilization", "component": "System", "type": "System", "active": true,
+			"disabled": false, "silenced": false, "recipient": "sysadmin", "units": "%", "info": strings.ReplaceAll(a.info, "/", "&#x2F;"),
+			"status": a.status, "last_status_change": m.began.Add(-a.age).Unix(), "last_updated": now.Unix(), "update_every": 10,
+			"value_string": a.value, "value": number(a.value),
+		}
+	}
+	answer(w, map[string]any{"hostname": m.name, "latest_alarm_log_unique_id": 1, "status": true, "now": now.Unix(), "alarms": rows})
+}
+
+func number(text string) float64 {
+	v, _ := strconv.ParseFloat(strings.TrimRight(text, "%"), 64)
+	return v
+}
+
+// chart is one of Netdata's charts: dimensions that are functions of time.
+type chart struct {
+	id, context, units, family string
+	hidden                     int // so many of the first dimensions are not in data
+	dims                       []dim
+}
+
+type dim struct {
+	name string
+	at   func(time.Time) float64
+}
+
+// charts of a machine: those that people look at.
+func (m *machine) charts() []chart {
+	cpu := func(part float64) func(time.Time) float64 {
+		return func(t time.Time) float64 { return 100 * part * m.busy.at(t) }
+	}
+	ram := func(of func(used, total float64) float64) func(time.Time) float64 {
+		return func(t time.Time) float64 {
+			total := float64(m.memory) / mib
+			return of(m.used.at(t)*total, total)
+		}
+	}
+	load := func(back time.Duration) func(time.Time) float64 {
+		return func(t time.Time) float64 { return m.busy.at(t.Add(-back)) * float64(m.cores) }
+	}
+	per := func(v wave, factor float64) func(time.Time) float64 {
+		return func(t time.Time) float64 { return v.at(t) * factor }
+	}
+	list := []chart{
+		{"system.cpu", "system.cpu", "percentage", "cpu", 1, []dim{{"idle", func(t time.Time) float64 { return 100 * (1 - m.busy.at(t)) }},
+			{"guest_nice", cpu(0)}, {"guest", cpu(0)}, {"steal", cpu(0)}, {"softirq", cpu(0.02)}, {"irq", cpu(0)}, {"user", cpu(0.68)}, {"system", cpu(0.27)}, {"nice", cpu(0)}, {"iowait", cpu(0.03)}}},
+		{"system.load", "system.load", "load", "load", 0, []dim{{"load1", load(0)}, {"load5", load(2 * time.Minute)}, {"load15", load(7 * time.Minute)}}},
+		{"system.ram", "system.ram", "MiB", "ram", 0, []dim{{"free", ram(func(u, t float64) float64 { return (t - u) * 0.3 })}, {"used", ram(func(u, _ float64) float64 { return u })},
+			{"cached", ram(func(u, t float64) float64 { return (t - u) * 0.65 })}, {"buffers", ram(func(u, t float64) float64 { return (t - u) * 0.05 })}}},
+		{"mem.available", "mem.available", "MiB", "system", 0, []dim{{"MemAvailable", ram(func(u, t float64) float64 { return t - u })}}},
+		{"system.net", "system.net", "kilobits/s", "network", 0, []dim{{"InOctets", per(m.netIn, 8./1000)}, {"OutOctets", per(m.netOut, -8./1000)}}},
+		{"net.enp1s0", "net.net", "kilobits/s", "enp1s0", 0, []dim{{"received", per(m.netIn, 8./1000)}, {"sent", per(m.netOut, -8./1000)}}},
+		{"system.io", "system.io", "KiB/s", "disk", 0, []dim{{"in", per(m.diskIn, 1./kib)}, {"out", per(m.diskOut, -1./kib)}}},
+		{"system.uptime", "system.uptime", "seconds", "uptime", 0, []dim{{"uptime", func(t time.Time) float64 { return t.Sub(m.boot()).Seconds() }}}},
+		{"system.cpu_some_pressure", "system.cpu_some_pressure", "percentage", "cpu", 0, []dim{{"some 10", cpu(0.18)}, {"some 60", cpu(0.16)}, {"some 300", cpu(0.14)}}},
+	}
+	for _, d := range m.disks {
+		gb := func(part float64) func(time.Time) float64 {
+			return func(time.Time) float64 { return float64(d.size) * part / gib }
+		}
+		list = append(list, chart{"disk_space." + strings.ReplaceAll(d.mount, "/", "_"), "disk.space", "GiB", d.mount, 0,
+			[]dim{{"avail", gb(1 - d.full)}, {"used", gb(d.full)}, {"reserved for root", gb(0)}}})
+	}
+	return list
+}
+
+// wanted tells whether a chart fits Netdata's pattern: words, the first that
+// fits decides, "!" in front says no.
+func wanted(id, patterns string) bool {
+	if patterns == "" {
+		return true
+	}
+	for _, p := range strings.Fields(patterns) {
+		want, no := strings.CutPrefix(p, "!")
+		if ok, err := path.Match(want, id); err == nil && ok {
+			return !no
+		}
+	}
+	return false
+}
+
+func allmetrics(w http.ResponseWriter, m *machine, filter string, now time.Time) {
+	rows := map[string]any{}
+	for _, c := range m.charts() {
+		if !wanted(c.id, filter) {
+			continue
+		}
+		dims := map[string]any{}
+		for _, d := range c.dims {
+			dims[d.name] = map[string]any{"name": d.name, "value": d.at(now)}
+		}
+		rows[c.id] = map[string]any{"name": c.id, "family": c.family, "context": c.context, "units": c.units, "last_updated": now.Unix(), "dimensions": dims}
+	}
+	answer(w, rows)
+}
+
+func charts(w http.ResponseWriter, m *machine, now time.Time) {
+	rows := map[string]any{}
+	for _, c := range m.charts() {
+		rows[c.id] = map[string]any{
+			"id": c.id, "name": c.id, "context": c.context, "units": c.units, "family": c.family, "title": c.id, "update_every": 1,
+			"first_entry": now.Add(-history).Unix(), "last_entry": now.Unix(),
+		}
+	}
+	answer(w, map[string]any{"hostname": m.name, "version": "v1.37.1", "update_every": 1, "history": int(history.Seconds()), "charts": rows, "contexts": rows})
+}
+
+// history is how long Netdata remembers.
+const history = 2 * time.Hour
+
+// data sends one chart's values, newest first.
+func data(w http.ResponseWriter, r *http.Request, m *machine, now time.Time) {
+	q := r.URL.Query()
+	all := m.charts()
+	i := slices.IndexFunc(all, func(c chart) bool {
+		return c.id == q.Get("chart") || q.Get("chart") == "" && c.context == q.Get("context")
+	})
+	if i < 0 {
+		plain(w, http.StatusNotFound, "No metrics where matched to query.")
+		return
+	}
+	c := all[i]
+	dims := c.dims[c.hidden:]
+	from, to := span(q.Get("after"), now.Add(-10*time.Minute), now), span(q.Get("before"), now, now)
+	points, _ := strconv.Atoi(q.Get("points"))
+	seconds := max(1, int(to.Sub(from).Seconds()))
+	if points <= 0 || points > seconds {
+		points = seconds
+	}
+	step := time.Duration(seconds/points) * time.Second
+	labels := []string{"time"}
+	for _, d := range dims {
+		labels = append(labels, d.name)
+	}
+	rows := make([][]float64, 0, points)
+	for at := to.Truncate(step); len(rows) < points; at = at.Add(-step) {
+		row := []float64{float64(at.Unix())}
+		for _, d := range dims {
+			row = append(row, d.at(at))
+		}
+		rows = append(rows, row)
+	}
+	result := map[string]any{"labels": labels, "data": rows}
+	if strings.Contains(q.Get("options"), "jsonwrap") {
+		answer(w, map[string]any{
+			"api": 1, "id": c.id, "name": c.id, "view_update_every": int(step.Seconds()), "update_every": 1, "first_entry": now.Add(-history).Unix(),
+			"last_entry": now.Unix(), "dimension_names": labels[1:], "dimension_ids": labels[1:], "latest_values": rows[0][1:], "points": points,
+			"dimensions": len(dims), "format": "json", "result": result,
+		})
+		return
+	}
+	answer(w, result)
+}
+
+// span reads a time of a query: epoch seconds, or negative: seconds before now.
+func span(text string, usual, now time.Time) time.Time {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil || n == 0:
+		return usual
+	case n < 0:
+		return later(now.Add(time.Duration(n)*time.Second), now.Add(-history))
+	}
+	return later(time.Unix(n, 0), now.Add(-history))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

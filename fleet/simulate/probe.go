@@ -1,0 +1,259 @@
+package simulate
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+)
+
+// probeProgram answers the program that asks a host everything in one go: its
+// first argument is a mark, and each section of the answer begins with a line
+// "mark name".
+func probeProgram(c Call) int {
+	mark := "no-mark"
+	if len(c.Args) > 1 {
+		mark = c.Args[1]
+	}
+	m, f := c.machine(), c.fault()
+	m.mu.Lock()
+	text := (&teller{m: m, c: c, f: f, mark: mark, now: c.now()}).tell()
+	m.mu.Unlock()
+	if f.Latin {
+		text = strings.ReplaceAll(text, "e", "\xe9")
+	}
+	if f.Cut > 0 && f.Cut < len(text) {
+		_, _ = io.WriteString(c.Stdout, text[:f.Cut])
+		c.hangUp()
+		return 1
+	}
+	if _, err := io.WriteString(c.Stdout, text); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// teller writes the sections.
+type teller struct {
+	strings.Builder
+	m    *machine
+	c    Call
+	f    Fault
+	mark string
+	now  time.Time
+}
+
+func (t *teller) begin(name string) { fmt.Fprintf(t, "\n%s %s\n", t.mark, name) }
+
+func (t *teller) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+
+func (t *teller) tell() string {
+	t.counters("before", t.now.Add(-150*time.Millisecond))
+	t.who()
+	if !t.f.NotNixOS {
+		t.nixos()
+	}
+	t.begin("boot")
+	t.bootMenu()
+	if !t.f.NoSystemd {
+		t.systemd()
+	}
+	t.kernel()
+	t.inventory()
+	t.counters("after", t.now)
+	t.begin("unseen")
+	if t.f.NoSystemd {
+		t.line("units: systemd does not run here")
+	}
+	if !t.c.Root {
+		t.line("rootless sockets and files of other users: not root")
+		t.line("journal of other users: not root")
+	}
+	t.begin("end")
+	return t.String()
+}
+
+// counters are /proc/uptime, the first line of /proc/stat, /proc/net/dev and
+// /proc/diskstats.
+func (t *teller) counters(name string, at time.Time) {
+	m := t.m
+	up := at.Sub(m.boot()).Seconds()
+	ticks := 100 * float64(m.cores)
+	busy := ticks * m.busy.sum(m.boot(), at)
+	idle := max(0, ticks*up-busy)
+	t.begin(name)
+	t.line("%.2f %.2f", up, idle/100)
+	t.line("cpu  %.0f 0 %.0f %.0f %.0f 0 0 0 0 0", busy*0.7, busy*0.3, idle*0.99, idle*0.01)
+	t.line("Inter-|   Receive                                                |  Transmit")
+	t.line(" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed")
+	in, out := m.netIn.sum(m.boot(), at), m.netOut.sum(m.boot(), at)
+	for _, dev := range []string{"lo", "enp1s0", "tailscale0"} {
+		t.line("%6s: %.0f %.0f    0    0    0     0          0         0 %.0f %.0f    0    0    0     0       0          0",
+			dev, in, in/900, out, out/700)
+	}
+	disk := strings.TrimRight(path.Base(m.disks[0].source), "0123456789")
+	if strings.HasPrefix(disk, "nvme") || strings.HasPrefix(disk, "mmcblk") {
+		disk = strings.TrimSuffix(disk, "p")
+	}
+	read, written := m.diskIn.sum(m.boot(), at)/512, m.diskOut.sum(m.boot(), at)/512
+	t.line(" 259       0 %s %.0f 0 %.0f 0 %.0f 0 %.0f 0 0 0 0 0 0 0 0 0 0", disk, read/16, read, written/16, written)
+}
+
+func (t *teller) who() {
+	m := t.m
+	kernel := m.generation(m.booted).kernel
+	t.begin("who")
+	t.line("%d\n%s\n%s\n%s\n%s\n%d", t.c.uid(), t.c.name(), m.name, kernel, m.arch, t.now.Unix())
+	t.line("%s", hexID(m.seed, 32, m.name, "machine-id"))
+	id := hexID(m.seed, 32, m.name, "boot", m.boot().String())
+	t.line("%s-%s-%s-%s-%s", id[:8], id[8:12], id[12:16], id[16:20], id[20:])
+	t.begin("os")
+	if t.f.NotNixOS {
+		t.line("ID=debian\nNAME=\"Debian GNU/Linux\"\nPRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nVERSION_ID=\"13\"")
+		return
+	}
+	g := m.generation(m.running)
+	t.line("BUILD_ID=%q\nID=nixos\nNAME=NixOS\nPRETTY_NAME=\"NixOS 26.05 (Yarara)\"\nVERSION=\"26.05 (Yarara)\"\nVERSION_CODENAME=yarara\nVERSION_ID=\"26.05\"", g.version)
+}
+
+const profile = "/nix/var/nix/profiles/"
+
+// nixos tells of the systems and generations.
+func (t *teller) nixos() {
+	m := t.m
+	run, boot, std := m.generation(m.running), m.generation(m.booted), m.generation(m.standard)
+	t.begin("system")
+	t.line("/run/current-system\t%s\n%ssystem\t%s\n/run/booted-system\t%s", m.path(run), profile, m.path(std), m.path(boot))
+	t.line("link\tsystem-%d-link", std.number)
+	for _, part := range []string{"kernel", "initrd", "kernel-modules"} {
+		t.line("%s\t%s\t%s", part, m.part(part, boot), m.part(part, run))
+	}
+	systemd := "/nix/store/" + storeHash(m.seed, "systemd") + "-systemd-258.2"
+	t.line("systemd\t%s\t%s", systemd, systemd)
+	t.begin("links")
+	for _, g := range m.gens {
+		t.line("system-%d-link\t%d.1234567890\t%s", g.number, m.began.Add(-g.age).Unix(), m.path(g))
+	}
+	t.begin("versions")
+	for _, g := range m.gens {
+		t.line("%ssystem-%d-link/nixos-version:%s", profile, g.number, g.version)
+	}
+	t.line("/run/current-system/nixos-version:%s", run.version)
+	t.begin("revisions")
+	for _, g := range m.gens {
+		t.line("%ssystem-%d-link/sw/bin/nixos-version:\"configurationRevision\":%q", profile, g.number, g.rev)
+	}
+	t.line("/run/current-system/sw/bin/nixos-version:\"configurationRevision\":%q", run.rev)
+	t.begin("kernels")
+	for _, g := range m.gens {
+		t.line("%ssystem-%d-link/kernel-modules/lib/modules/%s", profile, g.number, g.kernel)
+	}
+	t.begin("specialisations")
+	for _, g := range m.gens {
+		for _, s := range g.special {
+			t.line("%ssystem-%d-link/specialisation/%s", profile, g.number, s)
+		}
+	}
+}
+
+// part is a part of a generation that only a reboot renews.
+func (m *machine) part(name string, g generation) string {
+	file := map[string]string{"kernel": "-linux-" + g.kernel + "/bzImage", "initrd": "-initrd-linux-" + g.kernel + "/initrd",
+		"kernel-modules": "-linux-" + g.kernel + "-modules"}[name]
+	return "/nix/store/" + storeHash(m.seed, name, g.kernel, m.arch) + file
+}
+
+func (t *teller) bootMenu() {
+	if t.f.NotNixOS || !t.c.Root {
+		return
+	}
+	t.line("readable")
+	for _, g := range t.m.gens {
+		switch {
+		case !g.entry:
+		case t.m.bootMap == "extlinux":
+			t.line("LABEL nixos-%d", g.number)
+		default:
+			for _, s := range g.special {
+				t.line("nixos-generation-%d-specialisation-%s.conf", g.number, s)
+			}
+			t.line("nixos-generation-%d.conf", g.number)
+		}
+	}
+}
+
+// kernel is what /proc and df tell.
+func (t *teller) kernel() {
+	m := t.m
+	load := m.busy.at(t.now) * float64(m.cores)
+	t.begin("load")
+	t.line("%.2f %.2f %.2f 2/%d 31337\n%d", load, m.busy.at(t.now.Add(-time.Minute))*float64(m.cores), m.busy.base*float64(m.cores), 200+20*len(m.boxes), m.cores)
+	t.begin("memory")
+	total := float64(m.memory) / kib
+	used := m.used.at(t.now) * total
+	t.line("MemTotal:       %.0f kB\nMemFree:        %.0f kB\nMemAvailable:   %.0f kB\nBuffers:        %.0f kB\nCached:         %.0f kB",
+		total, (total-used)*0.3, total-used, total*0.01, (total-used)*0.6)
+	t.line("SwapTotal:      %d kB\nSwapFree:       %.0f kB", m.swap/kib, float64(m.swap)/kib*(1-m.used.at(t.now)/8))
+	t.begin("pressure")
+	for i, kind := range []string{"cpu", "memory", "io"} {
+		p := m.busy.at(t.now) * []float64{18, 0.6, 5}[i]
+		t.line("%s some avg10=%.2f avg60=%.2f avg300=%.2f total=%.0f", kind, p, p*0.9, p*0.8, p*1e6)
+	}
+	t.begin("temperatures")
+	if m.temp.base > 0 {
+		t.line("%.0f\tcoretemp\tPackage id 0", m.temp.at(t.now)*1000)
+	}
+	t.begin("disks")
+	t.line("Filesystem     Type     1-blocks        Used   Available Capacity Mounted on")
+	for _, d := range m.disks {
+		used := uint64(float64(d.size) * d.full)
+		t.line("%s %s %d %d %d %.0f%% %s", d.source, d.kind, d.size, used, d.size-used, d.full*100, d.mount)
+	}
+}
+
+// inventory is which programs, sockets, ports and files there are.
+func (t *teller) inventory() {
+	m := t.m
+	has := func(p string) bool {
+		switch {
+		case t.f.NoPodman && p == "podman", t.f.NoNetdata && p == "netdata", p == "systemctl":
+			return false
+		case t.f.NoSystemd && (p == "journalctl" || p == "systemd-run" || p == "run0"):
+			return false
+		}
+		return true
+	}
+	t.begin("programs")
+	for _, p := range m.programs {
+		dir := "/run/current-system/sw/bin/"
+		if p == "sudo" {
+			dir = "/run/wrappers/bin/"
+		}
+		if has(p) {
+			t.line("%s\t%s%s", p, dir, p)
+		}
+	}
+	t.begin("sockets")
+	if m.podman() && !t.f.NoPodman {
+		open := "closed"
+		if t.c.Root {
+			open = "open"
+		}
+		t.line("%s\t%s\troot\t%s", podmanSocket, open, podmanSocket)
+	}
+	t.begin("ports")
+	ports := append([]int{22}, m.ports...)
+	for i, p := range ports {
+		if p == netdataPort && t.f.NoNetdata {
+			continue
+		}
+		t.line("  %2d: 00000000:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12%03d 1 0000000000000000 100 0 0 10 0", i, p, i)
+	}
+	t.begin("files")
+	for _, f := range m.files {
+		if f != "/etc/NIXOS" || !t.f.NotNixOS {
+			t.line("%s", f)
+		}
+	}
+}
