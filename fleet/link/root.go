@@ -37,8 +37,11 @@ const (
 func (r *rooter) known() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.way == wayPassword {
+	switch {
+	case r.way == wayPassword:
 		return waySudo
+	case r.way == "" && r.user == "root":
+		return wayRoot
 	}
 	return r.way
 }
