@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +85,9 @@ func (t *tailnet) device(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, describe(n, m, r.FormValue("fields") == "all"))
 }
 
-func (t *tailnet) peers(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, t.list(true)) }
+func (t *tailnet) peers(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, t.list(true))
+}
 
 func (t *tailnet) list(all bool) []map[string]any {
 	t.mu.Lock()
@@ -114,7 +117,7 @@ func describe(n *tailcfg.Node, m *member, all bool) map[string]any {
 		addrs = append(addrs, a.Addr().String())
 	}
 	d := map[string]any{
-		"id": n.ID.String(), "nodeId": string(n.StableID), "name": strings.TrimSuffix(n.Name, "."),
+		"id": strconv.FormatInt(int64(n.ID), 10), "nodeId": string(n.StableID), "name": strings.TrimSuffix(n.Name, "."),
 		"hostname": n.Hostinfo.Hostname(), "os": n.Hostinfo.OS(), "clientVersion": n.Hostinfo.IPNVersion(),
 		"addresses": addrs, "user": user, "created": m.Created.UTC().Format(time.RFC3339),
 		"connectedToControl": m.online(), "authorized": n.MachineAuthorized, "isExternal": n.Sharer != 0,

@@ -8,11 +8,14 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
+	"time"
 
 	"tailscale.com/derp/derpserver"
 	"tailscale.com/net/stunserver"
@@ -31,15 +34,35 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	net, err := newTailnet("http://"+*ip+":8080", *domain, *state, *hosts, dm)
+	tn, err := newTailnet("http://"+*ip+":8080", *domain, *state, *hosts, dm)
 	if err != nil {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	net.routes(mux)
-	mux.Handle("/", net.srv)
+	tn.routes(mux)
+	mux.Handle("/", tn.srv)
+	l, err := listen(*ip + ":8080")
+	if err != nil {
+		log.Fatal(err)
+	}
 	log.Printf("control http://%s:8080", *ip)
-	log.Fatal(http.ListenAndServe(*ip+":8080", mux))
+	log.Fatal(http.Serve(l, mux))
+}
+
+// listen notices within half a minute that a machine has lost its power.
+func listen(addr string) (net.Listener, error) {
+	const tcpUserTimeout = 18 // package syscall does not name it
+	lc := net.ListenConfig{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
+		Control: func(_, _ string, c syscall.RawConn) error {
+			var opt error
+			err := c.Control(func(fd uintptr) {
+				opt = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, 20_000)
+			})
+			return errors.Join(err, opt)
+		},
+	}
+	return lc.Listen(context.Background(), "tcp", addr)
 }
 
 // relay starts DERP and STUN and returns the map that tells nodes about them.

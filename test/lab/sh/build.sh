@@ -16,12 +16,13 @@ machine_packages() {
 }
 
 build_tailscale() {
-  local d=$CACHE/tailscale-$TAILSCALE m
+  local d=$CACHE/tailscale-$TAILSCALE m stamp
+  stamp="-X tailscale.com/version.longStamp=$TAILSCALE -X tailscale.com/version.shortStamp=$TAILSCALE"
   if [ -x "$d/tailscale" ] && [ -x "$d/tailscaled" ]; then return; fi
   for m in tailscaled tailscale; do
     # In the main module's own directory go.mod's versions would rule; a version asks for a clean one.
     (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
-      nice go install -trimpath -ldflags='-s -w' "tailscale.com/cmd/$m@v$TAILSCALE")
+      nice go install -trimpath -ldflags="-s -w $stamp" "tailscale.com/cmd/$m@v$TAILSCALE")
   done
   rm -rf "$d"
   mv "$d.part" "$d"

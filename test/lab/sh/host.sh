@@ -51,6 +51,10 @@ host_files() { # HOST
   ln -sfn /lib/systemd/system/network-online.target "$r/etc/systemd/system/multi-user.target.wants/network-online.target"
   if runs "$h" caddy; then sed "s/@host@/$h/g" "$SRC/host/Caddyfile" >"$r/etc/caddy/Caddyfile"; fi
   if runs "$h" netdata; then netdata_files "$h" "$r"; fi
+  if runs "$h" avahi; then
+    cp "$SRC/host/avahi-daemon.conf" "$r/etc/avahi/avahi-daemon.conf"
+    cp "$SRC/host/avahi-ssh.service" "$r/etc/avahi/services/ssh.service"
+  fi
   tailnet_files "$h"
 }
 
@@ -196,9 +200,11 @@ host_stop() { # HOST: an orderly shutdown, with an end
   host_kill "$h"
 }
 
-# A power cut: nothing is told, nothing is written.
+# A power cut: nothing is told, nothing is written. The cable goes first, or the kernel would close connections.
 host_kill() { # HOST
   local h=$1 d=$LAB/hosts/$1 p c
+  ip link set "v-$h" down 2>/dev/null || true
+  ip link set "w-$h" down 2>/dev/null || true
   p=$(leader "$h")
   [ -z "$p" ] || kill -KILL "$p" 2>/dev/null || true
   if alive "$d/pid" nspawn; then kill -KILL "$(cat "$d/pid")" 2>/dev/null || true; fi

@@ -45,6 +45,11 @@ operator_home() {
     done
   } >/etc/netns/operator/hosts
   : >/etc/netns/operator/resolv.conf
+  # The flake the hosts' newest systems come from, as a repository to change and deploy from.
+  [ -d "$OP/home/fleet" ] || fleet_repository "$LAB/opt/fleet" "$OP/home/fleet"
+  mkdir -p "$OP/home/.config/nix" "$OP"/nix/var/nix/{profiles,gcroots,db}
+  printf '%s\n' 'experimental-features = nix-command flakes' 'sandbox = false' 'build-users-group =' 'substituters =' \
+    >"$OP/home/.config/nix/nix.conf"
   [ -f "$s/known_hosts" ] || known_hosts >"$s/known_hosts"
   [ -f "$s/config" ] || cat >"$s/config" <<'S'
 Host vault
