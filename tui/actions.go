@@ -1,0 +1,180 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/tui/dialog"
+	"github.com/sextant-fleet/sextant/tui/screen"
+)
+
+// planMsg brings the plan of a job.
+type planMsg struct {
+	job  *dialog.Job
+	plan fleet.Plan
+	err  error
+}
+
+// jobMsg says that a job has said something, or has ended.
+type jobMsg struct {
+	job  *dialog.Job
+	over bool
+	err  error
+}
+
+// maxJobs bounds the actions that are remembered.
+const maxJobs = 30
+
+// start begins an action: those that change a host, or have a plan, ask first.
+func (m *Model) start(a fleet.Action, t fleet.Target) {
+	j := dialog.NewJob(m.ctx, len(m.jobs), a, t)
+	switch {
+	case a.Plan != nil:
+		m.popup(dialog.NewConfirm(j, m.clock))
+		m.later(func() tea.Msg {
+			plan, err := a.Plan(j.Ctx, t)
+			return planMsg{j, plan, err}
+		})
+	case a.Danger:
+		j.Plan = &fleet.Plan{Title: a.Help}
+		m.popup(dialog.NewConfirm(j, m.clock))
+	default:
+		m.run(j)
+	}
+}
+
+// planned shows the plan in its popup, if that is still there.
+func (m *Model) planned(msg planMsg) {
+	msg.job.Plan, msg.job.Failed = &msg.plan, msg.err
+	for _, p := range m.popups {
+		if c, ok := p.(*dialog.Confirm); ok && c.Job == msg.job {
+			c.Planned()
+		}
+	}
+}
+
+// run does an action in the background and shows what it says.
+func (m *Model) run(j *dialog.Job) {
+	j.Began = m.c.Now
+	m.jobs = append(m.jobs, j)
+	for len(m.jobs) > maxJobs && !m.jobs[0].Running() {
+		m.jobs = m.jobs[1:]
+	}
+	m.popup(dialog.NewProgress(m.jobs, m.clock))
+	m.later(func() tea.Msg {
+		return jobMsg{job: j, over: true, err: j.Action.Run(j.Ctx, j.Target, j.Say)}
+	})
+	m.later(waitLines(j))
+}
+
+// waitLines waits until a job has said something.
+func waitLines(j *dialog.Job) tea.Cmd {
+	return func() tea.Msg {
+		select {
+		case <-j.Ctx.Done():
+			return nil
+		case <-j.More():
+		}
+		select {
+		case <-j.Ctx.Done():
+		case <-time.After(freshEvery):
+		}
+		return jobMsg{job: j}
+	}
+}
+
+// progressed takes in what a job said; its end is told and kept.
+func (m *Model) progressed(msg jobMsg) {
+	j := msg.job
+	if !msg.over {
+		m.later(waitLines(j))
+		return
+	}
+	stopped := errors.Is(j.Ctx.Err(), context.Canceled)
+	j.Ended, j.Err = m.c.Now, msg.err
+	j.Cancel()
+	what := screen.Flash{Level: fleet.Info, Host: j.Hosts(), Text: j.Action.Title + " " + j.Object() + ": done"}
+	switch {
+	case msg.err != nil && stopped:
+		what.Level, what.Text = fleet.Warn, j.Action.Title+" "+j.Object()+": stopped: "+msg.err.Error()
+	case msg.err != nil:
+		what.Level, what.Text = fleet.Error, j.Action.Title+" "+j.Object()+" failed: "+msg.err.Error()
+	default:
+		m.opts.Store.Note(fleet.Message{At: m.c.Now, Level: fleet.Info, Host: j.Hosts(), Text: what.Text})
+	}
+	m.tell(what)
+	for _, st := range j.Target.Hosts {
+		m.opts.Console.Refresh(st.Host.ID)
+	}
+}
+
+// running is how many actions are under way.
+func (m *Model) running() int {
+	n := 0
+	for _, j := range m.jobs {
+		if j.Running() {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *Model) showJobs() {
+	if len(m.jobs) == 0 {
+		m.tell(screen.Flash{Level: fleet.Info, Text: "no action was begun yet"})
+		return
+	}
+	m.popup(dialog.NewProgress(m.jobs, m.clock))
+}
+
+// asksToQuit tells whether leaving was asked about already.
+func (m *Model) asksToQuit() bool {
+	if len(m.popups) == 0 {
+		return false
+	}
+	_, ok := m.popups[len(m.popups)-1].(*dialog.Quit)
+	return ok
+}
+
+// followQuestions opens the popup of the oldest question that waits, and
+// closes those of questions that are gone.
+func (m *Model) followQuestions() {
+	waiting := map[int]bool{}
+	for _, q := range m.c.Snap.Questions {
+		waiting[q.ID] = true
+	}
+	for id := range m.answered {
+		if !waiting[id] {
+			delete(m.answered, id)
+		}
+	}
+	kept := m.popups[:0]
+	open := false
+	for _, p := range m.popups {
+		if d, ok := p.(*dialog.Question); ok {
+			if !waiting[d.Ask.ID] || m.answered[d.Ask.ID] {
+				continue
+			}
+			open = true
+		}
+		kept = append(kept, p)
+	}
+	m.popups = kept
+	if !open {
+		m.ask()
+	}
+}
+
+// ask opens the popup of the oldest question that nobody answered.
+func (m *Model) ask() {
+	for _, q := range m.c.Snap.Questions {
+		if !m.answered[q.ID] {
+			m.popup(dialog.NewQuestion(q, m.clock))
+			return
+		}
+	}
+}

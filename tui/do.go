@@ -1,0 +1,232 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/dialog"
+	"github.com/sextant-fleet/sextant/tui/fleetscreen"
+	"github.com/sextant-fleet/sextant/tui/helpscreen"
+	"github.com/sextant-fleet/sextant/tui/hostscreen"
+	"github.com/sextant-fleet/sextant/tui/laterscreen"
+	"github.com/sextant-fleet/sextant/tui/logscreen"
+	"github.com/sextant-fleet/sextant/tui/messagescreen"
+	"github.com/sextant-fleet/sextant/tui/palette"
+	"github.com/sextant-fleet/sextant/tui/screen"
+)
+
+// newScreen makes the screen of a place.
+func (m *Model) newScreen(p screen.Place) screen.Screen {
+	switch p.Screen {
+	case screen.Host:
+		return hostscreen.New(m.ctx, p)
+	case screen.Logs:
+		return logscreen.New(m.ctx, p)
+	case screen.Messages:
+		return messagescreen.New()
+	case screen.Later:
+		return laterscreen.New(p.Tab)
+	}
+	return fleetscreen.New()
+}
+
+// do does what a binding says, or says why not.
+func (m *Model) do(b screen.Binding) {
+	if why := b.Why(m.c, m.nav.top()); why != "" {
+		m.apply(screen.Flash{Level: fleet.Info, Text: b.Title + ": " + why})
+		return
+	}
+	if b.Action != nil {
+		m.start(*b.Action, m.nav.top().Target(m.c))
+		return
+	}
+	if f, ok := rootDoes[b.ID]; ok {
+		f(m)
+		return
+	}
+	m.apply(m.nav.top().Do(m.c, b.ID))
+}
+
+// rootDoes are the bindings that are not a screen's.
+var rootDoes map[string]func(*Model)
+
+func init() { // a variable alone would refer to itself
+	rootDoes = map[string]func(*Model){
+		"quit":     (*Model).quit,
+		"back":     (*Model).back,
+		"find":     (*Model).find,
+		"refresh":  (*Model).refresh,
+		"shell":    (*Model).shell,
+		"copy":     (*Model).copy,
+		"mouse":    (*Model).toggleMouse,
+		"progress": (*Model).showJobs,
+		"messages": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
+		"history-back": func(m *Model) {
+			m.travel(func() bool { return m.nav.step(-1) }, "this is the beginning of the history")
+		},
+		"history-forward": func(m *Model) { m.travel(func() bool { return m.nav.step(1) }, "this is the end of the history") },
+		"last":            func(m *Model) { m.travel(m.nav.swap, "no other screen was open yet") },
+		"help":            func(m *Model) { m.popup(helpscreen.New(m.nav.top())) },
+		"menu":            func(m *Model) { m.popup(palette.Menu(m.c, m.nav.top())) },
+		"palette":         func(m *Model) { m.popup(palette.New(m.commands())) },
+	}
+}
+
+func (m *Model) popup(p screen.Popup) { m.popups = append(m.popups, p) }
+
+// apply does what a screen asks for.
+func (m *Model) apply(e screen.Effect) {
+	switch e := e.(type) {
+	case nil:
+	case screen.All:
+		for _, one := range e {
+			m.apply(one)
+		}
+	case screen.Go:
+		m.goTo(e.Place)
+	case screen.Leave:
+		m.back()
+	case screen.Flash:
+		m.tell(e)
+	case screen.Copy:
+		m.later(tea.SetClipboard(e.Text))
+		m.tell(screen.Flash{Level: fleet.Info, Text: "copied " + e.What})
+	case screen.Run:
+		m.later(e.Cmd)
+	case screen.Press:
+		if b, ok := m.c.Keys.Named(e.ID); ok {
+			m.do(b)
+		}
+	case screen.Answer:
+		m.answered[e.ID] = true
+		m.opts.Console.Answer(e.ID, e.Reply)
+		m.ask()
+	case screen.ClosePopup:
+		m.closePopup()
+		m.apply(e.Then)
+	case screen.Theme:
+		if t, err := themes.Named(e.Name); err == nil {
+			m.c.Theme = t
+		}
+	case dialog.Agree:
+		m.run(e.Job)
+	case dialog.Stop:
+		e.Job.Cancel()
+	}
+}
+
+// goTo opens a place, or changes the tab where the host is open already.
+func (m *Model) goTo(p screen.Place) {
+	top := m.nav.top()
+	if mover, ok := top.(interface {
+		Move(*screen.Context, screen.Place) (screen.Effect, bool)
+	}); ok {
+		if e, moved := mover.Move(m.c, p); moved {
+			m.apply(e)
+			return
+		}
+	}
+	top.Close()
+	m.line = nil
+	if p.Screen == screen.Fleet {
+		m.nav.push(m.nav.trail()[:1])
+	} else {
+		m.nav.open(m.newScreen(p))
+	}
+	m.arrived()
+}
+
+// arrived opens the screen that came to the front.
+func (m *Model) arrived() {
+	if m.nav.top().Place().Screen == screen.Messages {
+		m.seen = len(m.c.Snap.Messages)
+	}
+	m.apply(m.nav.top().Open(m.c))
+}
+
+// travel goes to another trail of screens.
+func (m *Model) travel(to func() bool, no string) {
+	before := m.nav.top()
+	if !to() {
+		m.tell(screen.Flash{Level: fleet.Info, Text: no})
+		return
+	}
+	before.Close()
+	m.line = nil
+	m.arrived()
+}
+
+// back goes one level back: popup, then what the screen has, then the screen.
+func (m *Model) back() {
+	if len(m.popups) > 0 {
+		m.closePopup()
+		return
+	}
+	if m.flash.clear() {
+		return
+	}
+	if m.nav.top().Back(m.c) {
+		return
+	}
+	m.travel(m.nav.leave, "this is the first screen; "+m.keyOf("quit")+" leaves Sextant")
+}
+
+func (m *Model) closePopup() {
+	if n := len(m.popups); n > 0 {
+		m.popups = m.popups[:n-1]
+	}
+}
+
+func (m *Model) keyOf(id string) string {
+	b, _ := m.c.Keys.Named(id)
+	return b.Key()
+}
+
+// quit ends the UI; while actions run it asks first.
+func (m *Model) quit() {
+	if n := m.running(); n > 0 && !m.asksToQuit() {
+		m.popup(&dialog.Quit{Running: n})
+		return
+	}
+	m.cancel()
+	m.later(tea.Quit)
+}
+
+// refresh asks the hosts in question again, or all of them.
+func (m *Model) refresh() {
+	t := m.nav.top().Target(m.c)
+	if m.nav.top().Place().Screen == screen.Fleet && len(t.Hosts) < 2 {
+		m.opts.Console.Refresh("")
+		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
+		return
+	}
+	names := make([]string, 0, len(t.Hosts))
+	for _, st := range t.Hosts {
+		m.opts.Console.Refresh(st.Host.ID)
+		names = append(names, st.Host.Name)
+	}
+	m.tell(screen.Flash{Level: fleet.Info, Text: "asking " + strings.Join(names, ", ") + " again"})
+}
+
+func (m *Model) copy() {
+	if s, ok := m.nav.top().(screen.Copier); ok {
+		if what, text := s.Copy(m.c); text != "" {
+			m.apply(screen.Copy{What: what, Text: text})
+			return
+		}
+	}
+	m.tell(screen.Flash{Level: fleet.Info, Text: "there is nothing to copy here"})
+}
+
+func (m *Model) toggleMouse() {
+	m.mouseOff = !m.mouseOff
+	text := "mouse on"
+	if m.mouseOff {
+		text = fmt.Sprintf("mouse off: select text with it; %s turns it on", m.keyOf("mouse"))
+	}
+	m.tell(screen.Flash{Level: fleet.Info, Text: text})
+}

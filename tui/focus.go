@@ -1,0 +1,50 @@
+package tui
+
+import (
+	"reflect"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// lookMsg says that the person has been looking at the same thing for a moment.
+type lookMsg struct{ gen int }
+
+// settle is how long something must be looked at before it is kept live, so
+// that scrolling through a list asks for nothing.
+const settle = 150 * time.Millisecond
+
+// focus is what is looked at now.
+func (m *Model) focus() fleet.Focus {
+	f := m.nav.top().Focus(m.c)
+	f.Idle = m.blurred
+	return f
+}
+
+// lookLater tells the console what is looked at, when it has changed: another
+// host or tab at once, other rows after a moment.
+func (m *Model) lookLater() {
+	f := m.focus()
+	if reflect.DeepEqual(f, m.looked) {
+		return
+	}
+	if f.Host != m.looked.Host || f.Tab != m.looked.Tab || f.Idle != m.looked.Idle {
+		m.look(f)
+	}
+	m.lookGen++ // which rows are visible is known only when they were drawn
+	gen := m.lookGen
+	m.later(tea.Tick(settle, func(time.Time) tea.Msg { return lookMsg{gen} }))
+}
+
+func (m *Model) lookNow(msg lookMsg) {
+	if f := m.focus(); msg.gen == m.lookGen && !reflect.DeepEqual(f, m.looked) {
+		m.look(f)
+	}
+}
+
+func (m *Model) look(f fleet.Focus) {
+	m.looked = f
+	m.opts.Console.Look(f)
+}

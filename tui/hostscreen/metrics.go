@@ -1,0 +1,193 @@
+package hostscreen
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sort"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/sheet"
+	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
+)
+
+// metricsTab is how busy a host is: the newest values with their source, and
+// charts of the last hour, which are asked for only while they are shown.
+type metricsTab struct {
+	reading
+	ctx    context.Context
+	series []fleet.Series
+	err    error
+	asked  time.Time // when the values were read that charts were asked after
+	asking bool
+}
+
+func newMetrics(ctx context.Context) *metricsTab { return &metricsTab{ctx: ctx} }
+
+// window is how much of the past the charts show.
+const window = time.Hour
+
+// seriesMsg brings the charts of a host.
+type seriesMsg struct {
+	host   fleet.HostID
+	series []fleet.Series
+	err    error
+}
+
+// fresh asks for the charts again when newer values were read.
+func (m *metricsTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
+	if m.asking || !m.asked.IsZero() && !st.Metrics.At.After(m.asked) {
+		return nil
+	}
+	m.asking, m.asked = true, st.Metrics.At
+	if m.asked.IsZero() {
+		m.asked = c.Now
+	}
+	ctx, console, id := m.ctx, c.Console, st.Host.ID
+	return screen.Run{Cmd: func() tea.Msg {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		series, err := console.Series(ctx, id, window)
+		return seriesMsg{id, series, err}
+	}}
+}
+
+func (m *metricsTab) receive(_ *screen.Context, st fleet.State, msg tea.Msg) screen.Effect {
+	if s, ok := msg.(seriesMsg); ok && s.host == st.Host.ID {
+		m.asking, m.err = false, s.err
+		if s.err == nil {
+			m.series = s.series
+		}
+	}
+	return nil
+}
+
+func (m *metricsTab) draw(c *screen.Context, st fleet.State, p widget.Pane) {
+	p = p.Sub(1, 0, p.W-2, p.H)
+	if c.W >= screen.Wide {
+		half := p.W/2 - 1
+		m.values(c, st, half).Draw(p.Sub(0, 0, half, p.H), &m.scroll)
+		p.VRule(half + 1)
+		m.charts(c, p.Sub(half+3, 0, p.W-half-3, p.H))
+		return
+	}
+	d := m.values(c, st, p.W)
+	charts := min(p.H/2, 5*max(1, len(m.series)))
+	if len(m.series) == 0 || p.H < 16 {
+		charts = 1
+	}
+	d.Draw(p.Sub(0, 0, p.W, p.H-charts), &m.scroll)
+	m.charts(c, p.Sub(0, p.H-charts, p.W, charts))
+}
+
+// values are the newest measurements.
+func (m *metricsTab) values(c *screen.Context, st fleet.State, w int) widget.Doc {
+	if !st.Metrics.HasValue() {
+		var d widget.Doc
+		for _, l := range none(c, st, fleet.Fact[[]int]{Err: st.Metrics.Err, ErrAt: st.Metrics.ErrAt, None: st.Metrics.None}, "") {
+			d = d.Add(w, 2, l)
+		}
+		return d
+	}
+	v := st.Metrics.Value
+	d := widget.Doc{}
+	if l := outdated(c, st, st.Metrics); len(l) > 0 {
+		d = d.Add(w, 2, l)
+	}
+	d = load(c, d, v, w)
+	d = append(d, sheet.Disks(c, st, w)...)
+	for i, t := range v.Temps {
+		name := ""
+		if i == 0 {
+			name = "heat"
+		}
+		d = d.Field(w, sheet.Label, name, widget.T(fmt.Sprintf("%.0f °C ", t.Celsius)).And(themes.Dim, t.Sensor))
+	}
+	d = append(d, alarms(c, st, w)...)
+	return d.Field(w, sheet.Label, "source", widget.L(themes.Dim, st.Metrics.Source+", "+words.AgoLong(st.Metrics.At, c.Now)))
+}
+
+func load(c *screen.Context, d widget.Doc, v fleet.Metrics, w int) widget.Doc {
+	gauge := min(20, w/3)
+	d = d.Field(w, sheet.Label, "cpu", meter(c, v.CPU, gauge, themes.Chart).And(themes.Text, fmt.Sprintf(" %s of %d cores", words.Percent(v.CPU), v.Cores)))
+	if v.Memory.Total > 0 {
+		f := float64(v.Memory.Used) / float64(v.Memory.Total)
+		d = d.Field(w, sheet.Label, "memory", meter(c, f, gauge, themes.Chart).And(themes.Text, " "+words.Bytes(v.Memory.Used)+" of "+words.Bytes(v.Memory.Total)))
+	}
+	if v.Swap.Total > 0 {
+		f := float64(v.Swap.Used) / float64(v.Swap.Total)
+		d = d.Field(w, sheet.Label, "swap", meter(c, f, gauge, themes.Chart).And(themes.Text, " "+words.Bytes(v.Swap.Used)+" of "+words.Bytes(v.Swap.Total)))
+	}
+	d = d.Field(w, sheet.Label, "load", widget.T(fmt.Sprintf("%.2f  %.2f  %.2f", v.Load1, v.Load5, v.Load15)))
+	d = d.Field(w, sheet.Label, "network", widget.T(rate(v.NetIn)+" in, "+rate(v.NetOut)+" out"))
+	d = d.Field(w, sheet.Label, "disk io", widget.T(rate(v.DiskIn)+" read, "+rate(v.DiskOut)+" written"))
+	if len(v.Pressure) > 0 {
+		var parts string
+		for _, k := range []string{"cpu", "memory", "io"} {
+			if f, ok := v.Pressure[k]; ok {
+				parts += k + " " + words.Percent(f) + "  "
+			}
+		}
+		d = d.Field(w, sheet.Label, "pressure", widget.T(parts))
+	}
+	return d
+}
+
+// meter is a share as a bar.
+func meter(c *screen.Context, share float64, w int, role themes.Role) widget.Line {
+	if share < 0 || math.IsNaN(share) {
+		return widget.L(themes.Unknown, "?")
+	}
+	full := int(math.Round(min(1, share) * float64(w)))
+	var on, rest string
+	for i := range w {
+		if i < full {
+			on += c.Glyphs.Gauge[0]
+		} else {
+			rest += c.Glyphs.Gauge[1]
+		}
+	}
+	return widget.Line{}.And(role, on).And(themes.Dim, rest)
+}
+
+// rate is bytes a second.
+func rate(v float64) string {
+	if v < 0 || math.IsNaN(v) {
+		return "?"
+	}
+	return words.Bytes(uint64(v)) + "/s"
+}
+
+// alarms are what a monitoring system calls wrong.
+func alarms(c *screen.Context, st fleet.State, w int) widget.Doc {
+	if !st.Alarms.HasValue() {
+		return widget.Doc{}.Field(w, sheet.Label, "alarms", sheet.Missing(c, st, st.Alarms))
+	}
+	if len(st.Alarms.Value) == 0 {
+		return widget.Doc{}.Field(w, sheet.Label, "alarms", widget.L(themes.OK, "none").And(themes.Dim, "  "+st.Alarms.Source))
+	}
+	list := append([]fleet.Alarm(nil), st.Alarms.Value...)
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Status < list[j].Status })
+	var d widget.Doc
+	for i, a := range list {
+		name, role, word := "", themes.Warn, "warn"
+		if i == 0 {
+			name = "alarms"
+		}
+		if a.Status == "CRITICAL" {
+			role, word = themes.Fail, "FAIL"
+		}
+		l := widget.L(role, word+" ").And(themes.Text, a.Name+" "+a.Value)
+		if !a.Since.IsZero() {
+			l = l.And(themes.Dim, "  since "+words.AgoLong(a.Since, c.Now))
+		}
+		d = d.Field(w, sheet.Label, name, l.And(themes.Dim, "  "+a.Info))
+	}
+	return d
+}

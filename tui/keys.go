@@ -1,0 +1,146 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/tui/hostscreen"
+	"github.com/sextant-fleet/sextant/tui/screen"
+)
+
+// builtin are all keys of the UI itself; actions on hosts add theirs. Groups
+// other than "global" are those that screens name in Scopes.
+func builtin() []screen.Binding {
+	list := []screen.Binding{
+		{ID: "enter", Title: "open", Help: "open what the cursor is on", Keys: []string{"enter"}, In: []string{"fleet", "table", "failed"}},
+		{ID: "back", Title: "back", Help: "one level back: popup, filter, marks, screen", Keys: []string{"esc"}, In: []string{"global"}, Plain: true},
+		{ID: "find", Title: "filter", Help: "filter the list (!word: without it), search a log", Keys: []string{"/"}, In: []string{"list", "logs", "messages"}, Off: noFind},
+		{ID: "palette", Title: "commands", Help: "every action, host and screen by name", Keys: []string{":"}, In: []string{"global"}, Plain: true},
+		{ID: "menu", Title: "actions", Help: "what can be done here, and why not", Keys: []string{"."}, In: []string{"global"}, Plain: true},
+		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host"}, Off: noHost},
+		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "logs"}, Danger: true, Off: noShell},
+		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "later"}},
+		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet"}},
+		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet"}},
+		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},
+		{ID: "messages", Title: "messages", Help: "what happened and what failed", Keys: []string{"M"}, In: []string{"global"}},
+		{ID: "progress", Title: "progress", Help: "actions under way and done", Keys: []string{"P"}, In: []string{"global"}, Off: nil},
+		{ID: "history-back", Title: "backward", Help: "to the screen before, in history", Keys: []string{"["}, In: []string{"global"}, Plain: true},
+		{ID: "history-forward", Title: "forward", Help: "to the screen after, in history", Keys: []string{"]"}, In: []string{"global"}, Plain: true},
+		{ID: "last", Title: "last screen", Help: "to the screen that was open last", Keys: []string{"-"}, In: []string{"global"}, Plain: true},
+		{ID: "mouse", Title: "mouse", Help: "mouse off, to select text with it, and on again", Keys: []string{"m"}, In: []string{"global"}},
+		{ID: "help", Title: "help", Help: "every key, and why it is off", Keys: []string{"?"}, In: []string{"global"}, Plain: true},
+		{ID: "quit", Title: "quit", Help: "leave Sextant", Keys: []string{"q"}, In: []string{"global"}},
+	}
+	list = append(list, logKeys()...)
+	return append(list, moves()...)
+}
+
+// logKeys are the keys of a log.
+func logKeys() []screen.Binding {
+	in := []string{"logs"}
+	return []screen.Binding{
+		{ID: "follow", Title: "follow", Help: "stay at the newest line, or stop", Keys: []string{"f"}, In: in},
+		{ID: "wrap", Title: "wrap", Help: "break long lines, or cut them", Keys: []string{"w"}, In: in},
+		{ID: "times", Title: "times", Help: "the source's time before each line", Keys: []string{"t"}, In: in},
+		{ID: "since", Title: "since", Help: "how far back: lines, 1h, 24h, 7d", Keys: []string{"s"}, In: in},
+		{ID: "next-match", Title: "next", Help: "next match of the search", Keys: []string{"n"}, In: in},
+		{ID: "previous-match", Title: "previous", Help: "match before", Keys: []string{"N"}, In: in},
+		{ID: "only", Title: "only matches", Help: "show only the lines that match, or all", Keys: []string{"o"}, In: in},
+		{ID: "reload", Title: "reload", Help: "read the log again", Keys: []string{"r"}, In: in},
+		{ID: "left", Title: "left", Help: "scroll long lines to the left", Keys: []string{"left", "h"}, In: in, Plain: true},
+		{ID: "right", Title: "right", Help: "scroll long lines to the right", Keys: []string{"right", "l"}, In: in, Plain: true},
+	}
+}
+
+// moves are the keys that move about.
+func moves() []screen.Binding {
+	in := []string{"list", "scroll", "logs"}
+	list := []screen.Binding{
+		{ID: "up", Title: "up", Keys: []string{"k", "up"}, In: in},
+		{ID: "down", Title: "down", Keys: []string{"j", "down"}, In: in},
+		{ID: "page-up", Title: "page up", Keys: []string{"pgup", "b"}, In: in},
+		{ID: "page-down", Title: "page down", Keys: []string{"pgdown"}, In: in},
+		{ID: "top", Title: "first", Keys: []string{"g", "home"}, In: in},
+		{ID: "bottom", Title: "last", Keys: []string{"G", "end"}, In: in},
+		{ID: "next-tab", Title: "next tab", Keys: []string{"tab", "right", "l"}, In: []string{"host"}},
+		{ID: "previous-tab", Title: "previous tab", Keys: []string{"shift+tab", "left", "h"}, In: []string{"host"}},
+	}
+	for i, t := range hostscreen.Tabs {
+		list = append(list, screen.Binding{ID: "tab-" + t.ID, Title: t.Title, Keys: []string{fmt.Sprint(i + 1)}, In: []string{"host", "fleet"}})
+	}
+	for i := range list {
+		list[i].Plain = true
+		list[i].Help = cmp.Or(list[i].Help, list[i].Title)
+	}
+	return list
+}
+
+// bindings are the keys of the UI and of the actions. An action that the UI
+// has itself (shell, logs) is not there twice; keys that are taken stay with
+// the UI.
+func bindings(actions []fleet.Action) []screen.Binding {
+	list := builtin()
+	taken := map[string]bool{}
+	for _, b := range list {
+		if !slices.Contains(b.In, "logs") || len(b.In) > 1 {
+			for _, k := range b.Keys {
+				taken[k] = true
+			}
+		}
+	}
+	for _, a := range actions {
+		if slices.ContainsFunc(list, func(b screen.Binding) bool { return b.ID == a.ID }) {
+			continue
+		}
+		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host"}, Danger: a.Danger, Action: &a}
+		for _, k := range a.Keys {
+			if !taken[k] {
+				taken[k] = true
+				b.Keys = append(b.Keys, k)
+			}
+		}
+		b.Off = func(c *screen.Context, s screen.Screen) string { return off(a, s.Target(c)) }
+		list = append(list, b)
+	}
+	return list
+}
+
+// off is why an action cannot be done to a target: it is of the wrong kind, or
+// the action itself says so.
+func off(a fleet.Action, t fleet.Target) string {
+	switch {
+	case a.Scope == fleet.ScopeHost && len(t.Hosts) == 0:
+		return "no host is selected"
+	case a.Scope == fleet.ScopeContainer && t.Container == "":
+		return "select a container first (a host, tab 3)"
+	case a.Scope == fleet.ScopeUnit && t.Unit == "":
+		return "select a unit first (a host, tab 4)"
+	case a.Run == nil && a.Off(t) == "":
+		return "not in this version yet"
+	}
+	return a.Off(t)
+}
+
+func noHost(c *screen.Context, s screen.Screen) string {
+	if len(s.Target(c).Hosts) == 0 {
+		return "no host is selected"
+	}
+	return ""
+}
+
+func noShell(c *screen.Context, s screen.Screen) string {
+	if n := len(s.Target(c).Hosts); n > 1 {
+		return fmt.Sprintf("%d hosts are marked; a shell is for one", n)
+	}
+	return noHost(c, s)
+}
+
+func noFind(_ *screen.Context, s screen.Screen) string {
+	if _, ok := s.(screen.Finder); !ok {
+		return "there is nothing to filter here"
+	}
+	return ""
+}

@@ -1,0 +1,252 @@
+// Package palette holds the two lists of what can be done: the palette, which
+// finds every action, host and screen by a few letters of its name, and the
+// menu of what can be done to what the cursor is on.
+package palette
+
+import (
+	"strings"
+
+	"github.com/sahilm/fuzzy"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
+)
+
+// Entry is something that can be chosen.
+type Entry struct {
+	Title string // what is looked for
+	Note  string // what it does
+	Key   string
+	Off   string // why it cannot be chosen
+	Does  screen.Effect
+}
+
+// Bindings are the entries of the bindings that apply on a screen.
+func Bindings(c *screen.Context, s screen.Screen, plain bool) []Entry {
+	var list []Entry
+	for _, b := range c.Keys.In(s.Scopes()) {
+		if b.Plain && !plain {
+			continue
+		}
+		list = append(list, Entry{Title: b.Title, Note: b.Help, Key: b.Key(), Off: b.Why(c, s), Does: screen.Press{ID: b.ID}})
+	}
+	return list
+}
+
+// List is a popup to choose from.
+type List struct {
+	title   string
+	entries []Entry
+	search  bool // letters search, instead of being keys
+	input   widget.Input
+	shown   []int
+	at, top int
+}
+
+// New makes the palette of the given entries.
+func New(entries []Entry) *List {
+	l := &List{title: "Commands", entries: entries, search: true}
+	l.find()
+	return l
+}
+
+// Menu makes the menu of what can be done on a screen.
+func Menu(c *screen.Context, s screen.Screen) *List {
+	t, title := s.Target(c), "Actions"
+	switch n := len(t.Hosts); {
+	case t.Container != "":
+		title = t.Container + " on " + t.Hosts[0].Host.Name
+	case t.Unit != "":
+		title = t.Unit + " on " + t.Hosts[0].Host.Name
+	case n == 1:
+		title = t.Hosts[0].Host.Name
+	case n > 1:
+		names := make([]string, 0, n)
+		for _, st := range t.Hosts {
+			names = append(names, st.Host.Name)
+		}
+		title = strings.Join(names, ", ")
+	}
+	l := &List{title: title, entries: Bindings(c, s, false)}
+	l.find()
+	return l
+}
+
+// find shows the entries that match what was typed: those that begin with it
+// first, then the nearest.
+func (l *List) find() {
+	l.shown, l.at, l.top = nil, 0, 0
+	want := strings.TrimSpace(l.input.Value())
+	if want == "" {
+		for i := range l.entries {
+			l.shown = append(l.shown, i)
+		}
+		return
+	}
+	titles := make([]string, len(l.entries))
+	taken := map[int]bool{}
+	for i, e := range l.entries {
+		titles[i] = e.Title
+		if strings.HasPrefix(strings.ToLower(e.Title), strings.ToLower(want)) {
+			l.shown, taken[i] = append(l.shown, i), true
+		}
+	}
+	for _, m := range fuzzy.Find(want, titles) {
+		if !taken[m.Index] {
+			l.shown = append(l.shown, m.Index)
+		}
+	}
+}
+
+// chosen is the entry that enter runs.
+func (l *List) chosen() (Entry, bool) {
+	if l.at >= len(l.shown) {
+		return Entry{}, false
+	}
+	return l.entries[l.shown[l.at]], true
+}
+
+// Key implements screen.Popup.
+func (l *List) Key(_ *screen.Context, k screen.Key) screen.Effect {
+	switch k.Name {
+	case "esc":
+		return screen.ClosePopup{}
+	case "enter":
+		return l.run()
+	case "up", "shift+tab":
+		l.at = max(0, l.at-1)
+	case "down", "tab":
+		l.at = min(max(0, len(l.shown)-1), l.at+1)
+	case "pgup":
+		l.at = max(0, l.at-10)
+	case "pgdown":
+		l.at = min(max(0, len(l.shown)-1), l.at+10)
+	case "backspace":
+		if l.search && l.input.Value() == "" {
+			return screen.ClosePopup{}
+		}
+		fallthrough
+	default:
+		return l.letter(k)
+	}
+	return nil
+}
+
+// letter searches in the palette, and is the key of an entry in the menu.
+func (l *List) letter(k screen.Key) screen.Effect {
+	if l.search {
+		if l.input.Key(k.Name, k.Text) {
+			l.find()
+		}
+		return nil
+	}
+	for i, e := range l.entries {
+		if e.Key == screen.KeyName(k.Name) {
+			l.at = i
+			return l.run()
+		}
+	}
+	switch k.Name {
+	case "k":
+		l.at = max(0, l.at-1)
+	case "j":
+		l.at = min(max(0, len(l.shown)-1), l.at+1)
+	case ".", "q":
+		return screen.ClosePopup{}
+	}
+	return nil
+}
+
+// run does what is chosen, or says why not.
+func (l *List) run() screen.Effect {
+	e, ok := l.chosen()
+	switch {
+	case !ok:
+		return screen.Flash{Level: fleet.Info, Text: "nothing is called " + l.input.Value()}
+	case e.Off != "":
+		return screen.Flash{Level: fleet.Info, Text: e.Title + ": " + e.Off}
+	}
+	return screen.ClosePopup{Then: e.Does}
+}
+
+// Paste implements screen.Popup.
+func (l *List) Paste(c *screen.Context, text string) screen.Effect {
+	if l.search {
+		l.input.Insert(text)
+		l.find()
+	}
+	return nil
+}
+
+// Tap implements screen.Popup: a tap runs an entry.
+func (l *List) Tap(_ *screen.Context, target any) screen.Effect {
+	if t, ok := target.(tapEntry); ok {
+		l.at = t.n
+		return l.run()
+	}
+	if t, ok := target.(screen.TapKey); ok && t.ID == "esc" {
+		return screen.ClosePopup{}
+	}
+	return nil
+}
+
+type tapEntry struct{ n int }
+
+// ghost is what enter runs, beside what was typed: never anything else.
+func (l *List) ghost(c *screen.Context) string {
+	e, ok := l.chosen()
+	typed := l.input.Value()
+	switch {
+	case !ok:
+		return "  nothing is called that"
+	case e.Off != "":
+		return "  " + e.Title + " is off"
+	case typed != "" && strings.HasPrefix(strings.ToLower(e.Title), strings.ToLower(typed)):
+		return e.Title[len(typed):]
+	}
+	return "  " + c.Glyphs.Arrow + " " + e.Title
+}
+
+// Draw implements screen.Popup.
+func (l *List) Draw(c *screen.Context, p widget.Pane) {
+	head := 0
+	if l.search {
+		head = 1
+	}
+	in := widget.Box(p, min(90, p.W), min(p.H, max(6, len(l.entries)+head+3)), l.title)
+	rows := in.H - head - 1
+	l.top = max(l.at-rows+1, min(l.top, l.at))
+	for y := 0; y < rows && l.top+y < len(l.shown); y++ {
+		l.drawEntry(c, in, head+y, l.top+y)
+	}
+	if l.search {
+		l.input.Draw(in, 0, widget.L(themes.Accent, ":"), l.ghost(c))
+	} else {
+		in.Cursor(0, l.at-l.top)
+	}
+	n := in.Line(0, in.H-1, in.W, widget.L(themes.Accent, "Enter").And(themes.Text, " do it"))
+	m := in.Line(n+3, in.H-1, in.W-n-3, widget.L(themes.Accent, "esc").And(themes.Text, " close"))
+	in.Zone(n+3, in.H-1, m, 1, screen.TapKey{ID: "esc"})
+}
+
+func (l *List) drawEntry(c *screen.Context, p widget.Pane, y, i int) {
+	e := l.entries[l.shown[i]]
+	line := widget.L(themes.Accent, words.Left(e.Key, 6)).And(themes.Text, e.Title)
+	note := e.Note
+	if e.Off != "" {
+		line = widget.L(themes.Dim, words.Left(e.Key, 6)+e.Title)
+		note = "off: " + e.Off
+	}
+	used := p.Line(2, y, p.W-2, line)
+	if room := p.W - used - 4; room > 8 && !strings.EqualFold(note, e.Title) {
+		p.Text(max(used+4, min(28, p.W/2)), y, p.W, themes.Dim, note)
+	}
+	p.Zone(0, y, p.W, 1, tapEntry{i})
+	if i == l.at {
+		p.Text(0, y, 1, themes.Text, c.Glyphs.Cursor)
+		p.Paint(y, themes.Selection)
+	}
+}

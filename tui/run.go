@@ -1,0 +1,90 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// Run shows the UI until the person leaves it or the context ends.
+func Run(ctx context.Context, opts Options) error {
+	if opts.Environ == nil {
+		opts.Environ = os.Environ()
+	}
+	m, err := newModel(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	_, err = tea.NewProgram(m, programOptions(ctx, opts)...).Run()
+	if err != nil && (ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted)) {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Frames a second. Every frame is a chance to write; over a slow link fewer
+// are enough, and the ticker behind them costs less.
+const (
+	fps     = 60
+	fpsSlow = 30
+)
+
+func programOptions(ctx context.Context, opts Options) []tea.ProgramOption {
+	list := []tea.ProgramOption{tea.WithContext(ctx), tea.WithEnvironment(opts.Environ), tea.WithFilter(Filter())}
+	if overSSH(opts.Environ) {
+		list = append(list, tea.WithFPS(fpsSlow))
+	} else {
+		list = append(list, tea.WithFPS(fps))
+	}
+	if opts.Input != nil {
+		list = append(list, tea.WithInput(opts.Input))
+	}
+	if opts.Output != nil {
+		list = append(list, tea.WithOutput(opts.Output))
+	}
+	return list
+}
+
+// askSynchronized asks whether the terminal can show a frame at once (mode
+// 2026). Bubble Tea asks by itself, but not over SSH.
+const askSynchronized = "\x1b[?2026$p"
+
+// overSSH tells whether the terminal is at the other end of an SSH connection.
+func overSSH(environ []string) bool {
+	for _, kv := range environ {
+		if name, value, _ := strings.Cut(kv, "="); value != "" && (name == "SSH_TTY" || name == "SSH_CONNECTION") {
+			return true
+		}
+	}
+	return false
+}
+
+// wheelEvery is how often a turn of the wheel counts; trackpads send hundreds
+// a second.
+const wheelEvery = 15 * time.Millisecond
+
+// Filter gives the event filter of the UI: pointer movements mean nothing
+// here, and floods of wheel turns are thinned out. A program has one filter;
+// who adds another must call this one.
+func Filter() func(tea.Model, tea.Msg) tea.Msg {
+	var last atomic.Int64
+	return func(_ tea.Model, msg tea.Msg) tea.Msg {
+		switch msg.(type) {
+		case tea.MouseMotionMsg, tea.MouseReleaseMsg:
+			return nil
+		case tea.MouseWheelMsg:
+			now := time.Now().UnixNano()
+			if now-last.Load() < int64(wheelEvery) {
+				return nil
+			}
+			last.Store(now)
+		}
+		return msg
+	}
+}

@@ -1,0 +1,225 @@
+// Package sheet writes what is known of a host, or of the fleet, as lines to
+// read. Screens put the parts together.
+package sheet
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
+)
+
+// Label is the width of the names of fields.
+const Label = 9
+
+// Summary is a host in short: what is wrong first, then what it is.
+func Summary(c *screen.Context, st fleet.State, w int) widget.Doc {
+	j := c.Judge(st)
+	head := widget.L(themes.Title, st.Host.Name).And(themes.Text, "  ").And(j.Role, c.Word(j))
+	if j.Old && !j.Oldest.IsZero() {
+		head = head.And(themes.Dim, "  facts of "+words.AgoLong(j.Oldest, c.Now))
+	}
+	d := widget.Doc{}.Add(w, 2, head)
+	d = append(d, Problems(c, st, w)...)
+	d = append(d, Reach(c, st, w)...)
+	d = append(d, System(c, st, w)...)
+	d = append(d, counts(c, st, w)...)
+	return append(d, Disks(c, st, w)...)
+}
+
+// Problems are what is wrong, worst first, and what can be done where the host
+// cannot be reached.
+func Problems(c *screen.Context, st fleet.State, w int) widget.Doc {
+	var d widget.Doc
+	for _, p := range c.Judge(st).Problems {
+		word, role := words.Severity(p.Severity)
+		l := widget.L(role, words.Left(word, 5)).And(themes.Text, p.What)
+		if !p.Since.IsZero() {
+			l = l.And(themes.Dim, "  since "+words.AgoLong(p.Since, c.Now))
+		}
+		d = d.Add(w, 5, l)
+	}
+	if cure := words.Cure(st.Reach.Err); cure != "" {
+		d = d.Add(w, 5, widget.L(themes.Accent, words.Left(c.Glyphs.Arrow, 5)).And(themes.Text, cure))
+	}
+	return d
+}
+
+// Field adds a fact to a document: its value, with its age where it is old,
+// or why there is none.
+func Field[T any](c *screen.Context, st fleet.State, d widget.Doc, w int, name string, f fleet.Fact[T], of func(T) widget.Line) widget.Doc {
+	if !f.HasValue() {
+		return d.Field(w, Label, name, Missing(c, st, f))
+	}
+	l := of(f.Value)
+	if f.Err != "" || st.Reach.Err != "" {
+		l = l.And(themes.Dim, "  "+words.AgoLong(f.At, c.Now))
+	}
+	return d.Field(w, Label, name, l)
+}
+
+// Missing says why a fact has no value.
+func Missing[T any](c *screen.Context, st fleet.State, f fleet.Fact[T]) widget.Line {
+	switch {
+	case f.None:
+		return widget.L(themes.Dim, c.Glyphs.None+" "+f.Err)
+	case f.Err == fleet.Remembered && st.Asking:
+		return widget.L(themes.Dim, c.Glyphs.Asking+" asking")
+	case f.Err != "":
+		return widget.L(themes.Unknown, "? ").And(themes.Text, f.Err)
+	case st.Reach.Err != "":
+		return widget.L(themes.Unknown, "? ").And(themes.Text, "the host was never reached")
+	case st.Asking:
+		return widget.L(themes.Dim, c.Glyphs.Asking+" asking")
+	}
+	return widget.L(themes.Unknown, "? ").And(themes.Text, "not asked yet")
+}
+
+// Reach is the way to the host.
+func Reach(c *screen.Context, st fleet.State, w int) widget.Doc {
+	return Field(c, st, nil, w, "reached", st.Reach, func(r fleet.Reach) widget.Line {
+		parts := []string{c.Tell().Path(st).Text, r.Address}
+		if r.User != "" {
+			as := "as " + r.User
+			if r.Root != "" && r.Root != "root" {
+				as += " (" + r.Root + ")"
+			} else if r.Root == "" {
+				as += ", not root"
+			}
+			parts = append(parts, as)
+		}
+		if r.Latency > 0 {
+			parts = append(parts, latency(r.Latency.Duration()))
+		}
+		return widget.T(join(c, parts...))
+	})
+}
+
+// latency is a time to two digits, so that it does not change at every reading.
+func latency(d time.Duration) string {
+	step := time.Millisecond
+	if d >= 10*time.Millisecond {
+		step = 5 * time.Millisecond
+	}
+	return max(step, d.Round(step)).String()
+}
+
+// System is what the host runs.
+func System(c *screen.Context, st fleet.State, w int) widget.Doc {
+	if !st.System.HasValue() {
+		return Field(c, st, nil, w, "system", st.System, nil)
+	}
+	s := st.System.Value
+	d := Field(c, st, nil, w, "system", st.System, func(s fleet.System) widget.Line {
+		name := s.OSName
+		if s.NixOS && s.NixOSVersion != "" {
+			name = "NixOS " + s.NixOSVersion
+		}
+		return widget.T(join(c, name, s.Kernel, s.Arch, "up "+words.Span(s.Uptime.Duration())))
+	})
+	if s.NixOS {
+		d = d.Field(w, Label, "running", generation(c, st))
+	}
+	if s.Manager != "" && s.Manager != "running" {
+		d = d.Field(w, Label, "systemd", widget.T(s.Manager))
+	}
+	return d
+}
+
+// generation is the running generation, and how it differs from the default
+// and from what was booted.
+func generation(c *screen.Context, st fleet.State) widget.Line {
+	s := st.System.Value
+	l := widget.T("generation " + number(s.Running))
+	for _, g := range st.Generations.Value {
+		if g.Number == s.Running.Generation && g.Number != 0 && !g.Date.IsZero() {
+			l = l.And(themes.Text, " of "+words.AgoLong(g.Date, c.Now))
+		}
+	}
+	if words.Differs(s) {
+		l = l.And(themes.Text, ", ").And(themes.Warn, "the default is "+number(s.Default))
+	}
+	if s.RebootNeeded {
+		l = l.And(themes.Text, ", ").And(themes.Warn, "reboot needed")
+		if s.Booted.Generation != 0 && s.Booted.Path != s.Running.Path {
+			l = l.And(themes.Text, ", booted "+number(s.Booted))
+		}
+	}
+	return l
+}
+
+// number is a generation's number, "?" where no profile link tells it.
+func number(t fleet.Toplevel) string {
+	if t.Generation == 0 {
+		return "?"
+	}
+	return strconv.Itoa(t.Generation)
+}
+
+// counts are units, containers, backups, load, memory and alarms in one line each.
+func counts(c *screen.Context, st fleet.State, w int) widget.Doc {
+	t := c.Tell()
+	var d widget.Doc
+	d = Field(c, st, d, w, "units", st.FailedUnits(), func([]string) widget.Line {
+		f := t.Failed(st)
+		return widget.L(f.Role, f.Text+" failed")
+	})
+	d = Field(c, st, d, w, "ctrs", st.Containers, func([]fleet.Container) widget.Line {
+		cell := t.Containers(st)
+		return widget.L(cell.Role, cell.Text+" up")
+	})
+	d = Field(c, st, d, w, "backups", st.Backups, func([]fleet.BackupJob) widget.Line {
+		cell := t.Backups(st)
+		return widget.L(cell.Role, cell.Text)
+	})
+	d = Field(c, st, d, w, "load", st.Metrics, func(m fleet.Metrics) widget.Line {
+		load := fmt.Sprintf("cpu %s, load %.1f", words.Percent(m.CPU), m.Load1)
+		if m.Cores > 0 {
+			load += fmt.Sprintf(" on %d cores", m.Cores)
+		}
+		return widget.T(load)
+	})
+	return Field(c, st, d, w, "memory", st.Metrics, func(m fleet.Metrics) widget.Line {
+		return used(m.Memory.Used, m.Memory.Total, t.Memory(st).Role)
+	})
+}
+
+// used is "3.1G of 7.7G (40%)".
+func used(n, all uint64, role themes.Role) widget.Line {
+	if all == 0 {
+		return widget.L(themes.Unknown, "?")
+	}
+	return widget.T(words.Bytes(n)+" of "+words.Bytes(all)+" ").And(role, words.Percent(float64(n)/float64(all)))
+}
+
+// Disks are the mounted file systems, the fullest first.
+func Disks(c *screen.Context, st fleet.State, w int) widget.Doc {
+	var d widget.Doc
+	for i, disk := range Fullest(st.Metrics.Value.Disks) {
+		name := ""
+		if i == 0 {
+			name = "disks"
+		}
+		l := widget.L(words.Fullness(disk.Fraction()), words.Right(words.Percent(disk.Fraction()), 4)).
+			And(themes.Text, " "+disk.Mount).And(themes.Dim, "  "+words.Bytes(disk.Avail)+" free")
+		d = d.Field(w, Label, name, l)
+	}
+	return d
+}
+
+// join writes the parts that are not empty with the glyph set's dot between.
+func join(c *screen.Context, parts ...string) string {
+	var out []string
+	for _, p := range parts {
+		if strings.TrimSpace(p) != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, " "+c.Glyphs.Dot+" ")
+}

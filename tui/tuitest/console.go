@@ -1,0 +1,172 @@
+package tuitest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Console is a fleet.Console without hosts. It remembers what it was asked.
+type Console struct {
+	mu        sync.Mutex
+	looks     []fleet.Focus
+	refreshes []fleet.HostID
+	answers   map[int]fleet.Reply
+	logs      []*Log
+
+	OnAnswer func(id int, r fleet.Reply)
+	NewShell func(fleet.HostID) (fleet.Session, error)
+	LogErr   error
+	SeriesIn []fleet.Series
+	Lines    []fleet.LogLine // what every log begins with
+}
+
+// Look implements fleet.Console.
+func (c *Console) Look(f fleet.Focus) { c.mu.Lock(); c.looks = append(c.looks, f); c.mu.Unlock() }
+
+// Looks is what was looked at, in order.
+func (c *Console) Looks() []fleet.Focus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]fleet.Focus(nil), c.looks...)
+}
+
+// Refresh implements fleet.Console.
+func (c *Console) Refresh(id fleet.HostID) {
+	c.mu.Lock()
+	c.refreshes = append(c.refreshes, id)
+	c.mu.Unlock()
+}
+
+// Refreshes are the hosts that were asked again.
+func (c *Console) Refreshes() []fleet.HostID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]fleet.HostID(nil), c.refreshes...)
+}
+
+// Answer implements fleet.Console.
+func (c *Console) Answer(id int, r fleet.Reply) {
+	c.mu.Lock()
+	if c.answers == nil {
+		c.answers = map[int]fleet.Reply{}
+	}
+	c.answers[id] = r
+	f := c.OnAnswer
+	c.mu.Unlock()
+	if f != nil {
+		f(id, r)
+	}
+}
+
+// Answered is how a question was answered.
+func (c *Console) Answered(id int) (fleet.Reply, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.answers[id]
+	return r, ok
+}
+
+// Logs implements fleet.Console.
+func (c *Console) Logs(_ context.Context, q fleet.LogQuery) (fleet.LogStream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.LogErr != nil {
+		return nil, c.LogErr
+	}
+	l := &Log{Query: q, in: make(chan []fleet.LogLine, 1000), closed: make(chan struct{})}
+	l.in <- c.Lines
+	c.logs = append(c.logs, l)
+	return l, nil
+}
+
+// OpenLogs are the logs that were opened, closed ones too.
+func (c *Console) OpenLogs() []*Log {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]*Log(nil), c.logs...)
+}
+
+// Series implements fleet.Console.
+func (c *Console) Series(context.Context, fleet.HostID, time.Duration) ([]fleet.Series, error) {
+	return c.SeriesIn, nil
+}
+
+// Shell implements fleet.Console.
+func (c *Console) Shell(id fleet.HostID) (fleet.Session, error) {
+	if c.NewShell == nil {
+		return nil, errors.New("no shell here")
+	}
+	return c.NewShell(id)
+}
+
+// Log is a log that a test writes.
+type Log struct {
+	Query  fleet.LogQuery
+	in     chan []fleet.LogLine
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Write adds a line.
+func (l *Log) Write(lines ...fleet.LogLine) { l.in <- lines }
+
+// End ends the log.
+func (l *Log) End() { close(l.in) }
+
+// Closed tells whether the reader has closed it.
+func (l *Log) Closed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Next implements fleet.LogStream.
+func (l *Log) Next(ctx context.Context) ([]fleet.LogLine, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case lines, ok := <-l.in:
+		if !ok {
+			return nil, io.EOF
+		}
+		return lines, nil
+	}
+}
+
+// Close implements fleet.LogStream.
+func (l *Log) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+
+// Wave is a series to draw charts of.
+func Wave(name, unit string, high float64) fleet.Series {
+	s := fleet.Series{Name: name, Unit: unit, Source: "netdata v1.37"}
+	for i := range 120 {
+		s.Points = append(s.Points, fleet.Point{At: ago(time.Duration(120-i) * 30 * time.Second), Value: high * (0.5 + 0.45*math.Sin(float64(i)/9))})
+	}
+	return s
+}
+
+// LogLines are lines of a log to begin with.
+func LogLines(n int) []fleet.LogLine {
+	lines := make([]fleet.LogLine, 0, n)
+	for i := range n {
+		l := fleet.LogLine{At: ago(time.Duration(n-i) * 7 * time.Second), Host: "storage", From: "nginx", Level: 6, Text: fmt.Sprintf("10.77.0.%d GET /photos/%d 200", i%9+1, i)}
+		switch {
+		case i%11 == 10:
+			l.Level, l.Text = 3, fmt.Sprintf("upstream timed out (110: Connection timed out) while connecting to upstream, request %d, host photos.example.org, upstream 127.0.0.1:2283", i)
+		case i%7 == 6:
+			l.Level, l.Text = 4, fmt.Sprintf("slow request %d took 3.2 s", i)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}

@@ -1,0 +1,152 @@
+package widget
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// maxMarks bounds the runes of one cell: a letter may carry a few accents, not
+// a tower of them that covers other rows.
+const maxMarks = 4
+
+// next takes the first cell's worth of text off clean text: what is drawn, how
+// many cells it takes (0: nothing is drawn) and how many bytes were used.
+//
+// Terminals disagree on the width of joined emoji and the like. A cluster is
+// only let through as it is where counting by cluster and counting by rune
+// agree; of others the first rune is drawn alone. So no line is ever shifted.
+func next(s string) (cell string, width, bytes int) {
+	if s[0] < utf8.RuneSelf && (len(s) == 1 || s[1] < utf8.RuneSelf) {
+		return s[:1], 1, 1
+	}
+	cluster, width := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+	bytes = len(cluster)
+	base, size := utf8.DecodeRuneInString(cluster)
+	if size == bytes {
+		return one(base)
+	}
+	if n := utf8.RuneCountInString(cluster); n <= maxMarks && width > 0 && width <= 2 && ansi.StringWidthWc(cluster) == width && !selects(cluster) {
+		return cluster, width, bytes
+	}
+	cell, width, _ = one(base)
+	return cell, width, bytes
+}
+
+// one is the cell of a rune alone.
+func one(r rune) (cell string, width, bytes int) {
+	cell, bytes = string(r), utf8.RuneLen(r)
+	width = ansi.StringWidthWc(cell)
+	if width != ansi.StringWidth(cell) || width > 2 {
+		return "\uFFFD", 1, bytes
+	}
+	if width == 0 || unicode.Is(unicode.Mn, r) { // an accent with nothing below it
+		return "", 0, bytes
+	}
+	return cell, width, bytes
+}
+
+// selects tells whether a cluster holds a variation selector, on which
+// terminals disagree most.
+func selects(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) })
+}
+
+// Width is how many cells text takes when it is drawn.
+func Width(s string) int {
+	s, n := fleet.Clean(s), 0
+	for len(s) > 0 {
+		_, w, b := next(s)
+		n, s = n+w, s[b:]
+	}
+	return n
+}
+
+// Cut gives the longest beginning of text that fits in width cells, and
+// whether anything was left out.
+func Cut(s string, width int) (head string, cut bool) {
+	s = fleet.Clean(s)
+	var b strings.Builder
+	for len(s) > 0 {
+		cell, w, n := next(s)
+		if w > width {
+			return b.String(), true
+		}
+		b.WriteString(cell)
+		width, s = width-w, s[n:]
+	}
+	return b.String(), false
+}
+
+// Fit cuts text to width cells, with the ellipsis where something was cut.
+func Fit(s string, width int, ellipsis string) string {
+	if width <= 0 {
+		return ""
+	}
+	head, cut := Cut(s, width)
+	if !cut {
+		return head
+	}
+	head, _ = Cut(head, width-1)
+	return head + ellipsis
+}
+
+// Wrap breaks text into lines of at most width cells, at spaces where it can.
+func Wrap(s string, width int) []string {
+	s = fleet.Clean(s)
+	if width < 1 {
+		return nil
+	}
+	var lines []string
+	for len(s) > 0 {
+		head, rest := breakLine(s, width)
+		lines = append(lines, head)
+		s = strings.TrimLeft(rest, " ")
+	}
+	if len(lines) == 0 {
+		return []string{""}
+	}
+	return lines
+}
+
+// breakLine splits clean text after at most width cells, at a space if one is
+// in the second half of the line.
+func breakLine(s string, width int) (head, rest string) {
+	used, at, space := 0, 0, -1
+	for at < len(s) {
+		cell, w, n := next(s[at:])
+		if used+w > width {
+			break
+		}
+		if cell == " " {
+			space = at
+		}
+		used, at = used+w, at+n
+	}
+	switch {
+	case at == len(s):
+		return s, ""
+	case s[at] == ' ':
+		return s[:at], s[at:]
+	case space > 0 && Width(s[:space]) >= width/3:
+		return s[:space], s[space:]
+	case at == 0: // a wide rune that does not fit at all
+		_, _, n := next(s)
+		return "", s[n:]
+	}
+	return s[:at], s[at:]
+}
+
+// Skip gives clean text without its first cells.
+func Skip(s string, cells int) string {
+	s = fleet.Clean(s)
+	for len(s) > 0 && cells > 0 {
+		_, w, n := next(s)
+		s, cells = s[n:], cells-w
+	}
+	return s
+}
