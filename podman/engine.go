@@ -61,14 +61,12 @@ type api interface {
 	logDriver(ctx context.Context, id string) (string, error)
 }
 
-// way is how an engine's socket is reached.
-type way int
+// way is how an engine's socket is reached: through the link as the login
+// user, or through a command such as `podman system dial-stdio`.
+type way struct{ command *link.Command }
 
-const (
-	unknown way = iota
-	direct      // through the link, as the login user
-	command     // through `podman system dial-stdio`, as root
-)
+// direct tells whether no command stands between.
+func (w way) direct() bool { return w.command == nil }
 
 // engine is one engine of the host and the connections to it.
 type engine struct {
@@ -105,11 +103,12 @@ func (e *engine) where() place {
 }
 
 // read lists the engine's containers and keeps them as the last known.
-func (e *engine) read(ctx context.Context) ([]fleet.Container, error) {
+// known is closed when waiting for more knowledge of the way is over.
+func (e *engine) read(ctx context.Context, known <-chan struct{}) ([]fleet.Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	began := time.Now()
-	api, err := e.connect(ctx)
+	api, err := e.connect(ctx, known)
 	if err != nil {
 		return nil, unreached{err}
 	}
@@ -118,7 +117,7 @@ func (e *engine) read(ctx context.Context) ([]fleet.Container, error) {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = errSilent
 		}
-		if e.disconnect() == command { // which says only now that it does not work
+		if !e.disconnect().direct() { // which says only now that it does not work
 			err = unreached{err}
 		}
 		return nil, err
@@ -144,7 +143,7 @@ func (e *engine) known() ([]fleet.Container, time.Time) {
 // connect finds the way to the engine's socket and gives its API. The first
 // connection is opened here and not by the HTTP clients, so that a closed
 // socket is told apart from a bad answer, and costs one try.
-func (e *engine) connect(ctx context.Context) (api, error) {
+func (e *engine) connect(ctx context.Context, known <-chan struct{}) (api, error) {
 	e.mu.Lock()
 	if e.api != nil {
 		defer e.mu.Unlock()
@@ -154,7 +153,7 @@ func (e *engine) connect(ctx context.Context) (api, error) {
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
-	conn, way, err := e.find(ctx, at)
+	conn, way, err := e.find(ctx, at, known)
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +165,11 @@ func (e *engine) attach(conn net.Conn, way way, at place) api {
 	// A connection through a command is a process on the host and takes one of
 	// the few sessions that sshd gives: one at a time, and not for long.
 	conns, idle := 4, 90*time.Second
-	if way == command {
+	if !way.direct() {
 		conns, idle = 1, 2*time.Second
 	}
 	w := newWire(conn, func(ctx context.Context, stream bool) (net.Conn, error) {
-		return e.redial(ctx, way, at, stream)
+		return e.redial(ctx, way, at.path, stream)
 	}, conns, idle)
 	var a api = newPodmanAPI(w, at.path)
 	if at.kind == kindDocker {
@@ -190,35 +189,57 @@ func (e *engine) attach(conn net.Conn, way way, at place) api {
 // and gives it.
 func (e *engine) disconnect() way {
 	e.mu.Lock()
-	w, way := e.wire, e.way
-	e.wire, e.api, e.way = nil, nil, unknown
+	w, before := e.wire, e.way
+	e.wire, e.api, e.way = nil, nil, way{}
 	e.mu.Unlock()
 	if w != nil {
 		w.close()
 	}
-	return way
+	return before
 }
 
-// find opens a first connection the quickest way that works.
-func (e *engine) find(ctx context.Context, at place) (net.Conn, way, error) {
-	if !at.seen || at.open {
-		conn, err := e.link.Dial(ctx, "unix", at.path)
-		if err == nil {
-			return conn, direct, nil
-		}
-		if !errors.Is(err, link.ErrForbidden) || !at.seen && !e.rootAtHand(ctx) {
-			return nil, unknown, err
+// find opens a first connection the quickest way that works: as the login
+// user, else as root. What the probe says of who may open the socket does not
+// help, because the probe is root where it can be.
+func (e *engine) find(ctx context.Context, at place, known <-chan struct{}) (net.Conn, way, error) {
+	conn, err := e.link.Dial(ctx, "unix", at.path)
+	if err == nil || !errors.Is(err, link.ErrForbidden) {
+		return conn, way{}, err
+	}
+	if !at.seen && !e.rootAtHand(ctx, known) {
+		return nil, way{}, err
+	}
+	cmd := at.command()
+	conn, err = e.link.DialCommand(ctx, cmd)
+	if errors.Is(err, link.ErrNoRoot) && at.open && at.login != "" {
+		cmd.Root, cmd.User = false, at.login // it is sshd that does not forward
+		if own, err := e.link.DialCommand(ctx, cmd); err == nil {
+			return own, way{&cmd}, nil
 		}
 	}
-	conn, err := e.link.DialCommand(ctx, at.command())
-	return conn, command, err
+	return conn, way{&cmd}, err
 }
 
-// rootAtHand tells whether root can be had without asking a person. While it
-// is not known that there is an engine at all, nobody is asked for a password.
-func (e *engine) rootAtHand(ctx context.Context) bool {
-	reach, err := e.link.Connect(ctx)
-	return err == nil && (reach.Root != "" || reach.User == rootUser)
+// rootAtHand waits until it is known how root is had, which the probe finds
+// out, or until that no longer matters. As long as nobody knows that there is
+// an engine, no person is asked for a password because of it.
+func (e *engine) rootAtHand(ctx context.Context, known <-chan struct{}) bool {
+	for {
+		reach, err := e.link.Connect(ctx)
+		if err != nil || reach.Root != "" || reach.User == rootUser {
+			return err == nil
+		}
+		if known == nil {
+			return false
+		}
+		select {
+		case <-known:
+			return false
+		case <-ctx.Done():
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // command is the program on the host that lends us a socket which the login
@@ -232,31 +253,27 @@ func (p place) command() link.Command {
 	if p.kind == kindDocker {
 		flag = "--host"
 	}
-	cmd := link.Command{Args: []string{program, flag, "unix://" + p.path, "system", "dial-stdio"}, Root: true}
-	if p.seen && p.open && p.login != "" {
-		cmd.Root, cmd.User = false, p.login // no more rights than it takes
-	}
-	return cmd
+	return link.Command{Args: []string{program, flag, "unix://" + p.path, "system", "dial-stdio"}, Root: true}
 }
 
 // redial opens one more connection the known way. It outlives the request
 // that asked for it, but neither its patience nor Engines.
-func (e *engine) redial(ctx context.Context, way way, at place, stream bool) (net.Conn, error) {
+func (e *engine) redial(ctx context.Context, way way, path string, stream bool) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
-	if way == direct {
-		return e.link.Dial(ctx, "unix", at.path)
+	if way.direct() {
+		return e.link.Dial(ctx, "unix", path)
 	}
 	if !stream {
-		return e.link.DialCommand(ctx, at.command())
+		return e.link.DialCommand(ctx, *way.command)
 	}
 	select {
 	case e.streams <- struct{}{}:
 	default:
 		return nil, errBusy
 	}
-	conn, err := e.link.DialCommand(ctx, at.command())
+	conn, err := e.link.DialCommand(ctx, *way.command)
 	if err != nil {
 		<-e.streams
 		return nil, err
@@ -290,13 +307,14 @@ func (e *engine) version() string {
 	return strings.TrimSpace(e.at.kind + " " + e.wire.version())
 }
 
-// places are the engines' sockets among those the probe saw.
+// places are the engines' sockets among those the probe saw. A socket named
+// after Docker that is a link to Podman's (dockerSocket.enable) is the same one.
 func places(state fleet.State) []place {
 	inv := state.Inventory.Value
 	var out []place
 	for _, s := range inv.Sockets {
 		p := place{
-			path: text(strings.Replace(s.Path, "/var/run/", "/run/", 1)), user: text(s.Owner),
+			path: text(cmp.Or(s.Real, s.Path)), user: text(s.Owner),
 			seen: true, open: s.Open, login: state.Reach.Value.User, programs: inv.Programs,
 		}
 		switch path.Base(p.path) {

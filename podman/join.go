@@ -8,49 +8,39 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
-// JoinFact joins what was read with the units that own it: see [Join]. Where
-// the list is not whole ([Engines.Read] gave an error beside it), a container
-// that is not in it may well run, and none is called absent.
-func JoinFact(list fleet.Fact[[]fleet.Container], units fleet.Fact[[]fleet.Unit]) fleet.Fact[[]fleet.Container] {
-	if !list.HasValue() {
-		return list
-	}
-	joined := Join(list.Value, units)
-	if !list.Current() {
-		joined = slices.DeleteFunc(joined, func(c fleet.Container) bool { return c.State == fleet.Absent })
-	}
-	list.Value = joined
-	return list
-}
-
 // Join tells which unit owns each container and how that is, and adds the
 // containers that are missing: with --rm, as NixOS' oci-containers and most
 // quadlets run theirs, a container that ends is gone from the engine, and only
 // its unit tells that it should be there. These have the state
-// [fleet.Absent]. raw must be a whole list, of this host's engines alone; it
-// stays as it is.
+// [fleet.Absent].
 //
-// Units that were not read tell nothing: the containers stay as they are.
+// The list may be one that was joined before, with older units, and it may
+// lack the containers of an engine that could not be read: a container is only
+// called absent when its unit does not run either. Units that were not read
+// tell nothing: the list stays as it is. The given list is not changed.
 func Join(raw []fleet.Container, units fleet.Fact[[]fleet.Unit]) []fleet.Container {
-	out := slices.DeleteFunc(slices.Clone(raw), func(c fleet.Container) bool { return c.State == fleet.Absent })
 	if !units.HasValue() {
-		return out
+		return slices.Clone(raw)
 	}
+	out := slices.DeleteFunc(slices.Clone(raw), func(c fleet.Container) bool { return c.State == fleet.Absent })
 	byName := make(map[string]fleet.Unit, len(units.Value))
 	for _, u := range units.Value {
 		byName[u.Name] = u
 	}
 	owned := map[string]bool{} // units that have a container
-	own(out, byName, owned, func(c fleet.Container) bool { return c.User == rootUser || c.User == "" })
-	own(out, byName, owned, func(c fleet.Container) bool { return c.User != rootUser && c.User != "" })
+	own(out, byName, owned, func(c fleet.Container) bool { return ofRoot(c) })
+	own(out, byName, owned, func(c fleet.Container) bool { return !ofRoot(c) })
 	for _, u := range units.Value {
-		if o, ok := ownerOf(u); ok && !owned[u.Name] && wanted(u) {
+		if o, ok := ownerOf(u); ok && !owned[u.Name] && missed(u, o) {
 			out = append(out, absent(u, o))
 		}
 	}
 	sortContainers(out)
 	return out
 }
+
+// ofRoot tells whether a container is of one of the system's engines.
+func ofRoot(c fleet.Container) bool { return c.User == rootUser || c.User == "" }
 
 // own joins those containers that mine selects. Root's come first: of a unit
 // of the system that both seem to belong to, the user's container is not the
@@ -61,6 +51,7 @@ func own(list []fleet.Container, units map[string]fleet.Unit, owned map[string]b
 		if !mine(c) {
 			continue
 		}
+		list[i].UnitSub, list[i].UnitResult = "", ""
 		u, ok := unitFor(c, units)
 		if !ok || owned[u.Name] {
 			continue // none, or a unit of the user's own, which is not among these
@@ -78,7 +69,7 @@ func own(list []fleet.Container, units map[string]fleet.Unit, owned map[string]b
 func unitFor(c fleet.Container, units map[string]fleet.Unit) (fleet.Unit, bool) {
 	if c.Unit != "" {
 		u, ok := units[c.Unit]
-		if ok && c.User != rootUser && c.User != "" {
+		if ok && !ofRoot(c) {
 			// The user's own caddy.service and the system's are two things.
 			_, ok = ownerOf(u)
 		}
@@ -97,7 +88,9 @@ func unitFor(c fleet.Container, units map[string]fleet.Unit) (fleet.Unit, bool) 
 }
 
 // withUnit is the container with what its unit tells. A container that systemd
-// starts anew each time never counts a restart itself; the unit does.
+// starts anew each time never counts a restart itself; the unit does. Of the
+// two counts the larger is told: hardly ever do both restart it, and the sum
+// would grow with every joining.
 func withUnit(c fleet.Container, u fleet.Unit) fleet.Container {
 	c.Unit, c.UserUnit = u.Name, false
 	c.UnitSub = u.Active + "/" + u.Sub
@@ -107,7 +100,7 @@ func withUnit(c fleet.Container, u fleet.Unit) fleet.Container {
 	if asked(u) {
 		n := u.Restarts
 		if c.Restarts != nil {
-			n += *c.Restarts
+			n = max(n, *c.Restarts)
 		}
 		c.Restarts = &n
 	}
@@ -118,7 +111,10 @@ func withUnit(c fleet.Container, u fleet.Unit) fleet.Container {
 func asked(u fleet.Unit) bool { return u.Type != "" }
 
 // owner is what a unit runs.
-type owner struct{ engine, container string }
+type owner struct {
+	engine, container string
+	quadlet           bool
+}
 
 // ownerOf tells which container a unit of the system runs. There is nothing in
 // a unit that says so; these are the two ways in which NixOS hosts make such
@@ -140,8 +136,8 @@ func ownerOf(u fleet.Unit) (owner, bool) {
 	}
 	if dir, file := path.Split(u.Source); strings.HasSuffix(file, ".container") && strings.Contains(dir, "/containers/systemd/") {
 		// The container is systemd-NAME unless ContainerName says otherwise, as
-		// most files do: NAME is what the person calls it.
-		return owner{kindPodman, stem}, !strings.HasSuffix(stem, "@")
+		// quadlet-nix and most files do: NAME is what the person calls it.
+		return owner{kindPodman, stem, true}, !strings.HasSuffix(stem, "@")
 	}
 	engine, name, _ := strings.Cut(stem, "-")
 	if engine != kindPodman && engine != kindDocker || name == "" || strings.Contains(name, "@") {
@@ -150,7 +146,7 @@ func ownerOf(u fleet.Unit) (owner, bool) {
 	if u.Type == "oneshot" || helper(u, name) {
 		return owner{}, false
 	}
-	return owner{engine, name}, true
+	return owner{engine, name, false}, true
 }
 
 // helpers are the names behind "podman-" and "docker-" of units that run no
@@ -179,18 +175,23 @@ func helper(u fleet.Unit, name string) bool {
 	return false
 }
 
-// wanted tells whether a unit without a container is worth a row. One that
-// was never started and that nothing starts (autoStart = false) is not. One
-// that did run, or should have been started at boot, is, even when systemd
-// calls it well: a container that ends with status 0 is not started again by
-// Restart=on-failure, and nothing else tells that it is gone.
-func wanted(u fleet.Unit) bool {
-	if u.Active != "inactive" {
-		return true
-	}
-	switch u.FileState {
-	case "linked", "linked-runtime", "static", "disabled", "indirect":
-		return !u.Started.IsZero()
+// missed tells whether a unit without a container is worth a row. A unit that
+// runs has its container, whether we saw it or not (its engine may be closed
+// to us, or the list a second older). One that was never started and that
+// nothing starts (autoStart = false) is not missed. One that did run, or
+// should have been started at boot, is, even when systemd calls it well: a
+// container that ends with status 0 is not started again by
+// Restart=on-failure, and nothing else tells that it is gone. What starts a
+// quadlet is not told by the state of its file.
+func missed(u fleet.Unit, o owner) bool {
+	switch u.Active {
+	case "active", "reloading", "refreshing":
+		return false
+	case "inactive":
+		switch u.FileState {
+		case "linked", "linked-runtime", "static", "disabled", "indirect":
+			return o.quadlet || !u.Started.IsZero()
+		}
 	}
 	return true
 }

@@ -95,7 +95,7 @@ func (e *Engines) ask(ctx context.Context, name, user string, question func(api 
 		list, _ := eng.known()
 		for _, c := range list {
 			if (c.Name == name || c.ID == name) && containerID.MatchString(c.ID) {
-				api, err := eng.connect(ctx)
+				api, err := eng.connect(ctx, nil)
 				if err != nil {
 					return eng.wrong(err)
 				}

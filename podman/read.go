@@ -33,13 +33,14 @@ type reading struct {
 func (e *Engines) Read(ctx context.Context, probed func(context.Context) (fleet.State, error)) fleet.Fact[[]fleet.Container] {
 	ctx, cancel := e.bound(ctx)
 	defer cancel()
-	early := make(chan reading, 1)
+	early, known := make(chan reading, 1), make(chan struct{})
 	if e.skipRoot() {
 		early <- reading{engine: e.root, err: unreached{errNoSocket}, guess: true}
 	} else {
-		go func() { early <- e.read(ctx, e.root) }()
+		go func() { early <- e.read(ctx, e.root, known) }()
 	}
 	state, probeErr := probed(ctx)
+	close(known)
 	if probeErr == nil && !state.Inventory.HasValue() {
 		probeErr = errors.New(cmp.Or(state.Inventory.Err, "the host was not probed"))
 	}
@@ -62,8 +63,10 @@ func (e *Engines) readRest(ctx context.Context, state fleet.State, sure bool, ea
 	case root.err == nil || !errors.As(root.err, &un):
 		all = append(all, root)
 	case there && root.guess: // now the way is known
-		all = append(all, e.read(ctx, e.root))
+		all = append(all, e.read(ctx, e.root, nil))
 	case there:
+		all = append(all, root)
+	case hidden(state):
 		all = append(all, root)
 	default: // what is not there does not fail
 		e.mu.Lock()
@@ -71,6 +74,12 @@ func (e *Engines) readRest(ctx context.Context, state fleet.State, sure bool, ea
 		e.mu.Unlock()
 	}
 	return e.unalias(ctx, all)
+}
+
+// hidden tells whether root's Podman may be there unseen: its folder is closed
+// to all but root, and the probe was not root.
+func hidden(state fleet.State) bool {
+	return state.System.HasValue() && state.System.Value.UID != 0 && state.Inventory.Value.Has("podman")
 }
 
 // skipRoot tells whether the last probe saw no socket of root's Podman; then
@@ -91,9 +100,9 @@ func (u unreached) Unwrap() error { return u.error }
 var errNoSocket = errors.New("no socket")
 
 // read reads one engine; where that fails, it gives what is last known.
-func (e *Engines) read(ctx context.Context, eng *engine) reading {
+func (e *Engines) read(ctx context.Context, eng *engine, known <-chan struct{}) reading {
 	r := reading{engine: eng, at: time.Now(), guess: !eng.where().seen}
-	if r.list, r.err = eng.read(ctx); r.err != nil {
+	if r.list, r.err = eng.read(ctx, known); r.err != nil {
 		r.list, r.at = eng.known()
 	}
 	return r
@@ -104,7 +113,7 @@ func (e *Engines) readAll(ctx context.Context, engines []*engine) []reading {
 	out := make([]reading, len(engines))
 	var wg sync.WaitGroup
 	for i, eng := range engines {
-		wg.Go(func() { out[i] = e.read(ctx, eng) })
+		wg.Go(func() { out[i] = e.read(ctx, eng, nil) })
 	}
 	wg.Wait()
 	return out
@@ -129,7 +138,7 @@ func (e *Engines) unalias(ctx context.Context, all []reading) []reading {
 		})
 		if errors.Is(r.err, errPodman) && !read {
 			r.engine.asPodman()
-			out = append(out, e.read(ctx, r.engine))
+			out = append(out, e.read(ctx, r.engine, nil))
 		}
 	}
 	return out
@@ -224,12 +233,12 @@ func nothing(state fleet.State, now time.Time) fleet.Fact[[]fleet.Container] {
 
 // closed says what to do about a socket that the login user may not open.
 func closed(at place, err error) error {
-	if !errors.Is(err, link.ErrNoRoot) {
-		return err
+	switch {
+	case !at.seen && errors.Is(err, link.ErrForbidden):
+		return fmt.Errorf("closed, or not there: log in as root, or let the login user become root: %w", err)
+	case errors.Is(err, link.ErrNoRoot) && at.user == rootUser:
+		login := cmp.Or(at.login, "the login user")
+		return fmt.Errorf("closed to %s: %w; or put %s in the group %s", login, err, login, at.kind)
 	}
-	login := cmp.Or(at.login, "the login user")
-	if at.user != rootUser {
-		return fmt.Errorf("closed to %s: %w", login, err)
-	}
-	return fmt.Errorf("closed to %s: %w; or put %s in the group %s", login, err, login, at.kind)
+	return err
 }

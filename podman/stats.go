@@ -64,7 +64,7 @@ func (e *engine) measure(ctx context.Context, ids []string, out func([]fleet.Con
 	list, _ := e.known()
 	running := runningOf(list, ids)
 	for len(running) > 0 {
-		api, err := e.connect(ctx)
+		api, err := e.connect(ctx, nil)
 		if err == nil {
 			err = api.stats(ctx, running, out)
 		}
@@ -74,7 +74,7 @@ func (e *engine) measure(ctx context.Context, ids []string, out func([]fleet.Con
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		list, lerr := e.read(ctx)
+		list, lerr := e.read(ctx, nil)
 		left := runningOf(list, running)
 		if lerr != nil || len(left) == len(running) {
 			return e.wrong(err)
@@ -116,15 +116,14 @@ func (p *podmanAPI) stats(ctx context.Context, ids []string, out func([]fleet.Co
 	}
 	defer body.Close()
 	before := map[string]sample{}
-	in := messages(body)
-	for in.Scan() {
-		stats, err := parseStats(in.Bytes(), before, total, time.Now())
-		if err != nil {
-			return err
+	err = messages(body, func(line []byte) error {
+		stats, err := parseStats(line, before, total, time.Now())
+		if err == nil {
+			out(stats)
 		}
-		out(stats)
-	}
-	return cmp.Or(in.Err(), errEnded)
+		return err
+	})
+	return cmp.Or(err, errEnded)
 }
 
 var errEnded = errors.New("the stream of measurements ended")
@@ -213,16 +212,18 @@ func (d *dockerAPI) stats(ctx context.Context, ids []string, out func([]fleet.Co
 	}
 	total := d.hostMemory(ctx)
 	before := map[string]sample{}
-	tick := time.NewTicker(statsEvery)
-	defer tick.Stop()
-	for {
+	for pause := statsEvery / 4; ; pause = statsEvery {
 		read := make([]*container.StatsResponse, len(ids))
 		errs := make([]error, len(ids))
 		each(len(ids), 3, func(i int) { read[i], errs[i] = d.oneShot(ctx, ids[i]) })
 		batch := make([]fleet.ContainerStats, 0, len(ids))
 		for _, r := range read {
-			if r != nil {
-				batch = append(batch, dockerStats(r, before, total, time.Now()))
+			if r == nil {
+				continue
+			}
+			_, again := before[r.ID]
+			if s := dockerStats(r, before, total, time.Now()); again { // the first counters are no share yet
+				batch = append(batch, s)
 			}
 		}
 		out(batch)
@@ -230,7 +231,7 @@ func (d *dockerAPI) stats(ctx context.Context, ids []string, out func([]fleet.Co
 			return err
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -2,14 +2,13 @@ package podman
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,7 +90,7 @@ func gather(ctx context.Context, happened <-chan struct{}, broken <-chan error, 
 
 // watch calls notice for every event that matters, until the stream breaks.
 func (e *engine) watch(ctx context.Context, notice func()) error {
-	api, err := e.connect(ctx)
+	api, err := e.connect(ctx, nil)
 	if err != nil {
 		return e.wrong(err)
 	}
@@ -109,12 +108,14 @@ func (e *engine) watch(ctx context.Context, notice func()) error {
 // telling are the events after which the list is another. health_status is
 // among them only when the health is another: every health check emits one,
 // and an exec_died.
-var telling = []string{"create", "init", "start", "died", "stop", "remove", "pause", "unpause", "rename", "restart", "health_status"}
+var telling = []string{"create", "init", "start", "died", "stop", "remove", "pause", "unpause", "rename", "restart", healthStatus}
+
+const healthStatus = "health_status"
 
 // matters tells whether an event changes what list gives, and keeps the
 // health it tells.
 func (p *podmanAPI) matters(ev event) bool {
-	if ev.action != "health_status" {
+	if ev.action != healthStatus {
 		return true
 	}
 	p.mu.Lock()
@@ -136,44 +137,43 @@ func (p *podmanAPI) events(ctx context.Context, seen func(event)) error {
 	}
 	defer body.Close()
 	seen(event{})
-	in := messages(body)
-	for in.Scan() {
-		ev, err := parseEvent(in.Bytes())
-		if err != nil {
-			return err
-		}
-		if ev.action != "" && p.matters(ev) {
+	return messages(body, func(line []byte) error {
+		ev, err := parseEvent(line)
+		if err == nil && ev.action != "" && p.matters(ev) {
 			seen(ev)
+		}
+		return err
+	})
+}
+
+// messages calls do with every line of a stream until its end or an error.
+func messages(r io.Reader, do func(line []byte) error) error {
+	in := bufio.NewScanner(r)
+	in.Buffer(nil, 2*maxLine)          // the stream itself ends sooner
+	for in.Scan() && in.Err() == nil { // with an error comes half a line
+		if err := do(in.Bytes()); err != nil {
+			return err
 		}
 	}
 	return in.Err()
 }
 
-// messages splits a stream into its lines.
-func messages(r io.Reader) *bufio.Scanner {
-	s := bufio.NewScanner(r)
-	s.Buffer(nil, maxLine)
-	return s
-}
-
 // parseEvent reads one event of GET /libpod/events, or the zero event where
-// it is none that matters. Servers differ in the names of the fields.
+// it is none that matters.
 func parseEvent(b []byte) (event, error) {
 	var in struct {
-		Type, Action, Status, ID string
-		HealthStatus             string
-		OldHealth                string `json:"health_status"`
-		Actor                    struct{ ID string }
+		Type, Action, HealthStatus string
+		Actor                      struct{ ID string }
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
 		return event{}, fmt.Errorf("this is no event: %w", jsonError(err))
 	}
-	ev := event{action: cmp.Or(in.Action, in.Status), id: cmp.Or(in.Actor.ID, in.ID)}
-	if in.Type != "container" || !strings.Contains(" "+strings.Join(telling, " ")+" ", " "+ev.action+" ") {
+	if in.Type != "container" || !slices.Contains(telling, in.Action) {
 		return event{}, nil
 	}
-	if ev.action == "health_status" {
-		ev.health = health("running", cmp.Or(in.HealthStatus, in.OldHealth))
+	ev := event{action: in.Action, id: in.Actor.ID}
+	if ev.action == healthStatus {
+		ev.health = health("running", in.HealthStatus)
 	}
 	return ev, nil
 }
