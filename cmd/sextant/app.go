@@ -176,31 +176,39 @@ var nothing scope
 // withHosts finds the hosts, asks those selected what is in scope, once, and
 // hands their states on.
 func withHosts(ctx context.Context, o options, sel []string, ask scope, then func(*app, []fleet.State) error) error {
+	return withApp(o, func(a *app) error {
+		if err := a.find(ctx, false); err != nil {
+			return err
+		}
+		states, err := a.pick(sel)
+		if err != nil {
+			return err
+		}
+		if ask == nil {
+			return then(a, states)
+		}
+		a.ask(ctx, states, ask)
+		if states, err = a.pick(sel); err != nil {
+			return err
+		}
+		return then(a, states)
+	})
+}
+
+// withApp opens the app for one command, and tells its messages at the end.
+func withApp(o options, then func(*app) error) error {
 	a, err := openApp(o)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if err := a.find(ctx); err != nil {
-		return err
-	}
-	states, err := a.pick(sel)
-	if err != nil {
-		return err
-	}
-	if ask == nil {
-		return then(a, states)
-	}
-	a.ask(ctx, states, ask)
-	if states, err = a.pick(sel); err != nil {
-		return err
-	}
+	err = then(a)
 	for _, m := range a.store.Snapshot().Messages {
 		if o.verbose || m.Level == fleet.Error {
 			fmt.Fprintf(os.Stderr, "sextant: %s: %s %s\n", m.Level, m.Host, m.Text)
 		}
 	}
-	return then(a, states)
+	return err
 }
 
 // ask asks the hosts once, for no longer than the time allowed. A host that
@@ -229,5 +237,8 @@ func (a *app) watcherFor(what scope) *watch.Watcher {
 	return w
 }
 
-// find waits until the sources that answer fast have told who is there.
-func (a *app) find(ctx context.Context) error { return a.finder.once(ctx, a.store.SetHosts) }
+// find waits until the sources have told who is there: those that answer at
+// once, or all.
+func (a *app) find(ctx context.Context, thorough bool) error {
+	return a.finder.once(ctx, a.store.SetHosts, thorough)
+}

@@ -31,7 +31,7 @@ func demoCommand(o *options) *cobra.Command {
 				if !o.json && !o.plain {
 					return a.show(cmd.Context())
 				}
-				if err := a.find(cmd.Context()); err != nil {
+				if err := a.find(cmd.Context(), false); err != nil {
 					return err
 				}
 				a.ask(cmd.Context(), a.store.Snapshot().Hosts, everything)
@@ -73,14 +73,14 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 // imagined tells of hosts that are simulated.
 type imagined struct{ f *simulate.Fleet }
 
-func (i imagined) once(_ context.Context, tell found) error {
+func (i imagined) once(_ context.Context, tell found, _ bool) error {
 	hosts := i.f.Hosts()
 	tell(hosts, nil, []fleet.SourceState{{Source: "demo", At: time.Now(), Count: len(hosts)}})
 	return nil
 }
 
 func (i imagined) follow(ctx context.Context, tell found) error {
-	err := i.once(ctx, tell)
+	err := i.once(ctx, tell, false)
 	<-ctx.Done()
 	return err
 }

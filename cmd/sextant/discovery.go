@@ -14,8 +14,9 @@ import (
 // finder tells who is in the fleet: the sources of discovery, or a fleet that
 // does not exist.
 type finder interface {
-	// once tells it when that has settled.
-	once(ctx context.Context, tell found) error
+	// once tells it when that has settled; thorough, sources that answer
+	// slowly are waited for.
+	once(ctx context.Context, tell found, thorough bool) error
 	// follow tells it now and on every change, until ctx ends.
 	follow(ctx context.Context, tell found) error
 }
@@ -26,8 +27,10 @@ type found func([]fleet.Host, []fleet.Other, []fleet.SourceState)
 // discovery finds hosts by the person's own sources.
 type discovery struct{ a *app }
 
-func (d discovery) once(ctx context.Context, tell found) error {
-	f, err := discover.Once(ctx, d.options(nil))
+func (d discovery) once(ctx context.Context, tell found, thorough bool) error {
+	o := d.options(nil)
+	o.Quick, o.Thorough = !thorough, thorough
+	f, err := discover.Once(ctx, o)
 	tell(f.Hosts, f.Others, f.Sources)
 	return err
 }

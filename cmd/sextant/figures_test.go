@@ -115,7 +115,7 @@ func warm(t *testing.T) time.Duration {
 		t.Fatal(err)
 	}
 	defer a.close()
-	if err := a.find(t.Context()); err != nil {
+	if err := a.find(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	states, err := a.pick(four)

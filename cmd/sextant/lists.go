@@ -57,7 +57,10 @@ func hostsCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "hosts", Short: "Who was found, by which source; with --all who is no host, and why", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return failed(withHosts(cmd.Context(), *o, nil, nothing, func(a *app, states []fleet.State) error {
+			return failed(withApp(*o, func(a *app) error {
+				if err := a.find(cmd.Context(), true); err != nil {
+					return err
+				}
 				return printHosts(cmd.OutOrStdout(), *o, a.store.Snapshot(), all)
 			}))
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ type Options struct {
 	// Patience is how long slow answers are waited for before the result
 	// counts as settled; 0 is three seconds.
 	Patience time.Duration
+	// Quick leaves out the sources that answer slowly; Thorough waits for them
+	// too. Neither: they are asked, and come when they come.
+	Quick, Thorough bool
 	// Sources replaces the usual sources, in the order of their word.
 	Sources []Source
 }
@@ -142,6 +146,8 @@ type run struct {
 	inbox   chan news
 	told    []told
 	settled bool
+
+	thorough bool // slow sources are waited for
 }
 
 // told is the newest a source said.
@@ -152,7 +158,10 @@ type told struct {
 }
 
 func newRun(o Options) *run {
-	r := &run{sources: o.sources(), known: o.Known, inbox: make(chan news)}
+	r := &run{sources: o.sources(), known: o.Known, inbox: make(chan news), thorough: o.Thorough}
+	if o.Quick {
+		r.sources = slices.DeleteFunc(slices.Clone(r.sources), Source.Slow)
+	}
 	if o.Config != nil {
 		r.rules = o.Config.Rules()
 	}
@@ -241,10 +250,10 @@ func aged(list []Sighting, why string, at time.Time) []Sighting {
 	return out
 }
 
-// complete tells whether every source that is no slow one has answered.
+// complete tells whether every source that is waited for has answered.
 func (r *run) complete() bool {
 	for i, s := range r.sources {
-		if !r.told[i].done && !s.Slow() {
+		if !r.told[i].done && (r.thorough || !s.Slow()) {
 			return false
 		}
 	}
