@@ -46,7 +46,11 @@ operator_home() {
   } >/etc/netns/operator/hosts
   : >/etc/netns/operator/resolv.conf
   # The flake the hosts' newest systems come from, as a repository to change and deploy from.
-  [ -d "$OP/home/fleet" ] || fleet_repository "$LAB/opt/fleet" "$OP/home/fleet"
+  if [ ! -d "$OP/home/fleet" ] || ! cmp -s "$LAB/fleet.revision" "$OP/fleet.revision"; then
+    rm -rf "$OP/home/fleet"
+    fleet_repository "$LAB/opt/fleet" "$OP/home/fleet"
+    cp "$LAB/fleet.revision" "$OP/fleet.revision"
+  fi
   mkdir -p "$OP/home/.config/nix" "$OP"/nix/var/nix/{profiles,gcroots,db}
   printf '%s\n' 'experimental-features = nix-command flakes' 'sandbox = false' 'build-users-group =' 'substituters =' \
     >"$OP/home/.config/nix/nix.conf"
