@@ -2,7 +2,6 @@ package discover
 
 import (
 	"bytes"
-	"encoding"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -86,20 +85,16 @@ type LimitsConfig struct {
 	BackupMaxAge Duration `toml:"backup_max_age"` // of a backup job that names no limit of its own
 }
 
-// Duration is a time.Duration that is written "90s", "15m" or "48h".
-// A number without a unit is refused.
-type Duration struct{ time.Duration }
+// Duration is a length of time as it is written: "90s", "15m", "48h". It was
+// checked when the configuration was read.
+type Duration string
 
-var _ encoding.TextUnmarshaler = (*Duration)(nil)
-
-// UnmarshalText reads Go's form of a duration; it must be more than nothing.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v <= 0 {
-		return fmt.Errorf(`%q is not a duration such as "90s" or "48h"`, fleet.Clean(string(text)))
+// Or gives the duration, or another where none is set.
+func (d Duration) Or(other time.Duration) time.Duration {
+	if v, err := time.ParseDuration(string(d)); err == nil {
+		return v
 	}
-	d.Duration = v
-	return nil
+	return other
 }
 
 // configName is the file's place below the XDG configuration folders.

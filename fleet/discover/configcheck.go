@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -46,10 +47,24 @@ func unknownKey(key []string) string {
 		}
 	}
 	msg := fmt.Sprintf("unknown key %q", fleet.Clean(name))
-	if near := fleet.Nearest(at, known); near != "" {
+	if near := nearestKey(at, known); near != "" {
 		msg += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return msg
+}
+
+// nearestKey is the key that was likely meant: the nearest, or the first that
+// goes on where this one ends.
+func nearestKey(word string, known []string) string {
+	if near := fleet.Nearest(word, known); near != "" {
+		return near
+	}
+	for _, k := range known {
+		if fleet.Nearest(k, []string{word}) != "" || len(word) > 2 && strings.HasPrefix(k, word) {
+			return k
+		}
+	}
+	return ""
 }
 
 // keysAt are the keys that may stand where the last part of key stands.
@@ -197,6 +212,8 @@ func (c *Config) check(path string, lines map[string]int) error {
 	k.patterns("include", c.Include)
 	k.patterns("exclude", c.Exclude)
 	k.tailscale(c.Tailscale)
+	k.duration("limits.timeout", c.Limits.Timeout)
+	k.duration("limits.backup_max_age", c.Limits.BackupMaxAge)
 	if c.Limits.Parallel < 0 {
 		k.wrong("limits.parallel", "parallel must not be negative")
 	}
@@ -231,6 +248,12 @@ func (k *checker) host(at string, h HostConfig) {
 		if strings.HasPrefix(v, "-") || strings.ContainsAny(v, " \t\n") {
 			k.wrong(at+"."+key, "%s = %q cannot be meant", key, v)
 		}
+	}
+}
+
+func (k *checker) duration(key string, d Duration) {
+	if v, err := time.ParseDuration(string(d)); d != "" && (err != nil || v <= 0) {
+		k.wrong(key, "%q is not a duration such as \"90s\" or \"48h\"", string(d))
 	}
 }
 

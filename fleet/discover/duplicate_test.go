@@ -129,7 +129,7 @@ func TestMergeDuplicates(t *testing.T) {
 		},
 		{
 			name: "one host key, two nodes: renamed and registered anew",
-			seen: []Sighting{tail("n1", "storage", key("AAA"), offline(30*day)), tail("n2", "galactica", key("AAA")), named(SourceSSHConfig, "storage", "", user("root"))},
+			seen: []Sighting{tail("n1", "storage", hostKeyed("AAA"), offline(30*day)), tail("n2", "galactica", hostKeyed("AAA")), named(SourceSSHConfig, "storage", "", user("root"))},
 			want: `
 			galactica id=ts:n2 from=tailscale,ssh_config at=tailnet:100.64.0.2 alias=galactica.tail.ts.net,storage user=root
 			- storage: duplicate of galactica: same SSH host key or machine-id (tailscale)
@@ -137,7 +137,7 @@ func TestMergeDuplicates(t *testing.T) {
 		},
 		{
 			name: "one host key, both online: clones",
-			seen: []Sighting{tail("n1", "a", key("AAA")), tail("n2", "b", key("AAA"))},
+			seen: []Sighting{tail("n1", "a", hostKeyed("AAA")), tail("n2", "b", hostKeyed("AAA"))},
 			want: `
 			a id=ts:n1 from=tailscale at=tailnet:100.64.0.1 alias=a.tail.ts.net
 			b id=ts:n2 from=tailscale at=tailnet:100.64.0.2 alias=b.tail.ts.net
@@ -173,7 +173,7 @@ func TestMergeIdentities(t *testing.T) {
 		},
 		{
 			name:  "registered anew under another name, with its host key",
-			seen:  []Sighting{tail("n2", "galactica", key("AAA"))},
+			seen:  []Sighting{tail("n2", "galactica", hostKeyed("AAA"))},
 			known: []Identity{{ID: "ts:n1", Name: "storage", NodeID: "n1", HostKeys: []string{"ssh-ed25519 AAA root@storage"}}},
 			want:  "galactica id=ts:n1 from=tailscale at=tailnet:100.64.0.2 alias=galactica.tail.ts.net,storage\n",
 		},

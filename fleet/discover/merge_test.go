@@ -34,7 +34,7 @@ func joined(ago time.Duration) func(*Sighting) {
 	return func(s *Sighting) { s.Joined = testNow.Add(-ago) }
 }
 func system(name string) func(*Sighting) { return func(s *Sighting) { s.HostName = name } }
-func key(k string) func(*Sighting) {
+func hostKeyed(k string) func(*Sighting) {
 	return func(s *Sighting) { s.HostKeys = []string{"ssh-ed25519 " + k} }
 }
 func notHost(why string) func(*Sighting)  { return func(s *Sighting) { s.NotHost = why } }

@@ -84,5 +84,6 @@ func tailnetName(dnsName, suffix, hostName string) (short, full string) {
 	} else if first, _, ok := strings.Cut(full, "."); ok {
 		short = first
 	}
-	return cmp.Or(short, clean(hostName), "unnamed"), full
+	// A name that begins with a dash would be an option to ssh.
+	return cmp.Or(strings.TrimLeft(short, "-"), strings.TrimLeft(clean(hostName), "-"), "unnamed"), full
 }
