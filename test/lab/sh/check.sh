@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2016 # expanded in the hosts
+# shellcheck disable=SC2016,SC2034 # text is expanded in the hosts; PART is read in lib.sh
 # lab check: is the lab what its README says? Every line asks a running host, most of them the way the product would.
 
 # want TEXT EXPECTED CMD…: the command's output holds the expected text

@@ -189,7 +189,7 @@ small_disk() { # HOST
 
 host_stop() { # HOST: an orderly shutdown, with an end
   local h=$1 d=$LAB/hosts/$1 p i
-  if alive "$d/pid" nspawn; then
+  if alive "$d/pid" "nspawn.* --machine=$h "; then
     p=$(cat "$d/pid")
     kill -TERM "$p"
     for ((i = 0; i < 150; i++)); do
@@ -207,7 +207,7 @@ host_kill() { # HOST
   ip link set "w-$h" down 2>/dev/null || true
   p=$(leader "$h")
   [ -z "$p" ] || kill -KILL "$p" 2>/dev/null || true
-  if alive "$d/pid" nspawn; then kill -KILL "$(cat "$d/pid")" 2>/dev/null || true; fi
+  if alive "$d/pid" "nspawn.* --machine=$h "; then kill -KILL "$(cat "$d/pid")" 2>/dev/null || true; fi
   rm -f "$d/pid"
   for c in $CONTROLLERS; do
     [ -d "/sys/fs/cgroup/$c/lab-$h" ] || continue

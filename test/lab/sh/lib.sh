@@ -45,7 +45,7 @@ alive() { [ -s "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$1")/cmdline" | 
 # leader HOST: PID 1 of the host, as seen from here; empty when it is down
 leader() {
   local p
-  alive "$LAB/hosts/$1/pid" nspawn || return 0
+  alive "$LAB/hosts/$1/pid" "nspawn.* --machine=$1 " || return 0
   p=$(cat "$LAB/hosts/$1/pid")
   cut -d' ' -f1 "/proc/$p/task/$p/children" 2>/dev/null
 }
