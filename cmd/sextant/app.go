@@ -56,7 +56,7 @@ func newApp(o options, cfg *discover.Config) *app {
 	a.questions = &watch.Questions{Store: a.store}
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{
-		Store: a.store, Links: a.links, Probe: probeHost, Collectors: a.readers.collectors(), Lives: a.readers.lives(),
+		Store: a.store, Links: a.links, Probe: a.readers.probe, Collectors: a.readers.collectors(), Lives: a.readers.lives(),
 	}
 	return a
 }
@@ -166,6 +166,7 @@ func (a *app) pick(sel []string) ([]fleet.State, error) {
 // scope is what a command wants asked of its hosts.
 type scope func(watch.Collector) bool
 
+func quick(c watch.Collector) bool    { return !c.Slow }
 func everything(watch.Collector) bool { return true }
 func probeOnly(watch.Collector) bool  { return false }
 func only(name string) scope          { return func(c watch.Collector) bool { return c.Name == name } }
@@ -177,6 +178,7 @@ var nothing scope
 // hands their states on.
 func withHosts(ctx context.Context, o options, sel []string, ask scope, then func(*app, []fleet.State) error) error {
 	return withApp(o, func(a *app) error {
+		a.recall()
 		if err := a.find(ctx, false); err != nil {
 			return err
 		}
@@ -228,7 +230,7 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 
 // watcherFor is the watcher with the collectors in scope.
 func (a *app) watcherFor(what scope) *watch.Watcher {
-	w := &watch.Watcher{Store: a.store, Links: a.links, Probe: probeHost}
+	w := &watch.Watcher{Store: a.store, Links: a.links, Probe: a.readers.probe}
 	for _, c := range a.watcher.Collectors {
 		if what(c) {
 			w.Collectors = append(w.Collectors, c)

@@ -34,7 +34,7 @@ func demoCommand(o *options) *cobra.Command {
 				if err := a.find(cmd.Context(), false); err != nil {
 					return err
 				}
-				a.ask(cmd.Context(), a.store.Snapshot().Hosts, everything)
+				a.ask(cmd.Context(), a.store.Snapshot().Hosts, quick)
 				return printStatus(cmd.OutOrStdout(), o, a.store.Snapshot().Hosts)
 			}))
 		},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/backup"
 	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/metrics"
@@ -47,8 +48,9 @@ func (r *readers) of(l link.Link) *podman.Engines {
 	return e
 }
 
-// probeHost is the first question of every round.
-func probeHost(ctx context.Context, l link.Link) (watch.Change, error) {
+// probe is the first question of every round. What is told of units also tells
+// how backups stand and which containers are missing.
+func (r *readers) probe(ctx context.Context, l link.Link) (watch.Change, error) {
 	f, err := probe.Read(ctx, l)
 	if err != nil {
 		return nil, err
@@ -57,6 +59,7 @@ func probeHost(ctx context.Context, l link.Link) (watch.Change, error) {
 		s.System, s.Inventory, s.Generations = s.System.Refresh(f.System), s.Inventory.Refresh(f.Inventory), s.Generations.Refresh(f.Generations)
 		s.Units, s.Timers, s.Proc = s.Units.Refresh(f.Units), s.Timers.Refresh(f.Timers), s.Proc.Refresh(f.Proc)
 		s.Containers = fleet.Derive(s.Containers, func(list []fleet.Container) []fleet.Container { return podman.Join(list, s.Units) })
+		s.Backups = s.Backups.Refresh(backup.FromState(*s, time.Now(), r.limits()))
 	}, nil
 }
 
@@ -75,8 +78,7 @@ func (r *readers) collectors() []watch.Collector {
 	return []watch.Collector{
 		{Name: "containers", Every: everyContainers, Looked: 30 * time.Second, Read: r.readContainers},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
-		{Name: "backups", Every: 0, Read: r.judgeBackups},
-		{Name: "snapshots", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readSnapshots},
+		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
 	}
 }
 
@@ -87,6 +89,20 @@ func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change 
 		s.Containers = s.Containers.Refresh(f)
 	}
 }
+
+// readBackups asks beyond the units: the journal, backup-status, the
+// repositories. The probe tells the rest again in every round.
+func (r *readers) readBackups(ctx context.Context, a watch.Ask) watch.Change {
+	st, err := a.Probed(ctx)
+	if err != nil {
+		return nil // the probe has said why nothing is known
+	}
+	f := backup.Read(ctx, a.Link, st, time.Now(), r.limits())
+	return func(s *fleet.State) { s.Backups = s.Backups.Refresh(f) }
+}
+
+// limits are the person's own limits for the age of backups.
+func (r *readers) limits() backup.Limits { return nil }
 
 // trendLength is how many readings of the CPU the fleet screen draws.
 const trendLength = 24

@@ -98,18 +98,23 @@ func statusOf(s fleet.State, now time.Time) hostStatus {
 }
 
 func statusCommand(o *options) *cobra.Command {
-	var watch bool
+	var watch, deep bool
 	c := &cobra.Command{
 		Use: "status [SEL…]", Short: "One row a host: reachable, generation, units, containers, backups, load",
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			if watch {
 				return failed(watchStatus(cmd.Context(), cmd.OutOrStdout(), *o, sel))
 			}
-			return failed(withHosts(cmd.Context(), *o, sel, everything, func(_ *app, states []fleet.State) error {
+			ask := scope(quick)
+			if deep {
+				ask = everything
+			}
+			return failed(withHosts(cmd.Context(), *o, sel, ask, func(_ *app, states []fleet.State) error {
 				return printStatus(cmd.OutOrStdout(), *o, states)
 			}))
 		},
 	}
+	c.Flags().BoolVar(&deep, "deep", false, "also what takes long: the snapshots in backup repositories")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "print again on every change, until interrupted")
 	return c
 }
