@@ -78,12 +78,10 @@ func (d *dockerAPI) list(ctx context.Context) ([]fleet.Container, error) {
 	for _, s := range in {
 		list = append(list, summary(s))
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() { d.date(ctx, list) })
 	more := make([]detail, len(list))
-	wg.Go(func() {
-		each(len(list), 3, func(i int) { more[i] = d.detail(ctx, list[i]) })
-	})
+	var wg sync.WaitGroup
+	wg.Go(func() { each(len(in), 3, func(i int) { more[i] = d.detail(ctx, in[i].ID) }) })
+	d.date(ctx, list)
 	wg.Wait()
 	for i := range list {
 		list[i].Restarts, list[i].Started = more[i].restarts, more[i].started
@@ -98,11 +96,11 @@ type detail struct {
 }
 
 // detail asks one container. It may be gone by now: then nothing is known.
-func (d *dockerAPI) detail(ctx context.Context, c fleet.Container) detail {
-	if !containerID.MatchString(c.ID) {
+func (d *dockerAPI) detail(ctx context.Context, id string) detail {
+	if !containerID.MatchString(id) {
 		return detail{}
 	}
-	in, err := d.cli.ContainerInspect(ctx, c.ID)
+	in, err := d.cli.ContainerInspect(ctx, id)
 	if err != nil || in.ContainerJSONBase == nil {
 		return detail{}
 	}

@@ -263,22 +263,32 @@ func (e *engine) redial(ctx context.Context, way way, path string, stream bool) 
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
 	if way.direct() {
-		return e.link.Dial(ctx, "unix", path)
+		return e.alive(e.link.Dial(ctx, "unix", path))
 	}
 	if !stream {
-		return e.link.DialCommand(ctx, *way.command)
+		return e.alive(e.link.DialCommand(ctx, *way.command))
 	}
 	select {
 	case e.streams <- struct{}{}:
 	default:
 		return nil, errBusy
 	}
-	conn, err := e.link.DialCommand(ctx, *way.command)
+	conn, err := e.alive(e.link.DialCommand(ctx, *way.command))
 	if err != nil {
 		<-e.streams
 		return nil, err
 	}
 	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-e.streams })}, nil
+}
+
+// alive takes back a connection that comes after Engines was closed: nobody
+// would close it.
+func (e *engine) alive(conn net.Conn, err error) (net.Conn, error) {
+	if err == nil && e.life.Err() != nil {
+		conn.Close()
+		err = net.ErrClosed
+	}
+	return conn, err
 }
 
 // errBusy keeps streams through commands from taking every session that the

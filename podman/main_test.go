@@ -72,6 +72,7 @@ type host struct {
 	dials []string // every Dial and DialCommand, in order
 	conns sync.WaitGroup
 	life  context.Context
+	over  bool
 }
 
 // newHost makes a host reached as root, without sockets.
@@ -82,7 +83,13 @@ func newHost(t testing.TB) *host {
 	}
 	life, end := context.WithCancel(context.Background())
 	h.life = life
-	t.Cleanup(func() { end(); h.conns.Wait() })
+	t.Cleanup(func() {
+		h.mu.Lock()
+		h.over = true
+		h.mu.Unlock()
+		end()
+		h.conns.Wait()
+	})
 	return h
 }
 
@@ -160,6 +167,12 @@ func (h *host) Close() error                              { return nil }
 // serve speaks HTTP on one new connection.
 func (h *host) serve(path string) net.Conn {
 	client, server := net.Pipe()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		server.Close()
+		return client
+	}
 	h.conns.Go(func() {
 		defer server.Close()
 		stop := context.AfterFunc(h.life, func() { server.Close() })

@@ -337,9 +337,13 @@ func TestStrangers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
+			sockets := []fleet.Socket{rootSock, dockerSock}
+			if name == "an endless answer" {
+				sockets = sockets[:1] // once is enough
+			}
 			h.sockets[rootSocket], h.sockets[dockerSock.Path] = handler, handler
 			began := time.Now()
-			f := read(t, h.engines(), state(rootSock, dockerSock))
+			f := read(t, h.engines(), state(sockets...))
 			if f.HasValue() || f.None || f.Err == "" {
 				t.Errorf("%d containers, %q", len(f.Value), f.Err)
 			}

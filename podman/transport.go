@@ -74,6 +74,7 @@ func newWire(first net.Conn, dial dialFunc, conns int, idle time.Duration) *wire
 		},
 		DisableCompression:     true, // a small answer must not unpack to a large one
 		MaxResponseHeaderBytes: maxHeader,
+		ReadBufferSize:         32 << 10,
 		MaxConnsPerHost:        conns,
 		MaxIdleConnsPerHost:    conns,
 		IdleConnTimeout:        idle,
