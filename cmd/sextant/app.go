@@ -56,7 +56,8 @@ func newApp(o options, cfg *discover.Config) *app {
 	a.questions = &watch.Questions{Store: a.store}
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{
-		Store: a.store, Links: a.links, Probe: a.readers.probe, Collectors: a.readers.collectors(), Lives: a.readers.lives(),
+		Store: a.store, Links: a.links, Probe: a.readers.probe, Due: a.readers.due,
+		Collectors: a.readers.collectors(), Lives: a.readers.lives(),
 	}
 	return a
 }
@@ -230,7 +231,7 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 
 // watcherFor is the watcher with the collectors in scope.
 func (a *app) watcherFor(what scope) *watch.Watcher {
-	w := &watch.Watcher{Store: a.store, Links: a.links, Probe: a.readers.probe}
+	w := &watch.Watcher{Store: a.store, Links: a.links, Probe: a.readers.probe, Due: a.readers.due}
 	for _, c := range a.watcher.Collectors {
 		if what(c) {
 			w.Collectors = append(w.Collectors, c)

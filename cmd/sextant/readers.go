@@ -90,6 +90,14 @@ func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change 
 	}
 }
 
+// due asks for metrics again when the parent of a Netdata has been found.
+func (r *readers) due(id fleet.HostID) string {
+	if r.metrics.Due(id) {
+		return "metrics"
+	}
+	return ""
+}
+
 // readBackups asks beyond the units: the journal, backup-status, the
 // repositories. The probe tells the rest again in every round.
 func (r *readers) readBackups(ctx context.Context, a watch.Ask) watch.Change {

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -184,25 +183,14 @@ func (w *Watcher) sleep(ctx context.Context, h *watched, failures int) bool {
 			w.mu.Unlock()
 			return true
 		case name := <-h.again:
-			w.askAgain(ctx, h, name)
+			w.askAgain(ctx, h.id, name)
 		case <-time.After(min(max(0, pause), time.Second)): // who looks where may change meanwhile
 			if pause <= 0 {
 				return true
 			}
+			w.askDue(ctx, h.id)
 		}
 	}
-}
-
-// askAgain asks one collector outside its turn.
-func (w *Watcher) askAgain(ctx context.Context, h *watched, name string) {
-	i := slices.IndexFunc(w.Collectors, func(c Collector) bool { return c.Name == name })
-	st, ok := w.Store.Get(h.id)
-	if i < 0 || !ok {
-		return
-	}
-	probed := newFuture()
-	probed.set(st, nil)
-	w.collect(ctx, w.Collectors[i], st.Host, w.Links.Open(st.Host), probed)
 }
 
 // pace is how long a host rests after a round.

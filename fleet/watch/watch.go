@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,9 @@ type Watcher struct {
 	Probe      func(context.Context, link.Link) (Change, error)
 	Collectors []Collector
 	Lives      []Live
+	// Due names a collector that would tell more of a host if it were asked
+	// again, because of what another host has told meanwhile; "" none. May be nil.
+	Due func(fleet.HostID) string
 
 	mu    sync.Mutex
 	focus fleet.Focus
@@ -82,6 +86,32 @@ func (w *Watcher) Once(ctx context.Context, hosts []fleet.Host, slow bool) {
 		wg.Go(func() { _ = w.round(ctx, h, nil, slow) }) // what failed is in the store
 	}
 	wg.Wait()
+	for _, h := range hosts {
+		wg.Go(func() { w.askDue(ctx, h.ID) })
+	}
+	wg.Wait()
+}
+
+// askDue asks what another host's answer has made worth asking again.
+func (w *Watcher) askDue(ctx context.Context, id fleet.HostID) {
+	if w.Due == nil {
+		return
+	}
+	if name := w.Due(id); name != "" {
+		w.askAgain(ctx, id, name)
+	}
+}
+
+// askAgain asks one collector outside its turn.
+func (w *Watcher) askAgain(ctx context.Context, id fleet.HostID, name string) {
+	i := slices.IndexFunc(w.Collectors, func(c Collector) bool { return c.Name == name })
+	st, ok := w.Store.Get(id)
+	if i < 0 || !ok || !st.Reach.Current() {
+		return
+	}
+	probed := newFuture()
+	probed.set(st, nil)
+	w.collect(ctx, w.Collectors[i], st.Host, w.Links.Open(st.Host), probed)
 }
 
 // round asks one host: the connection, then everything that is due, at once.
