@@ -89,7 +89,10 @@ func (a *authenticator) agentSigners() []ssh.Signer {
 	if strings.EqualFold(socket, "SSH_AUTH_SOCK") {
 		socket = a.d.AgentSocket
 	}
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(a.ctx, "unix", socket)
+	if a.agent != nil { // the library asks again where a host wants two kinds of proof
+		a.agent.Close()
+	}
+	conn, err := (&net.Dialer{Timeout: a.d.limits.dial}).DialContext(a.ctx, "unix", socket)
 	if err != nil {
 		return nil
 	}
@@ -98,7 +101,32 @@ func (a *authenticator) agentSigners() []ssh.Signer {
 	if err != nil {
 		return nil
 	}
+	for i, s := range signers {
+		signers[i] = heldSigner{s, a.wait}
+	}
 	return signers
+}
+
+// heldSigner is a key of the agent. The clock stands still while it signs: a
+// person may have to touch a hardware key, or to agree.
+type heldSigner struct {
+	ssh.Signer
+	wait func() func()
+}
+
+// Sign has the agent sign.
+func (h heldSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	defer h.wait()()
+	return h.Signer.Sign(rand, data)
+}
+
+// SignWithAlgorithm has the agent sign with the algorithm the host asked for.
+func (h heldSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	defer h.wait()()
+	if s, ok := h.Signer.(ssh.AlgorithmSigner); ok {
+		return s.SignWithAlgorithm(rand, data, algorithm)
+	}
+	return h.Signer.Sign(rand, data)
 }
 
 // fileSigner makes a signer of a key file, or nil where the file is no key. A
@@ -212,21 +240,18 @@ func (l *lockedSigner) unlock() (ssh.Signer, error) {
 		return l.open, nil
 	}
 	defer l.a.wait()()
-	_, err := l.a.d.secrets.get("passphrase "+l.path, func(attempt int) (string, error) {
-		reply, err := l.a.d.ask(l.a.ctx, fleet.Question{
+	key := "passphrase\x00" + l.path
+	err := l.a.d.secrets.get(l.a.ctx, key, func(attempt int) (string, error) {
+		reply, err := l.a.d.ask(l.a.ctx, key, fleet.Question{
 			Host: l.a.host.Name, Kind: fleet.AskPassphrase, Secret: true,
 			Text: again(attempt, "Passphrase of "+l.path),
 		})
 		return reply.Text, err
-	}, func(secret string) error {
+	}, func(secret string) (bool, error) {
 		s, err := ssh.ParsePrivateKeyWithPassphrase(l.pem, []byte(secret))
 		l.open = s
-		return err
+		return err == nil, nil
 	})
-	if err == nil && l.open == nil { // kept from an earlier host
-		kept, _ := l.a.d.secrets.peek("passphrase " + l.path)
-		l.open, err = ssh.ParsePrivateKeyWithPassphrase(l.pem, []byte(kept))
-	}
 	if err != nil {
 		return nil, fmt.Errorf("key %s stays locked: %w", l.path, err)
 	}
@@ -271,11 +296,7 @@ func (a *authenticator) challenge(_, instruction string, questions []string, ech
 // attempt, and asks after that: the host did not take the kept one.
 func (a *authenticator) once(what string, q fleet.Question) (string, error) {
 	key := strings.Join([]string{"login", string(a.host.ID), a.set.user, what}, "\x00")
-	kept, refused := a.d.secrets.peek(key)
-	if refused != nil {
-		return "", refused
-	}
-	if kept != "" && !a.used[key] {
+	if kept, _ := a.d.secrets.peek(key); kept != "" && !a.used[key] {
 		a.used[key] = true
 		return kept, nil
 	}
@@ -283,9 +304,8 @@ func (a *authenticator) once(what string, q fleet.Question) (string, error) {
 	if a.used[key] {
 		q.Text = again(1, q.Text)
 	}
-	reply, err := a.d.ask(a.ctx, q)
+	reply, err := a.d.ask(a.ctx, key, q)
 	if err != nil {
-		a.d.secrets.refuse(key, err)
 		return "", err
 	}
 	a.used[key] = true

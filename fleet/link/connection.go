@@ -37,7 +37,7 @@ func newConnection(d *Dialer, client *ssh.Client, h fleet.Host, set settings, ad
 		key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), d: d, client: client, host: h, user: set.user, addr: addr.Join(set.port), via: addr.Via,
 		slots: make(chan struct{}, maxSessions), ended: make(chan struct{}),
 	}
-	c.root = &rooter{d: d, host: h, user: set.user, run: c.run}
+	c.root = newRooter(d, h, set.user, c.run)
 	go func() { // the transport ends when either side closes it
 		err := client.Wait()
 		c.close(fmt.Errorf("connection to %s lost: %w", h.Name, err))
@@ -71,14 +71,14 @@ func (c *connection) keepAlive() {
 		select {
 		case <-c.ended:
 			return
-		case <-time.After(keepAliveEvery):
+		case <-time.After(c.d.limits.keepAlive):
 		}
 	}
 }
 
-// ping waits for one answer, for as long as several may be lost.
+// ping waits for one answer, for as long as some may be lost.
 func (c *connection) ping() bool {
-	limit := keepAliveLost * keepAliveEvery
+	limit := c.d.limits.lostAfter
 	late := time.AfterFunc(limit, func() {
 		c.close(fmt.Errorf("%s has not answered for %s", c.host.Name, limit))
 	})

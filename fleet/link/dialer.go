@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -33,36 +34,49 @@ type Dialer struct {
 	Note func(fleet.Message)
 
 	once    sync.Once
+	limits  limits
 	secrets *secrets
 	configs *sshConfig
-	trust   sync.Mutex // one at a time asks about keys and writes known_hosts
+	trust   sync.Mutex // one at a time reads and writes known_hosts
+	keys    *known     // as last read
 	mu      sync.Mutex
 	links   map[fleet.HostID]Link
 }
 
-// Limits of each step of reaching a host.
-const (
-	dialTimeout    = 10 * time.Second       // TCP, per address
-	offlineTimeout = 2 * time.Second        // the same, for a host that the tailnet calls offline
-	authTimeout    = 15 * time.Second       // version exchange, keys, authentication, without the time a person takes
-	personTimeout  = 5 * time.Minute        // how long a question waits
-	raceDelay      = 200 * time.Millisecond // head start of each address before the next
-	keepAliveEvery = 5 * time.Second
-	keepAliveLost  = 3 // so many unanswered in a row end the connection
-	maxSessions    = 8 // below sshd's MaxSessions of 10: one is left for a shell, one for luck
-)
+// limits bound each step of reaching a host.
+type limits struct {
+	dial       time.Duration // TCP, per address
+	offline    time.Duration // the same, for a host that the tailnet calls offline
+	auth       time.Duration // version exchange, keys, authentication, without the time a person takes
+	person     time.Duration // how long a question waits
+	raceDelay  time.Duration // head start of each address before the next
+	keepAlive  time.Duration // between two
+	lostAfter  time.Duration // one unanswered for so long ends the connection
+	sessionGap time.Duration // before a session that the host had no room for is tried again
+}
+
+// usual are the limits outside tests.
+var usual = limits{
+	dial: 10 * time.Second, offline: 2 * time.Second, auth: 15 * time.Second, person: 5 * time.Minute, raceDelay: 200 * time.Millisecond,
+	keepAlive: 5 * time.Second, lostAfter: 15 * time.Second, sessionGap: 100 * time.Millisecond,
+}
+
+// maxSessions is below sshd's MaxSessions of 10: one is left for a shell, one
+// for luck.
+const maxSessions = 8
 
 // Open gives the link to a host; the same one for the same host, until it is
-// closed. Nothing is dialled yet. A host whose way in has changed gets a new link.
+// closed or forgotten. Nothing is dialled yet. Where the way in has changed,
+// the link takes it from its next connection on, which it makes at once.
 func (d *Dialer) Open(h fleet.Host) Link {
 	d.init()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l, ok := d.links[h.ID]; ok {
-		if u, ok := l.(interface{ setHost(fleet.Host) }); ok {
-			u.setHost(h)
+		if l.(interface{ takes(fleet.Host) bool }).takes(h) {
+			return l
 		}
-		return l
+		l.Close()
 	}
 	var l Link
 	if h.Local {
@@ -72,6 +86,18 @@ func (d *Dialer) Open(h fleet.Host) Link {
 	}
 	d.links[h.ID] = l
 	return l
+}
+
+// Forget ends the link to a host that has left the fleet.
+func (d *Dialer) Forget(id fleet.HostID) {
+	d.init()
+	d.mu.Lock()
+	l := d.links[id]
+	delete(d.links, id)
+	d.mu.Unlock()
+	if l != nil {
+		l.Close()
+	}
 }
 
 // Close ends every link.
@@ -89,7 +115,10 @@ func (d *Dialer) Close() {
 func (d *Dialer) init() {
 	d.once.Do(func() {
 		d.links = map[fleet.HostID]Link{}
-		d.secrets = &secrets{kept: map[string]string{}}
+		d.secrets = newSecrets()
+		if d.limits == (limits{}) {
+			d.limits = usual
+		}
 		d.configs = &sshConfig{files: d.ConfigFiles}
 	})
 }
@@ -106,84 +135,27 @@ func (d *Dialer) note(level fleet.Level, host, text string) {
 	}
 }
 
-// ask puts a question, or says that nobody can be asked.
-func (d *Dialer) ask(ctx context.Context, q fleet.Question) (fleet.Reply, error) {
+// ask puts a question, or says that nobody can be asked. A refusal is
+// remembered under the key until it is forgiven, so that a host that is tried
+// again and again does not ask again and again.
+func (d *Dialer) ask(ctx context.Context, key string, q fleet.Question) (fleet.Reply, error) {
 	if d.Asker == nil {
 		return fleet.Reply{}, ErrNobody
 	}
-	ctx, cancel := context.WithTimeout(ctx, personTimeout)
+	if _, refused := d.secrets.peek(key); refused != nil {
+		return fleet.Reply{}, refused
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, d.limits.person, errNoReply)
 	defer cancel()
 	q.At = time.Now()
 	reply, err := d.Asker.Ask(ctx, q)
 	if err == nil && reply.Refuse {
 		err = ErrRefused
 	}
+	if errors.Is(err, ErrRefused) {
+		d.secrets.refuse(key, err)
+	}
 	return reply, err
 }
 
-// secrets are the answers a person gave, by what was asked; in memory only.
-type secrets struct {
-	mu      sync.Mutex
-	kept    map[string]string
-	refused map[string]error
-	asking  sync.Map // key → *sync.Mutex: one question about the same thing at a time
-}
-
-// get gives the kept secret, or asks for one and tries it until check accepts
-// it, at most three times. A refusal is remembered until forgive.
-func (s *secrets) get(key string, ask func(attempt int) (string, error), check func(string) error) (string, error) {
-	lock, _ := s.asking.LoadOrStore(key, &sync.Mutex{})
-	lock.(*sync.Mutex).Lock()
-	defer lock.(*sync.Mutex).Unlock()
-	if kept, refused := s.peek(key); refused != nil {
-		return "", refused
-	} else if kept != "" {
-		return kept, nil
-	}
-	var err error
-	for attempt := range 3 {
-		var secret string
-		if secret, err = ask(attempt); err != nil {
-			break
-		}
-		if err = check(secret); err == nil {
-			s.keep(key, secret)
-			return secret, nil
-		}
-	}
-	s.refuse(key, err)
-	return "", err
-}
-
-func (s *secrets) peek(key string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept[key], s.refused[key]
-}
-
-func (s *secrets) keep(key, secret string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kept[key] = secret
-}
-
-func (s *secrets) drop(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.kept, key)
-}
-
-func (s *secrets) refuse(key string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refused == nil {
-		s.refused = map[string]error{}
-	}
-	s.refused[key] = err
-}
-
-func (s *secrets) forgive() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused = nil
-}
+var errNoReply = errors.New("nobody answered")

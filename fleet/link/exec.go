@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -87,14 +89,19 @@ func collect(p Process, limit int) (Result, error) {
 	return res, err
 }
 
-// sshProcess is a command that runs over a connection.
+// sshProcess is a command that runs over a connection. The library's calls
+// block for as long as the host says nothing; they run beside, so that reading
+// and waiting end with the context.
 type sshProcess struct {
 	c       *connection
 	session *ssh.Session
-	stdout  io.Reader
+	out     *io.PipeReader
+	in      *io.PipeWriter // the other end of out
 	stderr  *head
 	ctx     context.Context
 	stop    func() bool
+	ended   chan struct{} // closed when err is set
+	err     error         // how it ended
 	once    sync.Once
 	release func()
 }
@@ -106,14 +113,23 @@ func (c *connection) start(ctx context.Context, cmd Command) (Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &sshProcess{c: c, session: session, stderr: &head{limit: 64 << 10}, ctx: ctx, release: release}
-	if cmd.Stdin != nil {
-		session.Stdin = cmd.Stdin
+	p := &sshProcess{c: c, session: session, stderr: newHead(cmd.told), ctx: ctx, ended: make(chan struct{}), release: release}
+	p.out, p.in = io.Pipe()
+	session.Stdin, session.Stderr = cmd.Stdin, p.stderr
+	stdout, err := session.StdoutPipe()
+	if err != nil {
+		p.Close()
+		return nil, c.blame(ctx, err)
 	}
-	session.Stderr = p.stderr
-	if p.stdout, err = session.StdoutPipe(); err == nil {
-		p.stop = context.AfterFunc(ctx, func() { p.end() })
-		err = session.Start(line(cmd))
+	p.stop = context.AfterFunc(ctx, p.end)
+	started := make(chan error, 1)
+	go p.live(line(cmd), stdout, started)
+	select {
+	case err = <-started:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-c.ended:
+		err = c.why
 	}
 	if err != nil {
 		p.Close()
@@ -122,7 +138,39 @@ func (c *connection) start(ctx context.Context, cmd Command) (Process, error) {
 	return p, nil
 }
 
-// session opens a session channel within the context and the host's limit.
+// live starts the command and stays with it to its end.
+func (p *sshProcess) live(line string, stdout io.Reader, started chan<- error) {
+	defer close(p.ended)
+	if p.err = p.session.Start(line); p.err != nil {
+		if strings.HasPrefix(p.err.Error(), "ssh: command ") { // the library repeats the whole command
+			p.err = errors.New("sshd refuses to run commands for " + p.c.user)
+		}
+		started <- p.err
+		return
+	}
+	started <- nil
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, err := io.Copy(p.in, stdout)
+		if err == nil {
+			err = io.EOF
+		}
+		p.in.CloseWithError(err)
+	}()
+	p.err = p.session.Wait()
+	var missing *ssh.ExitMissingError
+	if errors.As(p.err, &missing) { // mostly the connection's end, which is noticed a moment later
+		select {
+		case <-p.c.ended:
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// session opens a session channel within the context and the host's limit. A
+// host whose sshd allows fewer sessions than most is waited for, as long as
+// there are others of ours that will end.
 func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -132,6 +180,32 @@ func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) 
 		return nil, nil, c.why
 	}
 	release := sync.OnceFunc(func() { <-c.slots })
+	for {
+		s, err := c.open(ctx, release)
+		var full *ssh.OpenChannelError
+		switch {
+		case err == nil:
+			return s, release, nil
+		case errors.Is(err, errAbandoned):
+			return nil, nil, c.blame(ctx, err)
+		case !errors.As(err, &full) || len(c.slots) < 2 || ctx.Err() != nil:
+			release()
+			return nil, nil, c.blame(ctx, err)
+		}
+		select {
+		case <-time.After(c.d.limits.sessionGap):
+		case <-ctx.Done():
+		case <-c.ended:
+		}
+	}
+}
+
+// errAbandoned is an opening that nobody waits for any more.
+var errAbandoned = errors.New("abandoned")
+
+// open opens one session channel. One that is abandoned gives its place back
+// when the host has answered.
+func (c *connection) open(ctx context.Context, release func()) (*ssh.Session, error) {
 	type result struct {
 		s   *ssh.Session
 		err error
@@ -143,11 +217,7 @@ func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) 
 	}()
 	select {
 	case r := <-done:
-		if r.err != nil {
-			release()
-			return nil, nil, c.blame(ctx, r.err)
-		}
-		return r.s, release, nil
+		return r.s, r.err
 	case <-ctx.Done():
 	case <-c.ended:
 	}
@@ -157,7 +227,7 @@ func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) 
 		}
 		release()
 	}()
-	return nil, nil, c.blame(ctx, ctx.Err())
+	return nil, errAbandoned
 }
 
 // blame gives the reason behind an error: the context's, or the connection's.
@@ -173,34 +243,58 @@ func (c *connection) blame(ctx context.Context, err error) error {
 
 // Read reads the standard output.
 func (p *sshProcess) Read(b []byte) (int, error) {
-	n, err := p.stdout.Read(b)
+	n, err := p.out.Read(b)
 	if err != nil && (p.ctx.Err() != nil || !p.c.alive()) {
+		select {
+		case <-p.ended:
+			if errors.Is(err, io.EOF) && p.whole() {
+				return n, err
+			}
+		default:
+		}
 		err = p.c.blame(p.ctx, err)
 	}
 	return n, err
 }
 
+// whole tells whether the command, which has ended, ended by itself.
+func (p *sshProcess) whole() bool {
+	var exit *ssh.ExitError
+	return p.err == nil || errors.As(p.err, &exit)
+}
+
 // Wait waits for the end.
 func (p *sshProcess) Wait() (Result, error) {
-	err := p.session.Wait()
 	defer p.Close()
+	select {
+	case <-p.ended:
+	default:
+		select {
+		case <-p.ended:
+		case <-p.ctx.Done():
+			return Result{Stderr: p.stderr.bytes()}, p.c.blame(p.ctx, p.ctx.Err())
+		case <-p.c.ended:
+			return Result{Stderr: p.stderr.bytes()}, p.c.blame(p.ctx, p.c.why)
+		}
+	}
 	res := Result{Stderr: p.stderr.bytes()}
+	if !p.whole() {
+		return res, p.c.blame(p.ctx, p.err)
+	}
 	var exit *ssh.ExitError
-	switch {
-	case err == nil:
-		return res, nil
-	case errors.As(err, &exit):
+	if errors.As(p.err, &exit) {
 		res.Status = exit.ExitStatus()
 		if exit.Signal() != "" {
 			res.Status = -1
 		}
-		return res, nil
 	}
-	return res, p.c.blame(p.ctx, err)
+	return res, nil
 }
 
-// end kills the command, as far as the host lets us.
+// end kills the command, as far as the host lets us, when nobody waits for it
+// any more.
 func (p *sshProcess) end() {
+	p.in.CloseWithError(context.Cause(p.ctx))
 	_ = p.session.Signal(ssh.SIGTERM) // sshd before 8.1 ignores it; closing ends the pipes
 	p.session.Close()
 }
@@ -211,27 +305,64 @@ func (p *sshProcess) Close() error {
 		if p.stop != nil {
 			p.stop()
 		}
-		p.session.Close()
-		p.release()
+		p.in.CloseWithError(io.ErrClosedPipe)
+		p.out.Close()
+		go func() { // a host that has gone takes no more, not even an end
+			p.session.Close()
+			p.release()
+		}()
 	})
 	return nil
 }
 
-// head keeps the first bytes written to it and drops the rest.
+// headLimit is how much of its error output is kept of a command.
+const headLimit = 64 << 10
+
+// toldLimit is how much a person's shell may say before [elevate] speaks.
+const toldLimit = 4 << 10
+
+// head keeps the first bytes written to it and drops the rest. It takes out
+// the line with which [elevate] says which way it took.
 type head struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
-	limit int
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	told func(word string) // nil: nobody listens, or it was told
 }
+
+func newHead(listener func(string)) *head { return &head{told: listener} }
 
 // Write never fails: what is too much is dropped.
 func (h *head) Write(b []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if room := h.limit - h.buf.Len(); room > 0 {
+	if room := headLimit - h.buf.Len(); room > 0 {
 		h.buf.Write(b[:min(room, len(b))])
 	}
+	if h.listen(); h.buf.Len() > toldLimit {
+		h.told = nil
+	}
 	return len(b), nil
+}
+
+// listen looks for the line, behind what the person's shell may say first.
+func (h *head) listen() {
+	if h.told == nil {
+		return
+	}
+	text := h.buf.Bytes()
+	i := bytes.Index(text, []byte(told))
+	if i < 0 || i > 0 && text[i-1] != '\n' {
+		return
+	}
+	word, rest, whole := bytes.Cut(text[i+len(told):], []byte{'\n'})
+	if !whole {
+		return
+	}
+	h.told(string(word))
+	h.told = nil
+	kept := append(bytes.Clone(text[:i]), rest...)
+	h.buf.Reset()
+	h.buf.Write(kept)
 }
 
 func (h *head) bytes() []byte {

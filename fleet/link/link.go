@@ -52,6 +52,8 @@ type Command struct {
 	User   string    // run as this user (through root); empty: the login user
 	Env    []string  // NAME=value, set by env(1) in front of the program
 	Limit  int       // bytes of output kept; 0: DefaultLimit. More is an error
+
+	told func(word string) // is told which way to root the command took; see elevate
 }
 
 // DefaultLimit bounds the output of a command that sets none: 4 MiB.

@@ -29,7 +29,7 @@ type localLink struct {
 func newLocal(d *Dialer, h fleet.Host) *localLink {
 	l := &localLink{host: h}
 	l.ctx, l.end = context.WithCancel(context.Background())
-	l.root = &rooter{d: d, host: h, user: me(), run: l.run}
+	l.root = newRooter(d, h, me(), l.run)
 	return l
 }
 
@@ -48,10 +48,16 @@ func (l *localLink) Host() fleet.Host {
 	return l.host
 }
 
-func (l *localLink) setHost(h fleet.Host) {
+// takes takes over what discovery says now, unless the link is closed or the
+// host turned out to be another machine.
+func (l *localLink) takes(h fleet.Host) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ctx.Err() != nil || !h.Local {
+		return false
+	}
 	l.host = h
+	return true
 }
 
 // Connect always succeeds.
@@ -100,15 +106,15 @@ type localProcess struct {
 
 func (l *localLink) start(ctx context.Context, cmd Command) (Process, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	context.AfterFunc(l.ctx, cancel)
+	forget := context.AfterFunc(l.ctx, cancel)
 	c := exec.CommandContext(ctx, "sh", append([]string{"-c", onPath, "sextant"}, withEnv(cmd.Args, cmd.Env)...)...)
+	p := &localProcess{cmd: c, stderr: newHead(cmd.told), ctx: ctx, cancel: func() { forget(); cancel() }, done: make(chan struct{})}
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
-	c.WaitDelay = time.Second
-	p := &localProcess{cmd: c, stderr: &head{limit: 64 << 10}, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	c.Cancel = p.kill
+	c.WaitDelay = killDelay
 	r, w, err := os.Pipe()
 	if err != nil {
-		cancel()
+		p.cancel()
 		return nil, err
 	}
 	c.Stdin, c.Stdout, c.Stderr, p.out = cmd.Stdin, w, p.stderr, r
@@ -116,15 +122,34 @@ func (l *localLink) start(ctx context.Context, cmd Command) (Process, error) {
 	w.Close()
 	if err != nil {
 		r.Close()
-		cancel()
+		p.cancel()
 		return nil, fmt.Errorf("this machine: %w", err)
 	}
 	go func() {
 		p.err = c.Wait()
 		close(p.done)
 	}()
-	context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now().Add(c.WaitDelay)) })
+	context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now().Add(killDelay)) })
 	return p, nil
+}
+
+// killDelay is how long a command may take to end before it is killed.
+const killDelay = time.Second
+
+// kill ends the command and all it started: kindly, and then not.
+func (p *localProcess) kill() error {
+	group := -p.cmd.Process.Pid
+	time.AfterFunc(killDelay, func() {
+		select {
+		case <-p.done:
+			if syscall.Kill(group, 0) != nil {
+				return // nobody is left
+			}
+		default:
+		}
+		_ = syscall.Kill(group, syscall.SIGKILL)
+	})
+	return syscall.Kill(group, syscall.SIGTERM)
 }
 
 // Read reads the standard output.
@@ -142,10 +167,10 @@ func (p *localProcess) Wait() (Result, error) {
 	res := Result{Stderr: p.stderr.bytes()}
 	var exit *exec.ExitError
 	switch {
+	case p.err == nil, errors.Is(p.err, exec.ErrWaitDelay): // it ended; only its input or output is still held open
+		return res, nil
 	case p.ctx.Err() != nil:
 		return res, fmt.Errorf("this machine: %w", context.Cause(p.ctx))
-	case p.err == nil:
-		return res, nil
 	case errors.As(p.err, &exit):
 		res.Status = exit.ExitCode()
 		return res, nil
@@ -164,7 +189,7 @@ func (p *localProcess) Close() error {
 
 // Dial connects to an address of this machine.
 func (l *localLink) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	conn, err := (&net.Dialer{Timeout: l.root.d.limits.dial}).DialContext(ctx, network, address)
 	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%w: %w", ErrForbidden, err)
 	}

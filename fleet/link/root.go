@@ -19,9 +19,12 @@ type rooter struct {
 	user string
 	run  func(context.Context, Command) (Result, error) // without becoming anybody
 
-	mu  sync.Mutex
-	way string // "root", "sudo", "sudo password", "doas", "run0"; "" not known yet
-	no  error  // why not
+	finding gate // one at a time finds the way, and may ask a person: nobody else waits for that
+
+	mu   sync.Mutex
+	way  string // "root", "sudo", "sudo password", "doas", "run0"; "" not known yet
+	word string // what the host said of a user who is not root: "ask", "none"; "" nothing yet
+	no   error  // why not, for good
 }
 
 // Ways to be root. wayPassword is sudo with the password on its input.
@@ -33,100 +36,149 @@ const (
 	wayRun0     = "run0"
 )
 
-// known is the way in the words of fleet.Reach, "" while it is not known.
-func (r *rooter) known() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.way == wayPassword:
-		return waySudo
-	case r.way == "" && r.user == "root":
-		return wayRoot
+// What a host says when there is no way without a password, or none at all.
+const (
+	wordAsk  = "ask"
+	wordNone = "none"
+)
+
+func newRooter(d *Dialer, h fleet.Host, user string, run func(context.Context, Command) (Result, error)) *rooter {
+	r := &rooter{d: d, host: h, user: user, run: run, finding: newGate()}
+	if user == "root" { // a login as root is root without being asked
+		r.way = wayRoot
 	}
-	return r.way
+	return r
 }
 
-// wayIn is a program that says how root can be had without a password. It
-// prints one of the ways, or "ask" where sudo wants a password, or "none".
-const wayIn = `
-[ "$(id -u)" = 0 ] && { echo root; exit; }
-want=$1
-try() { [ "$want" = auto ] || [ "$want" = "$1" ]; }
-if try sudo && command -v sudo >/dev/null; then
-	LC_ALL=C sudo -n true 2>/dev/null && { echo sudo; exit; }
-	ask=1
-fi
-try doas && command -v doas >/dev/null && doas -n true 2>/dev/null && { echo doas; exit; }
-try run0 && command -v run0 >/dev/null && run0 --no-ask-password true 2>/dev/null </dev/null && { echo run0; exit; }
-if [ "$ask" ]; then echo ask; else echo none; fi
-`
+// known is the way in the words of fleet.Reach, "" while it is not known.
+func (r *rooter) known() string {
+	way, _ := r.heard()
+	if way == wayPassword {
+		return waySudo
+	}
+	return way
+}
 
-// find finds the way to root, asking for sudo's password where it must.
-func (r *rooter) find(ctx context.Context) (string, error) {
+func (r *rooter) heard() (way, word string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.way != "" {
-		return r.way, nil
+	return r.way, r.word
+}
+
+// hear takes in what the host said of a way to root.
+func (r *rooter) hear(word string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch word {
+	case wayRoot, waySudo, wayDoas, wayRun0:
+		r.way = word
+	case wordAsk, wordNone:
+		r.word = word
 	}
-	if r.no != nil && !errors.Is(r.no, ErrRefused) && !errors.Is(r.no, ErrNobody) {
-		return "", r.no
-	}
+}
+
+// told is what stands in front of the word with which [elevate] says on its
+// error output, before anything else, which way it took.
+const told = "sextant: root by "
+
+// elevate runs its arguments as root where that needs no password, and else as
+// who we are: one round trip where nothing is known yet.
+const elevate = `want=$1; shift
+by() { echo "` + told + `$1" >&2; }
+try() { [ "$want" = auto ] || [ "$want" = "$1" ]; }
+if [ "$(id -u)" = 0 ]; then by root; exec "$@"; fi
+no=none
+if try sudo && command -v sudo >/dev/null; then
+	if LC_ALL=C sudo -n true </dev/null >/dev/null 2>&1; then by sudo; exec sudo -n -- "$@"; fi
+	no=ask
+fi
+if try doas && command -v doas >/dev/null && doas -n true </dev/null >/dev/null 2>&1; then by doas; exec doas -n -- "$@"; fi
+if try run0 && command -v run0 >/dev/null && run0 --no-ask-password true </dev/null >/dev/null 2>&1; then
+	by run0; exec run0 --no-ask-password --pipe -- "$@"
+fi
+by $no
+exec "$@"`
+
+// byItself makes a command that becomes root by itself.
+func (r *rooter) byItself(cmd Command) Command {
 	want := r.host.Become
 	if want == "" {
 		want = fleet.BecomeAuto
 	}
-	if want == fleet.BecomeNone && r.user != "root" {
-		return "", r.never(fmt.Errorf("%w on %s: the configuration says become = \"none\"", ErrNoRoot, r.host.Name))
-	}
-	res, err := r.run(ctx, Script(wayIn, string(want)))
-	if err != nil {
-		return "", err // the connection failed, not the way: ask again later
-	}
-	switch word := strings.TrimSpace(string(res.Stdout)); word {
-	case wayRoot, waySudo, wayDoas, wayRun0:
-		r.way = word
-	case "ask":
-		if r.no = r.password(ctx); r.no != nil {
-			return "", r.no
-		}
-		r.way = wayPassword
-	default:
-		return "", r.never(fmt.Errorf("%w on %s: %s may use neither sudo, doas nor run0; log in as root, or add the user to wheel",
-			ErrNoRoot, r.host.Name, r.user))
-	}
-	return r.way, nil
+	cmd.Args = append([]string{"sh", "-c", elevate, "sextant", string(want)}, withEnv(cmd.Args, cmd.Env)...)
+	cmd.Env, cmd.told = nil, r.hear
+	return cmd
 }
 
-func (r *rooter) never(err error) error { r.no = err; return err }
+// find finds the way to root, asking for sudo's password where it must.
+func (r *rooter) find(ctx context.Context) (string, error) {
+	if way, _ := r.heard(); way != "" {
+		return way, nil
+	}
+	if err := r.finding.enter(ctx); err != nil {
+		return "", fmt.Errorf("becoming root on %s: %w", r.host.Name, err)
+	}
+	defer r.finding.leave()
+	way, word := r.heard()
+	switch {
+	case way != "":
+		return way, nil
+	case r.no != nil:
+		return "", r.no
+	case r.host.Become == fleet.BecomeNone:
+		r.no = fmt.Errorf("%w on %s: the configuration says become = \"none\"", ErrNoRoot, r.host.Name)
+		return "", r.no
+	case word == "":
+		if _, err := r.run(ctx, r.byItself(Command{Args: []string{"true"}})); err != nil {
+			return "", err // the connection failed, not the way: ask again later
+		}
+		if way, word = r.heard(); way != "" {
+			return way, nil
+		}
+	}
+	if word == wordAsk {
+		return r.password(ctx)
+	}
+	r.no = fmt.Errorf("%w on %s: %s may use neither sudo, doas nor run0; log in as root, or add the user to wheel",
+		ErrNoRoot, r.host.Name, r.user)
+	return "", r.no
+}
 
 // key names the password of sudo on this host among the secrets.
 func (r *rooter) key() string { return "sudo\x00" + string(r.host.ID) + "\x00" + r.user }
 
-// password asks for sudo's password and tries it.
-func (r *rooter) password(ctx context.Context) error {
-	_, err := r.d.secrets.get(r.key(), func(attempt int) (string, error) {
-		reply, err := r.d.ask(ctx, fleet.Question{
+// password asks for sudo's password, where none is kept, and tries it.
+func (r *rooter) password(ctx context.Context) (string, error) {
+	err := r.d.secrets.get(ctx, r.key(), func(attempt int) (string, error) {
+		reply, err := r.d.ask(ctx, r.key(), fleet.Question{
 			Host: r.host.Name, Kind: fleet.AskSudo, Secret: true,
 			Text: again(attempt, "sudo password of "+r.user+" on "+r.host.Name),
 		})
 		return reply.Text, err
-	}, func(secret string) error {
-		res, err := r.run(ctx, r.withPassword(Command{Args: []string{"true"}}, secret))
-		if err == nil && res.Status != 0 {
-			err = errors.New("sudo did not take the password")
-		}
-		return err
-	})
+	}, func(secret string) (bool, error) { return r.takes(ctx, secret) })
 	if err != nil {
-		return fmt.Errorf("%w on %s: sudo wants the password of %s: %w", ErrNoRoot, r.host.Name, r.user, err)
+		return "", fmt.Errorf("%w on %s: sudo wants the password of %s: %w", ErrNoRoot, r.host.Name, r.user, err)
 	}
-	return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.way = wayPassword
+	return r.way, nil
+}
+
+// takes tells whether sudo takes a password.
+func (r *rooter) takes(ctx context.Context, secret string) (bool, error) {
+	res, err := r.run(ctx, r.withPassword(Command{Args: []string{"true"}}, secret))
+	return res.Status == 0, err
 }
 
 // wrap makes a command run as root, or as another user through root.
 func (r *rooter) wrap(ctx context.Context, cmd Command) (Command, error) {
-	if !cmd.Root && !cmd.IfRoot && (cmd.User == "" || cmd.User == r.user) {
+	other := cmd.User != "" && cmd.User != r.user
+	switch {
+	case !cmd.Root && !cmd.IfRoot && !other:
 		return cmd, nil
+	case cmd.IfRoot && !cmd.Root && !other:
+		return r.wrapIf(ctx, cmd), nil
 	}
 	way, err := r.find(ctx)
 	if err != nil {
@@ -135,6 +187,65 @@ func (r *rooter) wrap(ctx context.Context, cmd Command) (Command, error) {
 		}
 		return cmd, err
 	}
+	return r.by(way, cmd), nil
+}
+
+// wrapIf makes a command run as root where that costs nobody a question and
+// no further round trip; only a password that is kept from an earlier
+// connection is tried first.
+func (r *rooter) wrapIf(ctx context.Context, cmd Command) Command {
+	way, word := r.heard()
+	if kept, _ := r.d.secrets.peek(r.key()); way == "" && kept != "" {
+		way = r.tryKept(ctx)
+	}
+	switch {
+	case way != "":
+		return r.by(way, cmd)
+	case word != "", r.host.Become == fleet.BecomeNone:
+		return cmd
+	}
+	return r.byItself(cmd)
+}
+
+// wrapShell is wrap for what runs on a terminal, where no word may be said
+// that is not the command's own.
+func (r *rooter) wrapShell(ctx context.Context, cmd Command) (Command, error) {
+	if cmd.IfRoot && !cmd.Root {
+		if _, err := r.find(ctx); err != nil && !errors.Is(err, ErrNoRoot) {
+			return cmd, err
+		} else if err != nil && (cmd.User == "" || cmd.User == r.user) {
+			return cmd, nil
+		}
+	}
+	return r.wrap(ctx, cmd)
+}
+
+// tryKept tries the kept password of sudo, once on a connection.
+func (r *rooter) tryKept(ctx context.Context) string {
+	if r.finding.enter(ctx) != nil {
+		return ""
+	}
+	defer r.finding.leave()
+	way, _ := r.heard()
+	kept, _ := r.d.secrets.peek(r.key())
+	if way != "" || kept == "" {
+		return way
+	}
+	switch ok, err := r.takes(ctx, kept); {
+	case err != nil:
+		return ""
+	case !ok:
+		r.d.secrets.drop(r.key())
+		return ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.way = wayPassword
+	return r.way
+}
+
+// by makes a command run as root a known way.
+func (r *rooter) by(way string, cmd Command) Command {
 	args := withEnv(cmd.Args, cmd.Env)
 	cmd.Env = nil
 	if cmd.User != "" && cmd.User != "root" {
@@ -150,10 +261,10 @@ func (r *rooter) wrap(ctx context.Context, cmd Command) (Command, error) {
 	case wayPassword:
 		secret, _ := r.d.secrets.peek(r.key())
 		cmd.Args = args
-		return r.withPassword(cmd, secret), nil
+		return r.withPassword(cmd, secret)
 	}
 	cmd.Args = args
-	return cmd, nil
+	return cmd
 }
 
 // sentinel stands between the password and the input of the command.

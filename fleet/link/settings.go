@@ -107,6 +107,9 @@ func (c *sshConfig) resolveG(ctx context.Context, name string) map[string][]stri
 	if h := values["hostname"]; len(h) == 1 && h[0] == name {
 		delete(values, "hostname")
 	}
+	if k := values["userknownhostsfile"]; len(k) == 1 && strings.HasSuffix(k[0], "/.ssh/known_hosts2") {
+		delete(values, "userknownhostsfile")
+	}
 	return values
 }
 
@@ -117,15 +120,24 @@ func (d *Dialer) settle(ctx context.Context, h fleet.Host) settings {
 	for _, a := range h.Addresses {
 		names = append(names, a.Host)
 	}
+	var says []lookup
+	for _, n := range names {
+		says = append(says, d.configs.forName(ctx, n))
+	}
 	first := func(keyword string) []string {
-		for _, n := range names {
-			if v := d.configs.forName(ctx, n)(keyword); len(v) > 0 {
+		for _, say := range says {
+			if v := say(keyword); len(v) > 0 {
 				return v
 			}
 		}
 		return nil
 	}
-	one := func(keyword string) string { return strings.Join(first(keyword)[:min(1, len(first(keyword)))], "") }
+	one := func(keyword string) string {
+		if v := first(keyword); len(v) > 0 {
+			return v[0]
+		}
+		return ""
+	}
 	port, _ := strconv.Atoi(one("Port"))
 	s := settings{
 		user: cmp.Or(h.User, one("User"), "root"), port: cmp.Or(h.Port, port, 22),

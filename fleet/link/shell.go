@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/muesli/cancelreader"
@@ -49,13 +51,13 @@ type sshShell struct {
 func (s *sshShell) Run() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	dctx, done := context.WithTimeout(ctx, dialTimeout+authTimeout)
+	dctx, done := context.WithTimeout(ctx, s.l.d.limits.dial+s.l.d.limits.auth)
 	c, err := s.l.connected(dctx)
 	done()
 	if err != nil {
 		return err
 	}
-	cmd, err := c.root.wrap(ctx, s.cmd)
+	cmd, err := c.root.wrapShell(ctx, s.cmd)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,8 @@ func (s *sshShell) terminal(ctx context.Context, session *ssh.Session) (func(), 
 	if err != nil {
 		return nil, err
 	}
-	session.Stdin = in
+	keys := &lastRead{Reader: in, over: make(chan struct{})}
+	session.Stdin = keys
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, syscall.SIGWINCH)
 	ended := make(chan struct{})
@@ -134,9 +137,31 @@ func (s *sshShell) terminal(ctx context.Context, session *ssh.Session) (func(), 
 	return func() {
 		signal.Stop(resized)
 		close(ended)
-		in.Cancel()
+		if in.Cancel() {
+			select { // nobody reads any more: what is typed next is ours
+			case <-keys.over:
+				in.Close()
+			case <-time.After(time.Second):
+			}
+		}
 		_ = term.Restore(file.Fd(), old)
 	}, nil
+}
+
+// lastRead tells when its reader will be read no more.
+type lastRead struct {
+	io.Reader
+	over chan struct{}
+	once sync.Once
+}
+
+// Read reads on; after an error nobody does again.
+func (l *lastRead) Read(b []byte) (int, error) {
+	n, err := l.Reader.Read(b)
+	if err != nil {
+		l.once.Do(func() { close(l.over) })
+	}
+	return n, err
 }
 
 // Shell gives the person's own shell, or an interactive command.
@@ -161,7 +186,7 @@ type localShell struct {
 
 // Run runs it.
 func (s *localShell) Run() error {
-	cmd, err := s.l.root.wrap(context.Background(), s.cmd)
+	cmd, err := s.l.root.wrapShell(context.Background(), s.cmd)
 	if err != nil {
 		return err
 	}

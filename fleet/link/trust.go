@@ -25,115 +25,99 @@ type truster struct {
 	host  fleet.Host
 	set   settings
 	addr  fleet.Address
-	db    *knownhosts.HostKeyDB
+	known *known
 	wait  func() func() // stops the clock of the attempt while a person thinks
-	files []string
 	shown ssh.PublicKey // the key the host showed
 	no    error         // why it is not trusted
 }
 
 // newTruster reads the known_hosts files that exist.
 func (d *Dialer) newTruster(ctx context.Context, h fleet.Host, set settings, addr fleet.Address, wait func() func()) (*truster, error) {
-	t := &truster{d: d, ctx: ctx, host: h, set: set, addr: addr, wait: wait}
-	for _, f := range set.knownHosts {
-		if _, err := os.Stat(f); err == nil && !slices.Contains(t.files, f) {
-			t.files = append(t.files, f)
-		}
+	k, err := d.known(set.knownHosts)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	if t.db, err = knownhosts.NewDB(t.files...); err != nil {
-		return nil, fmt.Errorf("reading known_hosts: %w", err)
-	}
-	return t, nil
-}
-
-// names are those under which the host's key may be written down, as
-// host:port, the most telling first. A key under any of them is the host's: it
-// is the same machine to the person who accepted it.
-func (t *truster) names() []string {
-	var names []string
-	add := func(host string, port int) {
-		if n := (fleet.Address{Host: host, Port: port}).Join(22); host != "" && !slices.Contains(names, n) {
-			names = append(names, n)
-		}
-	}
-	if t.set.keyAlias != "" {
-		add(t.set.keyAlias, 22)
-		return names
-	}
-	port := t.set.port
-	if t.addr.Port != 0 {
-		port = t.addr.Port
-	}
-	add(t.addr.Host, port)
-	add(t.host.Name, port)
-	for _, a := range t.host.Aliases {
-		add(a, port)
-	}
-	add(t.set.hostName, port)
-	for _, a := range t.host.Addresses {
-		if a.Port == 0 {
-			a.Port = t.set.port
-		}
-		add(a.Host, a.Port)
-	}
-	return names
-}
-
-// algorithms are the key kinds known of the host: without them a good host
-// would offer another kind and look changed. Nil: nothing is known, take any.
-func (t *truster) algorithms() []string {
-	var all []string
-	for _, n := range t.names() {
-		for _, a := range t.db.HostKeyAlgorithms(n) {
-			if !slices.Contains(all, a) {
-				all = append(all, a)
-			}
-		}
-	}
-	if t.vouches() {
-		for _, line := range t.host.HostKeys {
-			if k, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil && !slices.Contains(all, k.Type()) {
-				all = append(all, k.Type())
-			}
-		}
-	}
-	return all
+	return &truster{d: d, ctx: ctx, host: h, set: set, addr: addr, wait: wait, known: k}, nil
 }
 
 // vouches tells whether Tailscale's word about keys counts on this address.
 func (t *truster) vouches() bool { return t.addr.Via == fleet.ViaTailnet && len(t.host.HostKeys) > 0 }
 
-// check is the ssh.HostKeyCallback.
+// check is the ssh.HostKeyCallback. The library calls it again whenever the
+// two sides change their session keys, when nobody can be asked any more.
 func (t *truster) check(_ string, remote net.Addr, key ssh.PublicKey) error {
-	t.shown = key
+	if t.shown != nil && t.no == nil && bytes.Equal(plain(key).Marshal(), t.shown.Marshal()) {
+		return nil
+	}
+	t.shown = plain(key)
 	t.no = t.judge(remote, key)
 	return t.no
 }
 
+// plain is the key itself where it comes with a certificate.
+func plain(key ssh.PublicKey) ssh.PublicKey {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return key
+}
+
+// judge trusts a key that is known, or signed by a known CA, or vouched for by
+// Tailscale; a revoked one never. It asks about one that nobody knows.
 func (t *truster) judge(remote net.Addr, key ssh.PublicKey) error {
-	if t.vouched(key) {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		if done, err := t.judgeCertificate(remote, cert); done {
+			return err
+		}
+		key = cert.Key // no CA that we know signed it: it is judged as a plain key
+	}
+	trusted, changed, err := t.look(remote, key)
+	switch {
+	case err != nil:
+		return err
+	case trusted, t.vouched(key):
 		return nil
+	case len(changed) > 0:
+		return t.changedError(changed, key)
 	}
-	var known []xknownhosts.KnownKey
+	return t.askNew(remote, key)
+}
+
+// judgeCertificate judges a key by its certificate, where a CA is known that
+// made it.
+func (t *truster) judgeCertificate(remote net.Addr, cert *ssh.Certificate) (done bool, no error) {
 	for _, n := range t.names() {
-		err := t.db.HostKeyCallback()(n, remoteOr(remote), key)
+		err := t.known.db.HostKeyCallback()(n, remoteOr(remote), cert)
 		if err == nil {
-			return nil
+			return true, nil
 		}
-		var keyErr *xknownhosts.KeyError
+		if t.known.authority(n, cert.SignatureKey) && no == nil {
+			no = fmt.Errorf("%w: the certificate of %s does not hold: %w", ErrHostKey, t.host.Name, err)
+		}
+	}
+	return no != nil, no
+}
+
+// look finds a plain key under the host's names. One that is known under any
+// of them is the host's; changed are the keys that stand there in its place.
+func (t *truster) look(remote net.Addr, key ssh.PublicKey) (trusted bool, changed []xknownhosts.KnownKey, err error) {
+	for _, n := range t.names() {
+		err := t.known.db.HostKeyCallback()(n, remoteOr(remote), key)
+		var revoked *xknownhosts.RevokedError
+		var other *xknownhosts.KeyError
 		switch {
-		case knownhosts.IsHostKeyChanged(err) && errors.As(err, &keyErr):
-			known = append(known, keyErr.Want...)
-		case knownhosts.IsHostUnknown(err):
-		default: // revoked, or a certificate that does not hold
-			return fmt.Errorf("%w: %s: %w", ErrHostKey, t.host.Name, err)
+		case err == nil:
+			trusted = true
+		case errors.As(err, &revoked):
+			return false, nil, fmt.Errorf("%w: the key %s of %s was revoked (%s:%d)", ErrHostKey,
+				ssh.FingerprintSHA256(key), t.host.Name, t.known.file(revoked.Revoked.Filename), revoked.Revoked.Line)
+		case errors.As(err, &other):
+			changed = append(changed, t.known.keysOf(n, other.Want)...)
+		default:
+			return false, nil, fmt.Errorf("%w: %s: %w", ErrHostKey, t.host.Name, err)
 		}
 	}
-	if len(known) > 0 {
-		return changedError(t.host.Name, known, key)
-	}
-	return t.askNew(key)
+	return trusted, changed, nil
 }
 
 func (t *truster) vouched(key ssh.PublicKey) bool {
@@ -143,38 +127,36 @@ func (t *truster) vouched(key ssh.PublicKey) bool {
 	})
 }
 
-// remoteOr gives knownhosts an address it can read where the connection has
-// none of its own (through a jump host).
-func remoteOr(a net.Addr) net.Addr {
-	if a != nil {
-		if _, _, err := net.SplitHostPort(a.String()); err == nil {
-			return a
-		}
-	}
-	return &net.TCPAddr{IP: net.IPv4zero, Port: 22}
-}
-
 // changedError names both fingerprints and the line to look at.
-func changedError(host string, want []xknownhosts.KnownKey, got ssh.PublicKey) error {
+func (t *truster) changedError(want []xknownhosts.KnownKey, got ssh.PublicKey) error {
 	w := want[0]
 	for _, k := range want {
 		if k.Key.Type() == got.Type() {
 			w = k
+			break
 		}
 	}
 	return fmt.Errorf("%w: %s shows %s %s, but %s:%d has %s %s; if the host was installed anew, remove that line",
-		ErrHostKey, host, got.Type(), ssh.FingerprintSHA256(got), w.Filename, w.Line, w.Key.Type(), ssh.FingerprintSHA256(w.Key))
+		ErrHostKey, t.host.Name, got.Type(), ssh.FingerprintSHA256(got), t.known.file(w.Filename), w.Line, w.Key.Type(), ssh.FingerprintSHA256(w.Key))
 }
 
-// askNew asks a person about a key nobody knows, and writes it down.
-func (t *truster) askNew(key ssh.PublicKey) error {
-	if cert, ok := key.(*ssh.Certificate); ok {
-		key = cert.Key // signed by a CA we do not know: it is judged as a plain key
-	}
-	t.d.trust.Lock()
-	defer t.d.trust.Unlock()
+// askNew asks a person about a key nobody knows, and writes it down. The same
+// key is asked about once at a time: one machine may be several hosts to us.
+func (t *truster) askNew(remote net.Addr, key ssh.PublicKey) error {
 	defer t.wait()()
-	_, err := t.d.ask(t.ctx, fleet.Question{
+	about := "host key\x00" + t.host.Name + "\x00" + ssh.FingerprintSHA256(key)
+	g := t.d.secrets.gate(about)
+	if err := g.enter(t.ctx); err != nil {
+		return err
+	}
+	defer g.leave()
+	if k, err := t.d.known(t.set.knownHosts); err == nil { // it may have been accepted meanwhile
+		t.known = k
+		if trusted, _, err := t.look(remote, key); trusted && err == nil {
+			return nil
+		}
+	}
+	_, err := t.d.ask(t.ctx, about, fleet.Question{
 		Host: t.host.Name, Kind: fleet.AskHostKey,
 		Text: "The host key of " + t.host.Name + " is not known. Trust it?",
 		Detail: []string{
@@ -204,28 +186,45 @@ func keyWord(key ssh.PublicKey) string {
 	return "ed25519"
 }
 
-// write adds the key to the person's known_hosts under the host's name and
-// the address it was seen at.
+// write adds the key to the person's known_hosts under the host's name and the
+// address it was seen at. An address of the LAN is left out: tomorrow another
+// machine may have it.
 func (t *truster) write(key ssh.PublicKey) error {
 	if len(t.set.knownHosts) == 0 {
 		return nil
 	}
+	t.d.trust.Lock()
+	defer t.d.trust.Unlock()
 	path := t.set.knownHosts[0]
+	var names []string
+	for i, n := range t.names()[:min(2, len(t.names()))] {
+		if i > 0 || t.addr.Via != fleet.ViaLAN || t.set.keyAlias != "" {
+			names = append(names, knownhosts.Normalize(n))
+		}
+	}
+	line := knownhosts.Line(names, key) + "\n"
+	if old, err := os.ReadFile(path); err == nil && len(old) > 0 && old[len(old)-1] != '\n' {
+		line = "\n" + line
+	}
+	if err := appendTo(path, line); err != nil {
+		return fmt.Errorf("writing the key of %s down: %w", t.host.Name, err)
+	}
+	t.d.note(fleet.Info, t.host.Name, "host key "+ssh.FingerprintSHA256(key)+" written to "+path)
+	return nil
+}
+
+// appendTo adds a line to a file that only its owner may read.
+func appendTo(path, line string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("writing the key of %s down: %w", t.host.Name, err)
-	}
-	defer f.Close()
-	names := t.names()
-	for i, n := range names[:min(2, len(names))] {
-		names[i] = knownhosts.Normalize(n)
-	}
-	if _, err := fmt.Fprintln(f, knownhosts.Line(names[:min(2, len(names))], key)); err != nil {
 		return err
 	}
-	t.d.note(fleet.Info, t.host.Name, "host key "+ssh.FingerprintSHA256(key)+" written to "+path)
+	if _, err := f.WriteString(line); err != nil {
+		f.Close()
+		return err
+	}
 	return f.Close()
 }

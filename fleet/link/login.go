@@ -1,0 +1,165 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// login reaches the host by one of its addresses, as the user that is named
+// or, where none is, as root and then as the person's own name.
+func (d *Dialer) login(ctx context.Context, h fleet.Host, worked string) (*connection, error) {
+	set := d.settle(ctx, h)
+	named := h.User != "" || set.user != "root"
+	if worked != "" {
+		set.user = worked
+	}
+	c, err := d.loginAs(ctx, h, set)
+	if me := os.Getenv("USER"); errors.Is(err, ErrAuth) && !named && me != "" && me != set.user {
+		set.user = me
+		if c2, err2 := d.loginAs(ctx, h, set); err2 == nil {
+			return c2, nil
+		}
+	}
+	return c, err
+}
+
+func (d *Dialer) loginAs(ctx context.Context, h fleet.Host, set settings) (*connection, error) {
+	if set.jump != "" {
+		return d.loginJump(ctx, h, set)
+	}
+	addrs := d.candidates(h, set)
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("no address of %s is known: name one in the configuration or in ~/.ssh/config", h.Name)
+	}
+	var errs []error
+	for len(addrs) > 0 {
+		conn, addr, err := d.race(ctx, addrs, set.port, d.patience(h))
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		c, err := d.handshake(ctx, conn, h, set, addr)
+		if err == nil {
+			if d.Remember != nil {
+				d.Remember(h.ID, addr)
+			}
+			return c, nil
+		}
+		errs = append(errs, err)
+		if errors.Is(err, ErrRefused) {
+			break
+		}
+		addrs = without(addrs, addr) // another machine may sit at this address
+	}
+	return nil, worst(errs)
+}
+
+// worst picks the error that tells most: a changed key before a refused login
+// before an address that did not answer.
+func worst(errs []error) error {
+	for _, kind := range []error{ErrHostKey, ErrUnknown, ErrRefused, ErrAuth} {
+		for _, err := range errs {
+			if errors.Is(err, kind) {
+				return err
+			}
+		}
+	}
+	return errs[0]
+}
+
+// handshake makes an SSH connection of a network connection, with a deadline
+// on every step that stands still while a person is asked.
+func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set settings, addr fleet.Address) (*connection, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	clock := newClock(d.limits.auth, func() {
+		cancel(fmt.Errorf("no progress in %s", d.limits.auth))
+		conn.Close() // ends the handshake: not every connection knows deadlines
+	})
+	defer clock.stop()
+	t, err := d.newTruster(ctx, h, set, addr, clock.pause)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	auth := &authenticator{d: d, ctx: ctx, host: h, set: set, wait: clock.pause, used: map[string]bool{}}
+	says := d.banner(ctx, cancel, h, clock)
+	cfg := &ssh.ClientConfig{
+		User: set.user, Auth: auth.methods(), HostKeyCallback: t.check, HostKeyAlgorithms: t.algorithms(),
+		ClientVersion: "SSH-2.0-sextant", BannerCallback: says.say,
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	sc, chans, reqs, err := ssh.NewClientConn(conn, addr.Join(set.port), cfg)
+	stop()
+	auth.close(err == nil)
+	if t.no != nil {
+		err = t.no // without the library's words around it
+	}
+	if err != nil {
+		conn.Close()
+		return nil, says.blame(handshakeError(ctx, h, set, err))
+	}
+	return newConnection(d, ssh.NewClient(sc, chans, reqs), h, set, addr, t.shown), nil
+}
+
+// handshakeError says why a login failed, and what to do.
+func handshakeError(ctx context.Context, h fleet.Host, set settings, err error) error {
+	switch {
+	case errors.Is(err, ErrHostKey), errors.Is(err, ErrUnknown), errors.Is(err, ErrRefused):
+		return err
+	case context.Cause(ctx) != nil:
+		return fmt.Errorf("logging in to %s: %w", h.Name, context.Cause(ctx))
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		_, tried, _ := strings.Cut(err.Error(), "attempted methods ")
+		tried, _, _ = strings.Cut(tried, ",")
+		return fmt.Errorf("%w: %s@%s refused %s; try `ssh %s@%s`, or name user and key in the configuration",
+			ErrAuth, set.user, h.Name, cmp.Or(fleet.Clean(tried), "everything"), set.user, h.Name)
+	}
+	return fmt.Errorf("logging in to %s: %s", h.Name, fleet.Clean(err.Error()))
+}
+
+// clock ends something unless it is stopped in time; it stands still while
+// paused.
+type clock struct {
+	mu     sync.Mutex
+	timer  *time.Timer
+	limit  time.Duration
+	paused int
+}
+
+func newClock(limit time.Duration, late func()) *clock {
+	return &clock{limit: limit, timer: time.AfterFunc(limit, late)}
+}
+
+// pause stops the clock and gives the function that starts it again.
+func (c *clock) pause() func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused++
+	c.timer.Stop()
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.paused--; c.paused == 0 {
+			c.timer.Reset(c.limit)
+		}
+	}
+}
+
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused++ // never started again
+	c.timer.Stop()
+}

@@ -1,0 +1,187 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// candidates are the host's addresses: the one that worked last first, then
+// tailnet, LAN, mDNS; what the person configured goes before all of these.
+func (d *Dialer) candidates(h fleet.Host, set settings) []fleet.Address {
+	var out []fleet.Address
+	add := func(a fleet.Address) {
+		for _, have := range out {
+			if have.Join(set.port) == a.Join(set.port) {
+				return
+			}
+		}
+		if a.Host != "" {
+			out = append(out, a)
+		}
+	}
+	if d.Remembered != nil {
+		last := d.Remembered(h.ID)
+		for _, a := range h.Addresses {
+			if a == last {
+				add(a)
+			}
+		}
+	}
+	for _, via := range []fleet.Via{fleet.ViaConfig, fleet.ViaTailnet, fleet.ViaLAN, fleet.ViaMDNS} {
+		for _, a := range h.Addresses {
+			if a.Via == via {
+				add(a)
+			}
+		}
+		if via == fleet.ViaConfig {
+			add(fleet.Address{Via: fleet.ViaConfig, Host: set.hostName})
+		}
+	}
+	return out
+}
+
+func without(addrs []fleet.Address, a fleet.Address) []fleet.Address {
+	var out []fleet.Address
+	for _, x := range addrs {
+		if x != a {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// patience is how long one address may take to answer: less where the tailnet
+// says that the host is off, for it may be wrong, but seldom is.
+func (d *Dialer) patience(h fleet.Host) time.Duration {
+	if p := h.Presence; p.Current() && !p.Value.Online {
+		return d.limits.offline
+	}
+	return d.limits.dial
+}
+
+// race opens TCP connections to the addresses, each with a head start before
+// the next, and keeps the first that answers. One that fails lets the next
+// start at once.
+func (d *Dialer) race(ctx context.Context, addrs []fleet.Address, port int, limit time.Duration) (net.Conn, fleet.Address, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		conn net.Conn
+		addr fleet.Address
+		err  error
+	}
+	results := make(chan result, len(addrs))
+	started := 0
+	start := func() {
+		if started < len(addrs) {
+			a := addrs[started]
+			started++
+			go func() {
+				conn, err := (&net.Dialer{Timeout: limit}).DialContext(ctx, "tcp", a.Join(port))
+				results <- result{conn, a, err}
+			}()
+		}
+	}
+	start()
+	next := time.NewTicker(d.limits.raceDelay)
+	defer next.Stop()
+	var errs []error
+	for len(errs) < len(addrs) {
+		select {
+		case <-next.C:
+			start()
+		case r := <-results:
+			if r.err == nil {
+				go func(open int) { // close those that answer too late
+					for range open {
+						if late := <-results; late.conn != nil {
+							late.conn.Close()
+						}
+					}
+				}(started - len(errs) - 1)
+				return r.conn, r.addr, nil
+			}
+			errs = append(errs, r.err)
+			start()
+		}
+	}
+	return nil, fleet.Address{}, fmt.Errorf("no address answers: %w", plainer(errs[0], limit))
+}
+
+// plainer takes the noise out of a dial error: "10.0.0.1:22: connection refused".
+func plainer(err error, limit time.Duration) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	switch {
+	case op.Timeout():
+		return fmt.Errorf("%s: no answer within %s", op.Addr, limit)
+	case op.Addr != nil:
+		return fmt.Errorf("%s: %w", op.Addr, cmp.Or(errors.Unwrap(op.Err), op.Err))
+	}
+	return err
+}
+
+// loginJump reaches the host through others, each over its own connection.
+func (d *Dialer) loginJump(ctx context.Context, h fleet.Host, set settings) (*connection, error) {
+	hops := strings.Split(set.jump, ",")
+	via := d.hop(hops[len(hops)-1], hops[:len(hops)-1])
+	if via.ID == h.ID {
+		return nil, fmt.Errorf("%s is named as its own jump host", h.Name)
+	}
+	addrs := d.candidates(h, set)
+	if len(addrs) == 0 {
+		addrs = []fleet.Address{{Via: fleet.ViaConfig, Host: h.Name}}
+	}
+	var errs []error
+	for _, a := range addrs {
+		dctx, cancel := context.WithTimeout(ctx, d.limits.dial+d.limits.auth)
+		conn, err := d.Open(via).Dial(dctx, "tcp", a.Join(set.port))
+		cancel()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("through %s: %w", via.Name, err))
+			continue
+		}
+		c, err := d.handshake(ctx, conn, h, set, a)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, worst(errs)
+}
+
+// hop gives the host that a ProxyJump names: one of the fleet, or one known
+// to ssh_config only.
+func (d *Dialer) hop(name string, before []string) fleet.Host {
+	user, host, ok := strings.Cut(name, "@")
+	if !ok {
+		user, host = "", name
+	}
+	addr := fleet.Address{Via: fleet.ViaConfig, Host: host}
+	if hn, port, err := net.SplitHostPort(host); err == nil {
+		addr.Host, host = hn, hn
+		addr.Port, _ = strconv.Atoi(port)
+	}
+	if d.Find != nil && len(before) == 0 {
+		if h, ok := d.Find(host); ok && (user == "" || user == h.User || h.User == "") {
+			if h.User == "" {
+				h.User = user
+			}
+			return h
+		}
+	}
+	return fleet.Host{
+		ID: fleet.HostID("jump:" + name), Name: host, User: user, Addresses: []fleet.Address{addr},
+		Jump: strings.Join(before, ","),
+	}
+}
