@@ -34,6 +34,8 @@ type Options struct {
 	Quick, Thorough bool
 	// Sources replaces the usual sources, in the order of their word.
 	Sources []Source
+
+	gather time.Duration // for tests; 0 is the usual
 }
 
 // Found is who is in the fleet, as far as the sources have told.
@@ -211,7 +213,7 @@ func (r *run) loop(ctx context.Context, o Options, tell func(Found)) {
 			first, soon = false, nil
 			tell(r.found())
 		} else if changed && soon == nil && !first {
-			soon = time.After(gather)
+			soon = time.After(cmp.Or(o.gather, gather))
 		}
 	}
 }

@@ -177,30 +177,29 @@ func (f *flake) run(ctx context.Context, attr, apply string) ([]byte, error) {
 		if ctx.Err() != nil {
 			return nil, errors.New("it takes too long")
 		}
-		return nil, fmt.Errorf("%w: %s", err, lastLine(stderr.Bytes()))
+		return nil, fmt.Errorf("%w: %s", err, lastLine(stderr.kept.Bytes()))
 	}
 	if stdout.over {
 		return nil, errors.New("it gives more than 4 MiB")
 	}
-	return stdout.Bytes(), nil
+	return stdout.kept.Bytes(), nil
 }
 
 // bounded keeps the beginning of what is written to it.
 type bounded struct {
-	bytes.Buffer
+	kept  bytes.Buffer // not embedded: its ReadFrom would go past the limit
 	limit int
 	over  bool
 }
 
 // Write implements [io.Writer].
 func (b *bounded) Write(p []byte) (int, error) {
-	room := b.limit - b.Len()
-	if len(p) > room {
+	if room := b.limit - b.kept.Len(); len(p) > room {
 		b.over = true
-		b.Buffer.Write(p[:max(0, room)])
+		b.kept.Write(p[:room])
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
 
 // lastLine is the line of nix's errors that says what went wrong.

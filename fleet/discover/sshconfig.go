@@ -191,7 +191,7 @@ func matchHead(value string) (head string, skip bool) {
 // concrete are the words of a Host line that are names rather than patterns.
 func concrete(words []string) []string {
 	return slices.DeleteFunc(slices.Clone(words), func(w string) bool {
-		return strings.ContainsAny(w, "*?!%@/") || strings.HasPrefix(w, "-")
+		return strings.ContainsAny(w, "*?!%@/") || strings.HasPrefix(w, "-") || w != clean(w)
 	})
 }
 
@@ -215,7 +215,7 @@ func fromSSHConfig(text []byte, names []string) (list []Sighting, err error) {
 			}
 			return clean(strings.Trim(v, `"`))
 		}
-		list = append(list, sshSighting(clean(name), get))
+		list = append(list, sshSighting(name, get))
 	}
 	return list, nil
 }
