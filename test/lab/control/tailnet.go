@@ -225,7 +225,7 @@ func (t *tailnet) serveMap(ctx context.Context, w testcontrol.MapStreamWriter, r
 	}
 	m := t.adopt(n)
 	m.seen = time.Now()
-	if !req.ReadOnly && (!req.Stream || req.Version < 68) {
+	if !req.Stream {
 		n.Endpoints, n.DiscoKey, n.Cap = req.Endpoints, req.DiscoKey, req.Version
 		if req.Hostinfo != nil {
 			n.Hostinfo = req.Hostinfo.View()
@@ -237,8 +237,7 @@ func (t *tailnet) serveMap(ctx context.Context, w testcontrol.MapStreamWriter, r
 	}
 	n.User = owner(n, m)
 	t.srv.UpdateNode(n)
-	streaming := req.Stream && !req.ReadOnly
-	if streaming {
+	if req.Stream {
 		m.streams++
 		defer func() {
 			t.mu.Lock()
@@ -259,7 +258,7 @@ func (t *tailnet) serveMap(ctx context.Context, w testcontrol.MapStreamWriter, r
 		changed := t.changed
 		t.mu.Unlock()
 		res, err := t.mapResponse(req)
-		if err != nil || res == nil || w.SendMapMessage(res) != nil || !streaming {
+		if err != nil || res == nil || w.SendMapMessage(res) != nil || !req.Stream {
 			return
 		}
 		for wait := true; wait; {
