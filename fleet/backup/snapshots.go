@@ -1,0 +1,150 @@
+package backup
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// maxSnapshots bounds how many snapshots of one repository are looked at.
+const maxSnapshots = 200_000
+
+// Snapshot is one snapshot of a repository of restic or rustic.
+type Snapshot struct {
+	ID    string    // 64 hex digits
+	At    time.Time // when it was begun
+	Host  string    // whose data it holds
+	Label string    // rustic only
+	Tags  []string
+	Paths []string
+	Size  uint64 // bytes of the files in it; 0: not told (restic before 0.17)
+}
+
+// snapshotJSON is a snapshot as both tools write it; restic writes more.
+type snapshotJSON struct {
+	ID       string   `json:"id"`
+	Time     string   `json:"time"`
+	Hostname string   `json:"hostname"`
+	Label    string   `json:"label"`
+	Tags     []string `json:"tags"`
+	Paths    []string `json:"paths"`
+	Summary  *struct {
+		Processed float64 `json:"total_bytes_processed"`
+	} `json:"summary"`
+}
+
+// ParseRestic reads `restic snapshots --json`: a flat list, or groups with
+// --group-by; null, by old versions, where there is none.
+func ParseRestic(out []byte) ([]Snapshot, error) { return parseSnapshots(out, "restic") }
+
+// ParseRustic reads `rustic snapshots --json` in its three shapes: pairs of
+// group and list (up to 0.9.5), objects with group_key and snapshots (from
+// 0.10 on), and a flat list (ungrouped).
+func ParseRustic(out []byte) ([]Snapshot, error) { return parseSnapshots(out, "rustic") }
+
+func parseSnapshots(out []byte, tool string) ([]Snapshot, error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(out, &items); err != nil {
+		return nil, fmt.Errorf("%s: its list of snapshots cannot be read: %s", tool, say(err.Error()))
+	}
+	list := []Snapshot{}
+	for _, item := range items {
+		found, err := parseItem(item)
+		if err != nil {
+			return nil, fmt.Errorf("%s: its list of snapshots cannot be read: %w", tool, err)
+		}
+		if list = append(list, found...); len(list) > maxSnapshots {
+			return nil, fmt.Errorf("%s: more than %d snapshots", tool, maxSnapshots)
+		}
+	}
+	return list, nil
+}
+
+// parseItem reads one element of the outer list, in any of the shapes.
+func parseItem(item json.RawMessage) ([]Snapshot, error) {
+	if bytes.HasPrefix(bytes.TrimSpace(item), []byte("[")) { // [group, [snapshot, …]]
+		var pair []json.RawMessage
+		if err := json.Unmarshal(item, &pair); err != nil || len(pair) != 2 {
+			return nil, errors.New("a group is no pair")
+		}
+		return parseList(pair[1])
+	}
+	var group struct {
+		Snapshots json.RawMessage `json:"snapshots"`
+	}
+	if err := json.Unmarshal(item, &group); err != nil {
+		return nil, errors.New("a snapshot is no object")
+	}
+	if group.Snapshots != nil {
+		return parseList(group.Snapshots)
+	}
+	s, err := parseSnapshot(item)
+	return []Snapshot{s}, err
+}
+
+func parseList(raw json.RawMessage) ([]Snapshot, error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return nil, errors.New("a group holds no list")
+	}
+	var list []Snapshot
+	for _, item := range items {
+		s, err := parseSnapshot(item)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func parseSnapshot(raw json.RawMessage) (Snapshot, error) {
+	var in snapshotJSON
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return Snapshot{}, errors.New("a snapshot has values of another kind")
+	}
+	at, err := time.Parse(time.RFC3339Nano, in.Time)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("a snapshot's time is %q", say(in.Time))
+	}
+	s := Snapshot{
+		ID: fleet.Short(fleet.Clean(in.ID), 64), At: at.UTC(), Host: fleet.Clean(in.Hostname), Label: fleet.Clean(in.Label),
+		Tags: fleet.CleanAll(in.Tags), Paths: fleet.CleanAll(in.Paths),
+	}
+	if in.Summary != nil && in.Summary.Processed > 0 && in.Summary.Processed < 1e18 {
+		s.Size = uint64(in.Summary.Processed)
+	}
+	return s, nil
+}
+
+// ofHost keeps the snapshots of one host: a repository may be shared.
+func ofHost(list []Snapshot, names []string) []Snapshot {
+	return slices.DeleteFunc(slices.Clone(list), func(s Snapshot) bool {
+		return !slices.ContainsFunc(names, func(n string) bool { return n != "" && sameHost(n, s.Host) })
+	})
+}
+
+// sameHost compares host names, of which one may have a domain.
+func sameHost(a, b string) bool {
+	if strings.EqualFold(a, b) {
+		return true
+	}
+	a0, a1, _ := strings.Cut(a, ".")
+	b0, b1, _ := strings.Cut(b, ".")
+	return strings.EqualFold(a0, b0) && (a1 == "" || b1 == "")
+}
+
+// newest gives the snapshot that was made last. Where several paths or labels
+// are saved into one repository, the newest of any counts.
+func newest(list []Snapshot) (Snapshot, bool) {
+	if len(list) == 0 {
+		return Snapshot{}, false
+	}
+	return slices.MaxFunc(list, func(a, b Snapshot) int { return a.At.Compare(b.At) }), true
+}
