@@ -5,8 +5,8 @@ import "time"
 // Hurry shortens the limits of a dialer to what tests can wait for.
 func Hurry(d *Dialer) {
 	d.limits = limits{
-		dial: 2 * time.Second, offline: 300 * time.Millisecond, auth: 700 * time.Millisecond, person: 5 * time.Second,
-		raceDelay: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, lostAfter: 400 * time.Millisecond, sessionGap: 10 * time.Millisecond,
+		dial: 3 * time.Second, offline: 500 * time.Millisecond, auth: 5 * time.Second, person: 8 * time.Second,
+		raceDelay: 50 * time.Millisecond, keepAlive: 50 * time.Millisecond, lostAfter: 5 * time.Second, sessionGap: 10 * time.Millisecond,
 	}
 }
 
@@ -15,3 +15,6 @@ func Hurry(d *Dialer) {
 func KeepAlive(d *Dialer, every, lost time.Duration) {
 	d.limits.keepAlive, d.limits.lostAfter = every, lost
 }
+
+// AuthLimit sets how long a login may take without the time a person takes.
+func AuthLimit(d *Dialer, limit time.Duration) { d.limits.auth = limit }

@@ -152,6 +152,18 @@ func (t *truster) names() []string {
 	return names
 }
 
+// portless are the names without their port, as ssh also looks them up for a
+// port that is not 22: what stands there is believed, but tells of no change.
+func (t *truster) portless() []string {
+	var names []string
+	for _, n := range t.names() {
+		if host, port, err := net.SplitHostPort(n); err == nil && port != "22" {
+			names = append(names, net.JoinHostPort(host, "22"))
+		}
+	}
+	return names
+}
+
 // algorithms are the key kinds known of the host, then all others: without the
 // first a good host would offer another kind and look changed, without the
 // others a host with a new kind of key could not be told about. Nil: nothing
@@ -163,7 +175,7 @@ func (t *truster) algorithms() []string {
 			all = append(all, algorithm)
 		}
 	}
-	for _, n := range t.names() {
+	for _, n := range append(t.names(), t.portless()...) {
 		for _, a := range t.known.db.HostKeyAlgorithms(n) {
 			add(a)
 		}

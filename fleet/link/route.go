@@ -133,10 +133,9 @@ func plainer(err error, limit time.Duration) error {
 
 // loginJump reaches the host through others, each over its own connection.
 func (d *Dialer) loginJump(ctx context.Context, h fleet.Host, set settings) (*connection, error) {
-	hops := strings.Split(set.jump, ",")
-	via := d.hop(hops[len(hops)-1], hops[:len(hops)-1])
-	if via.ID == h.ID {
-		return nil, fmt.Errorf("%s is named as its own jump host", h.Name)
+	via := d.hop(set.jump)
+	if err := d.circle(ctx, h, via); err != nil {
+		return nil, err
 	}
 	addrs := d.candidates(h, set)
 	if len(addrs) == 0 {
@@ -160,9 +159,29 @@ func (d *Dialer) loginJump(ctx context.Context, h fleet.Host, set settings) (*co
 	return nil, worst(errs)
 }
 
-// hop gives the host that a ProxyJump names: one of the fleet, or one known
-// to ssh_config only.
-func (d *Dialer) hop(name string, before []string) fleet.Host {
+// circle tells where the way to a host leads through itself: each would wait
+// for the other.
+func (d *Dialer) circle(ctx context.Context, h, via fleet.Host) error {
+	if via.ID == h.ID {
+		return fmt.Errorf("%s is named as its own jump host", h.Name)
+	}
+	for way := []string{h.Name, via.Name}; len(way) < 10; way = append(way, via.Name) {
+		jump := d.settle(ctx, via).jump
+		if jump == "" {
+			return nil
+		}
+		if via = d.hop(jump); via.ID == h.ID {
+			return fmt.Errorf("the jump hosts of %s lead in a circle: %s → %s", h.Name, strings.Join(way, " → "), h.Name)
+		}
+	}
+	return fmt.Errorf("%s has too many jump hosts, or they lead in a circle", h.Name)
+}
+
+// hop gives the last host that a ProxyJump names, reached through those before
+// it: one of the fleet, or one known to ssh_config only.
+func (d *Dialer) hop(jump string) fleet.Host {
+	hops := strings.Split(jump, ",")
+	name, before := hops[len(hops)-1], hops[:len(hops)-1]
 	user, host, ok := strings.Cut(name, "@")
 	if !ok {
 		user, host = "", name
@@ -181,7 +200,7 @@ func (d *Dialer) hop(name string, before []string) fleet.Host {
 		}
 	}
 	return fleet.Host{
-		ID: fleet.HostID("jump:" + name), Name: host, User: user, Addresses: []fleet.Address{addr},
+		ID: fleet.HostID("jump:" + jump), Name: host, User: user, Addresses: []fleet.Address{addr},
 		Jump: strings.Join(before, ","),
 	}
 }

@@ -117,6 +117,11 @@ func (t *truster) look(remote net.Addr, key ssh.PublicKey) (trusted bool, change
 			return false, nil, fmt.Errorf("%w: %s: %w", ErrHostKey, t.host.Name, err)
 		}
 	}
+	if !trusted && len(changed) == 0 {
+		trusted = slices.ContainsFunc(t.portless(), func(n string) bool {
+			return t.known.db.HostKeyCallback()(n, remoteOr(remote), key) == nil
+		})
+	}
 	return trusted, changed, nil
 }
 

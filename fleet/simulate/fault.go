@@ -14,9 +14,10 @@ type Fault struct {
 	Silent  int64         // after so many bytes the host is gone: nothing is sent or read, nothing is closed
 
 	// Logging in.
-	WrongKey  bool // it shows a host key that nobody was told
-	NoLogin   bool // every way to log in is refused
-	PlainCert bool // it shows a host certificate that an unknown CA signed
+	WrongKey  bool   // it shows a host key that nobody was told
+	NoLogin   bool   // every way to log in is refused
+	PlainCert bool   // it shows a host certificate that an unknown CA signed
+	Rekey     uint64 // the session keys are renewed after so many bytes
 
 	// What it is.
 	NotNixOS  bool // it is a Debian

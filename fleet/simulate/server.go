@@ -49,6 +49,7 @@ func (h *host) config(ctx context.Context) *ssh.ServerConfig {
 	fault, login := h.fault, h.login
 	h.mu.Unlock()
 	cfg := &ssh.ServerConfig{ServerVersion: "SSH-2.0-OpenSSH_10.2", MaxAuthTries: -1}
+	cfg.RekeyThreshold = fault.Rekey
 	if !login.NoKey || len(login.Keys) > 0 || login.CA != "" {
 		cfg.PublicKeyCallback = h.keyCheck(fault, login)
 	}
