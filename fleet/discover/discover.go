@@ -35,7 +35,8 @@ type Options struct {
 	// Sources replaces the usual sources, in the order of their word.
 	Sources []Source
 
-	gather time.Duration // for tests; 0 is the usual
+	gather  time.Duration // for tests; 0 is the usual
+	waitAll bool          // slow sources too must answer before it is settled
 }
 
 // Found is who is in the fleet, as far as the sources have told.
@@ -43,7 +44,10 @@ type Found struct {
 	Hosts   []fleet.Host
 	Others  []fleet.Other // what is no host, and why
 	Sources []fleet.SourceState
-	Settled bool // every source that answers fast did, or was waited for long enough
+	// Settled tells that every source that answers fast did, or was waited for
+	// long enough. Before, a host may be missing, or go by an ID that another
+	// source's word will change: remember identities only from here on.
+	Settled bool
 }
 
 // settledAfter bounds how long one silent source keeps a command waiting.
@@ -115,10 +119,16 @@ func Discover(ctx context.Context, o Options, tell func(Found)) error {
 	return ctx.Err()
 }
 
-// Once tells who is in the fleet as soon as that has settled.
-func Once(ctx context.Context, o Options) (Found, error) {
+// Once tells who is in the fleet as soon as that has settled. Slow sources are
+// not asked, unless all is set; then they are waited for as well, as long as
+// there is patience.
+func Once(ctx context.Context, o Options, all bool) (Found, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	o.Sources, o.waitAll = o.sources(), all
+	if !all {
+		o.Sources = slices.DeleteFunc(slices.Clone(o.Sources), Source.Slow)
+	}
 	var last Found
 	err := Discover(ctx, o, func(f Found) {
 		last = f
@@ -145,6 +155,7 @@ type run struct {
 	sources []Source
 	rules   Rules
 	known   []Identity
+	waitAll bool
 	inbox   chan news
 	told    []told
 	settled bool
@@ -273,9 +284,11 @@ func (r *run) found() Found {
 	}
 	f.Hosts, f.Others = Merge(seen, r.rules, r.known)
 	if r.settled {
+		now := make([]Identity, 0, len(f.Hosts))
 		for _, h := range f.Hosts {
-			r.known = Remember(r.known, IdentityOf(h))
+			now = append(now, IdentityOf(h))
 		}
+		r.known = Remember(r.known, now...)
 	}
 	return f
 }

@@ -27,29 +27,37 @@ func IdentityOf(h fleet.Host) Identity {
 	return Identity{ID: h.ID, Name: h.Name, NodeID: h.NodeID, MachineID: h.MachineID, HostKeys: h.HostKeys}
 }
 
-// Remember gives the table with what is now known of a host: newer words
-// replace older ones, and names it no longer has become former names.
-func Remember(known []Identity, now Identity) []Identity {
-	i := slices.IndexFunc(known, func(k Identity) bool { return k.ID == now.ID })
-	if i < 0 {
-		return append(slices.Clone(known), now)
-	}
+// Remember gives the table with what is now known of hosts: newer words
+// replace older ones, and names they no longer have become former names. The
+// table that was given is not changed.
+func Remember(known []Identity, now ...Identity) []Identity {
 	known = slices.Clone(known)
-	k := &known[i]
+	at := make(map[fleet.HostID]int, len(known))
+	for i, k := range known {
+		at[k.ID] = i
+	}
+	for _, n := range now {
+		if i, ok := at[n.ID]; ok {
+			known[i] = known[i].updated(n)
+			continue
+		}
+		at[n.ID] = len(known)
+		known = append(known, n)
+	}
+	return known
+}
+
+// updated is the identity with what is newly known of it.
+func (k Identity) updated(now Identity) Identity {
 	if now.Name != "" && canon(now.Name) != canon(k.Name) {
 		former := slices.DeleteFunc(slices.Clone(k.Former), func(n string) bool { return canon(n) == canon(now.Name) })
 		k.Former, k.Name = add(former, k.Name), now.Name
 	}
-	if now.NodeID != "" {
-		k.NodeID = now.NodeID
-	}
-	if now.MachineID != "" {
-		k.MachineID = now.MachineID
-	}
+	k.NodeID, k.MachineID = cmp.Or(now.NodeID, k.NodeID), cmp.Or(now.MachineID, k.MachineID)
 	if len(now.HostKeys) > 0 {
 		k.HostKeys = now.HostKeys
 	}
-	return known
+	return k
 }
 
 // evidence are the keys by which identities and sightings of one machine meet.

@@ -84,7 +84,9 @@ func (m *merger) host(g *group) fleet.Host {
 	h := fleet.Host{Name: m.nameOf(g)}
 	for _, s := range seen {
 		h.Sources = add(h.Sources, s.Source)
-		h.Aliases = add(add(h.Aliases, s.Name, s.Flake), s.Aliases...)
+		if !s.Weak { // no neighbour chooses what a host here is called
+			h.Aliases = add(add(h.Aliases, s.Name, s.Flake), s.Aliases...)
+		}
 		if own := canon(s.HostName); validHostName(own) && !slices.Contains(commonNames, own) {
 			h.Aliases = add(h.Aliases, own)
 		}

@@ -1,0 +1,233 @@
+//go:build lab
+
+// Tests against real hosts: test/lab/lab operator go test -tags lab ./fleet/discover/
+
+package discover
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// lab is what the lab tells of itself.
+type lab struct {
+	Hosts []struct {
+		Name, LAN, Tailnet, User, Via string
+		Port                          int
+		Runs                          []string
+	}
+	Control  string
+	Operator struct{ Home, Socket string }
+	API      struct{ URL, Key, OAuthID, OAuthSecret string }
+}
+
+func openLab(t *testing.T) lab {
+	t.Helper()
+	dir := os.Getenv("SEXTANT_LAB")
+	if dir == "" {
+		t.Fatal("SEXTANT_LAB is not set: run this with test/lab/lab operator")
+	}
+	var l lab
+	if err := json.Unmarshal(readFile(t, filepath.Join(dir, "lab.json")), &l); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// hook changes the lab's tailnet.
+func (l lab) hook(t *testing.T, method, peer string) {
+	t.Helper()
+	req, err := http.NewRequest(method, l.Control+"/lab/peers/"+peer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode >= 300 {
+		t.Fatalf("%s %s: %s", method, peer, res.Status)
+	}
+}
+
+func (l lab) options(t *testing.T) Options {
+	t.Helper()
+	return Options{
+		TailscaleSocket: l.Operator.Socket, SSHConfig: filepath.Join(l.Operator.Home, ".ssh/config"),
+		Config: &Config{}, Dir: filepath.Join(l.Operator.Home, "fleet"),
+	}
+}
+
+func hostNamed(f Found, name string) (fleet.Host, bool) {
+	i := slices.IndexFunc(f.Hosts, func(h fleet.Host) bool { return h.Name == name })
+	if i < 0 {
+		return fleet.Host{}, false
+	}
+	return f.Hosts[i], true
+}
+
+// within waits until what is found is as wanted, and gives how long it took.
+func within(t *testing.T, from <-chan Found, limit time.Duration, what string, ok func(Found) bool) Found {
+	t.Helper()
+	began, last := time.Now(), Found{}
+	for {
+		select {
+		case last = <-from:
+			if ok(last) {
+				t.Logf("%s: after %v", what, time.Since(began).Round(time.Millisecond))
+				return last
+			}
+		case <-time.After(time.Until(began.Add(limit))):
+			t.Fatalf("%s: not within %v:\n%s", what, limit, render(last.Hosts, last.Others))
+		}
+	}
+}
+
+func TestLabFleet(t *testing.T) {
+	l := openLab(t)
+	began := time.Now()
+	f, err := Once(context.Background(), l.options(t), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("settled after %v", time.Since(began).Round(time.Millisecond))
+	for _, want := range l.Hosts {
+		if want.Name == "operator" {
+			continue
+		}
+		h, ok := hostNamed(f, want.Name)
+		if !ok {
+			t.Errorf("%s is not found", want.Name)
+			continue
+		}
+		if want.Tailnet != "" && (len(h.Addresses) == 0 || h.Addresses[0] != (fleet.Address{Via: fleet.ViaTailnet, Host: want.Tailnet}) || !h.Presence.Value.Online) {
+			t.Errorf("%s: %+v", want.Name, h)
+		}
+		if h.User != want.User {
+			t.Errorf("%s: user %q, want %q", want.Name, h.User, want.User)
+		}
+		if want.Via != "" && (!strings.HasSuffix(h.Jump, want.Via) || h.Port != want.Port) {
+			t.Errorf("%s: jump %q, port %d", want.Name, h.Jump, h.Port)
+		}
+	}
+	for name, expired := range map[string]bool{"cottage": false, "octopi": true} {
+		if h, ok := hostNamed(f, name); !ok || h.Presence.Value.Online || h.Presence.Value.Expired != expired {
+			t.Errorf("%s: %v %+v", name, ok, h)
+		}
+	}
+	if h, _ := hostNamed(f, "r2s"); !h.TailscaleOK || len(h.HostKeys) == 0 {
+		t.Errorf("r2s has Tailscale SSH: %+v", h)
+	}
+	why := map[string]string{}
+	for _, o := range f.Others {
+		why[o.Name] = o.Why
+	}
+	for name, want := range map[string]string{
+		"phone": "phone (iOS)", "tablet": "phone (Android)", "jellyfin": "service node (tag:service)", "grafana": "service node (tag:service)",
+		"photos": "service node (tag:service)", "storage-1": "duplicate of storage", "brazil-exit": "exit node",
+		"nas.neighbour.ts.net": "shared in by neighbour@example.org",
+	} {
+		if why[name] != want {
+			t.Errorf("%s: %q, want %q", name, why[name], want)
+		}
+	}
+}
+
+func TestLabChanges(t *testing.T) {
+	l := openLab(t)
+	from := discover(t, l.options(t))
+	within(t, from, 3*time.Second, "settled", func(f Found) bool { return f.Settled })
+	t.Cleanup(func() { l.hook(t, "POST", "cottage?online=false&lastSeen=144h") })
+	online := func(name string, want bool) func(Found) bool {
+		return func(f Found) bool { h, ok := hostNamed(f, name); return ok && h.Presence.Value.Online == want }
+	}
+	l.hook(t, "POST", "cottage?online=true")
+	within(t, from, 2*time.Second, "cottage comes", online("cottage", true))
+	l.hook(t, "POST", "cottage?online=false")
+	within(t, from, 2*time.Second, "cottage goes", online("cottage", false))
+
+	l.hook(t, "PUT", "discoverer?os=linux&tags=tag:server")
+	gone := false
+	t.Cleanup(func() {
+		if !gone {
+			l.hook(t, "DELETE", "discoverer-two")
+		}
+	})
+	f := within(t, from, 2*time.Second, "a new node", online("discoverer", true))
+	before, _ := hostNamed(f, "discoverer")
+	l.hook(t, "POST", "discoverer?name=discoverer-two")
+	f = within(t, from, 2*time.Second, "its new name", online("discoverer-two", true))
+	if after, _ := hostNamed(f, "discoverer-two"); after.ID != before.ID || !slices.Contains(after.Aliases, "discoverer") {
+		t.Errorf("renamed: %+v, was %+v", after, before)
+	}
+	l.hook(t, "POST", "discoverer-two?tags=tag:service")
+	within(t, from, 2*time.Second, "it becomes a service", func(f Found) bool { _, ok := hostNamed(f, "discoverer-two"); return !ok })
+	l.hook(t, "DELETE", "discoverer-two")
+	gone = true
+	within(t, from, 2*time.Second, "it leaves", func(f Found) bool {
+		return !slices.ContainsFunc(f.Others, func(o fleet.Other) bool { return o.Name == "discoverer-two" })
+	})
+}
+
+func TestLabSlowSources(t *testing.T) {
+	l := openLab(t)
+	from := discover(t, l.options(t))
+	within(t, from, 5*time.Second, "mDNS", func(f Found) bool {
+		a, _ := hostNamed(f, "storage")
+		b, _ := hostNamed(f, "r2s")
+		lan := func(h fleet.Host, ip string) bool {
+			return slices.Contains(h.Addresses, fleet.Address{Via: fleet.ViaMDNS, Host: ip})
+		}
+		return lan(a, "10.77.0.11") && lan(b, "10.77.0.14")
+	})
+	within(t, from, time.Minute, "the flake", func(f Found) bool {
+		for _, name := range []string{"storage", "cloud", "router", "r2s", "desktop", "laptop", "vault"} {
+			if h, _ := hostNamed(f, name); h.Flake == "" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestLabControlPlane(t *testing.T) {
+	l := openLab(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(l.API.OAuthSecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LAB_KEY", l.API.Key)
+	off := false
+	for name, conf := range map[string]TailscaleConfig{
+		"key": {APIURL: l.API.URL, APIKeyEnv: "LAB_KEY"}, "OAuth": {APIURL: l.API.URL, OAuthClientID: l.API.OAuthID, OAuthSecretFile: secret},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leaks(t)
+			o := l.options(t)
+			o.Config = &Config{Tailscale: conf, Sources: SourcesConfig{Tailscale: &off, MDNS: &off, Flake: &off}}
+			f, err := Once(context.Background(), o, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range l.Hosts {
+				if h, ok := hostNamed(f, want.Name); want.Name != "operator" && (!ok || want.Tailnet != "" && h.ID == "") {
+					t.Errorf("%s is not found: %+v", want.Name, f.Sources)
+				}
+			}
+			if _, ok := hostNamed(f, "jellyfin"); ok {
+				t.Error("a service is a host")
+			}
+		})
+	}
+}
