@@ -320,7 +320,7 @@ func TestAHangingNetdataIsNotWaitedFor(t *testing.T) {
 	never.dial = func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 	for _, l := range []fakeLink{host("a", serve(t, drip)), host("b", serve(t, silent)), never} {
 		r := New()
-		for i, limit := range []time.Duration{grace + time.Second, 100 * time.Millisecond} { // the second time it is not even asked
+		for i, limit := range []time.Duration{grace + 2*time.Second, grace / 2} { // the second time it is not even asked
 			began := time.Now()
 			m, alarms := read(t, r, l, state(l.host.Name))
 			if !m.Current() || alarms.Current() || alarms.None || alarms.Err == "" {
