@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -36,15 +35,6 @@ const (
 // errSilent is a socket that takes requests and does not answer.
 var errSilent = fmt.Errorf("no answer within %s", readPatience)
 
-// place is where an engine listens, as the probe saw it.
-type place struct {
-	kind, user, path string
-	seen             bool // by the probe; else a guess
-	open             bool // the login user may use it
-	login            string
-	programs         map[string]string // name → path on the host
-}
-
 // api is one kind of engine, spoken to over a wire.
 type api interface {
 	// list gives all containers, running or not.
@@ -61,13 +51,6 @@ type api interface {
 	logDriver(ctx context.Context, id string) (string, error)
 }
 
-// way is how an engine's socket is reached: through the link as the login
-// user, or through a command such as `podman system dial-stdio`.
-type way struct{ command *link.Command }
-
-// direct tells whether no command stands between.
-func (w way) direct() bool { return w.command == nil }
-
 // engine is one engine of the host and the connections to it.
 type engine struct {
 	link    link.Link
@@ -78,6 +61,7 @@ type engine struct {
 	at    place
 	alias bool  // Podman behind a socket named after Docker
 	way   way   // how it is reached, while it is
+	plea  *plea // a person is being asked
 	wire  *wire // nil: not connected
 	api   api
 	last  []fleet.Container // what it last told
@@ -105,13 +89,13 @@ func (e *engine) where() place {
 // read lists the engine's containers and keeps them as the last known.
 // known is closed when waiting for more knowledge of the way is over.
 func (e *engine) read(ctx context.Context, known <-chan struct{}) ([]fleet.Container, error) {
-	ctx, cancel := context.WithTimeout(ctx, readPatience)
-	defer cancel()
 	began := time.Now()
 	api, err := e.connect(ctx, known)
 	if err != nil {
 		return nil, unreached{err}
 	}
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
 	list, err := api.list(ctx)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -133,8 +117,8 @@ func (e *engine) read(ctx context.Context, known <-chan struct{}) ([]fleet.Conta
 	return slices.Clone(list), nil
 }
 
-// known is what the engine last told, and when.
-func (e *engine) known() ([]fleet.Container, time.Time) {
+// lastKnown is what the engine last told, and when.
+func (e *engine) lastKnown() ([]fleet.Container, time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.last), e.lastT
@@ -151,8 +135,6 @@ func (e *engine) connect(ctx context.Context, known <-chan struct{}) (api, error
 	}
 	at := e.at
 	e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
-	defer cancel()
 	conn, way, err := e.find(ctx, at, known)
 	if err != nil {
 		return nil, err
@@ -190,121 +172,20 @@ func (e *engine) attach(conn net.Conn, way way, at place) api {
 func (e *engine) disconnect() way {
 	e.mu.Lock()
 	w, before := e.wire, e.way
+	if p := e.plea; p != nil && e.life.Err() != nil {
+		e.plea = nil
+		go func() { // it ends with life
+			if <-p.done; p.conn != nil {
+				p.conn.Close()
+			}
+		}()
+	}
 	e.wire, e.api, e.way = nil, nil, way{}
 	e.mu.Unlock()
 	if w != nil {
 		w.close()
 	}
 	return before
-}
-
-// find opens a first connection the quickest way that works: as the login
-// user, else as root. What the probe says of who may open the socket does not
-// help, because the probe is root where it can be.
-func (e *engine) find(ctx context.Context, at place, known <-chan struct{}) (net.Conn, way, error) {
-	conn, err := e.link.Dial(ctx, "unix", at.path)
-	if err == nil || !errors.Is(err, link.ErrForbidden) {
-		return conn, way{}, err
-	}
-	if !at.seen && !e.rootAtHand(ctx, known) {
-		return nil, way{}, err
-	}
-	cmd := at.command()
-	conn, err = e.link.DialCommand(ctx, cmd)
-	if errors.Is(err, link.ErrNoRoot) && at.open && at.login != "" {
-		cmd.Root, cmd.User = false, at.login // it is sshd that does not forward
-		if own, err := e.link.DialCommand(ctx, cmd); err == nil {
-			return own, way{&cmd}, nil
-		}
-	}
-	return conn, way{&cmd}, err
-}
-
-// rootAtHand waits until it is known how root is had, which the probe finds
-// out, or until that no longer matters. As long as nobody knows that there is
-// an engine, no person is asked for a password because of it.
-func (e *engine) rootAtHand(ctx context.Context, known <-chan struct{}) bool {
-	for {
-		reach, err := e.link.Connect(ctx)
-		if err != nil || reach.Root != "" || reach.User == rootUser {
-			return err == nil
-		}
-		if known == nil {
-			return false
-		}
-		select {
-		case <-known:
-			return false
-		case <-ctx.Done():
-			return false
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// command is the program on the host that lends us a socket which the login
-// user cannot open, or which sshd does not forward.
-func (p place) command() link.Command {
-	program := p.programs[p.kind]
-	if program == "" {
-		program = p.kind
-	}
-	flag := "--url"
-	if p.kind == kindDocker {
-		flag = "--host"
-	}
-	return link.Command{Args: []string{program, flag, "unix://" + p.path, "system", "dial-stdio"}, Root: true}
-}
-
-// redial opens one more connection the known way. It outlives the request
-// that asked for it, but neither its patience nor Engines.
-func (e *engine) redial(ctx context.Context, way way, path string, stream bool) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
-	defer cancel()
-	defer context.AfterFunc(e.life, cancel)()
-	if way.direct() {
-		return e.alive(e.link.Dial(ctx, "unix", path))
-	}
-	if !stream {
-		return e.alive(e.link.DialCommand(ctx, *way.command))
-	}
-	select {
-	case e.streams <- struct{}{}:
-	default:
-		return nil, errBusy
-	}
-	conn, err := e.alive(e.link.DialCommand(ctx, *way.command))
-	if err != nil {
-		<-e.streams
-		return nil, err
-	}
-	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-e.streams })}, nil
-}
-
-// alive takes back a connection that comes after Engines was closed: nobody
-// would close it.
-func (e *engine) alive(conn net.Conn, err error) (net.Conn, error) {
-	if err == nil && e.life.Err() != nil {
-		conn.Close()
-		err = net.ErrClosed
-	}
-	return conn, err
-}
-
-// errBusy keeps streams through commands from taking every session that the
-// host's sshd gives (MaxSessions, 10).
-var errBusy = errors.New("too many streams through `system dial-stdio` on this host: let the login user open the socket")
-
-// counted is a connection that holds a place until it is closed.
-type counted struct {
-	net.Conn
-	release func()
-}
-
-// Close closes the connection and gives its place back.
-func (c *counted) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }
 
 // version is the engine with its version, for [fleet.Fact.Source].
@@ -315,37 +196,6 @@ func (e *engine) version() string {
 		return e.at.kind
 	}
 	return strings.TrimSpace(e.at.kind + " " + e.wire.version())
-}
-
-// places are the engines' sockets among those the probe saw. A socket named
-// after Docker that is a link to Podman's (dockerSocket.enable) is the same one.
-func places(state fleet.State) []place {
-	inv := state.Inventory.Value
-	var out []place
-	for _, s := range inv.Sockets {
-		p := place{
-			path: text(cmp.Or(s.Real, s.Path)), user: text(s.Owner),
-			seen: true, open: s.Open, login: state.Reach.Value.User, programs: inv.Programs,
-		}
-		switch path.Base(p.path) {
-		case "podman.sock":
-			p.kind = kindPodman
-		case "docker.sock":
-			p.kind = kindDocker
-		default:
-			continue
-		}
-		if uid, ok := strings.CutPrefix(p.path, "/run/user/"); !ok {
-			p.user = rootUser
-		} else if p.user == "" {
-			p.user, _, _ = strings.Cut(uid, "/")
-		}
-		same := func(o place) bool { return o.path == p.path }
-		if strings.HasPrefix(p.path, "/") && !slices.ContainsFunc(out, same) {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // wrong says which engine an error is of, and what can be done about it.

@@ -92,7 +92,7 @@ func (e *Engines) ask(ctx context.Context, name, user string, question func(api 
 		if eng.where().user != user {
 			continue
 		}
-		list, _ := eng.known()
+		list, _ := eng.lastKnown()
 		for _, c := range list {
 			if (c.Name == name || c.ID == name) && containerID.MatchString(c.ID) {
 				api, err := eng.connect(ctx, nil)

@@ -66,6 +66,7 @@ type host struct {
 	sockets map[string]http.Handler // by path; missing: refused
 	closed  map[string]bool         // the login user may not open it
 	noRoot  bool
+	typing  time.Duration   // how long a person types a password
 	mute    map[string]bool // takes connections and says nothing
 
 	mu    sync.Mutex
@@ -129,10 +130,17 @@ func (h *host) Dial(_ context.Context, network, address string) (net.Conn, error
 }
 
 // DialCommand plays `podman --url unix://PATH system dial-stdio`.
-func (h *host) DialCommand(_ context.Context, cmd link.Command) (net.Conn, error) {
+func (h *host) DialCommand(ctx context.Context, cmd link.Command) (net.Conn, error) {
 	h.log(strings.Join(cmd.Args, " ") + " as " + cmd.User)
 	if h.noRoot && cmd.Root {
 		return nil, fmt.Errorf("%w on storage: ada may not", link.ErrNoRoot)
+	}
+	if cmd.Root && h.typing > 0 {
+		select {
+		case <-time.After(h.typing):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	if len(cmd.Args) != 5 || cmd.Args[3] != "system" || cmd.Args[4] != "dial-stdio" {
 		return nil, fmt.Errorf("no such command: %q", cmd.Args)

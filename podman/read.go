@@ -64,9 +64,13 @@ func (e *Engines) readRest(ctx context.Context, state fleet.State, sure bool, ea
 		all = append(all, root)
 	case there && root.guess: // now the way is known
 		all = append(all, e.read(ctx, e.root, nil))
-	case there:
-		all = append(all, root)
-	case hidden(state):
+	case hidden(state) && root.guess: // it may be there
+		e.root.move(place{
+			kind: kindPodman, user: rootUser, path: rootSocket, seen: true,
+			login: state.Reach.Value.User, programs: state.Inventory.Value.Programs,
+		})
+		all = append(all, e.read(ctx, e.root, nil))
+	case there, hidden(state):
 		all = append(all, root)
 	default: // what is not there does not fail
 		e.mu.Lock()
@@ -103,7 +107,7 @@ var errNoSocket = errors.New("no socket")
 func (e *Engines) read(ctx context.Context, eng *engine, known <-chan struct{}) reading {
 	r := reading{engine: eng, at: time.Now(), guess: !eng.where().seen}
 	if r.list, r.err = eng.read(ctx, known); r.err != nil {
-		r.list, r.at = eng.known()
+		r.list, r.at = eng.lastKnown()
 	}
 	return r
 }
@@ -233,12 +237,9 @@ func nothing(state fleet.State, now time.Time) fleet.Fact[[]fleet.Container] {
 
 // closed says what to do about a socket that the login user may not open.
 func closed(at place, err error) error {
-	switch {
-	case !at.seen && errors.Is(err, link.ErrForbidden):
-		return fmt.Errorf("closed, or not there: log in as root, or let the login user become root: %w", err)
-	case errors.Is(err, link.ErrNoRoot) && at.user == rootUser:
-		login := cmp.Or(at.login, "the login user")
-		return fmt.Errorf("closed to %s: %w; or put %s in the group %s", login, err, login, at.kind)
+	if !errors.Is(err, link.ErrNoRoot) || at.user != rootUser {
+		return err
 	}
-	return err
+	login := cmp.Or(at.login, "the login user")
+	return fmt.Errorf("closed to %s: %w; or put %s in the group %s", login, err, login, at.kind)
 }

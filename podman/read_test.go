@@ -170,7 +170,7 @@ func TestWithoutRights(t *testing.T) {
 		t.Errorf("%q", f.Err)
 	}
 	// root's Podman may be there, in a folder closed to her
-	if !strings.Contains(f.Err, "Podman (/run/podman/podman.sock): closed, or not there") {
+	if !strings.Contains(f.Err, "Podman (/run/podman/podman.sock): closed to ada") {
 		t.Errorf("%q", f.Err)
 	}
 }
@@ -191,6 +191,52 @@ func TestForwardingForbidden(t *testing.T) {
 	if d := h.dialled(); !slices.Contains(d, "podman --url unix:///run/user/1001/podman/podman.sock system dial-stdio as ada") {
 		t.Errorf("dialled %q", d)
 	}
+}
+
+// TestQuestionOutlivesTheReading: somebody types a password, slowly.
+func TestQuestionOutlivesTheReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		h.reach = fleet.Reach{State: fleet.Up, User: "ada"}
+		h.sockets[rootSocket], h.closed[rootSocket] = newPodman(t, "5.4.2"), true
+		h.typing = time.Minute
+		e := h.engines()
+		closed := rootSock
+		closed.Open = false
+		s := state(closed)
+		s.Reach.Value = h.reach
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		began := time.Now()
+		f := e.Read(ctx, probed(s))
+		if f.HasValue() || !strings.Contains(f.Err, "until the password of sudo is given") || time.Since(began) != 30*time.Second {
+			t.Errorf("%s after %s", f.Err, time.Since(began))
+		}
+		began = time.Now()
+		if f = e.Read(t.Context(), probed(s)); f.HasValue() || time.Since(began) != 0 {
+			t.Errorf("%s after %s", f.Err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		if f = e.Read(t.Context(), probed(s)); !f.Current() || names(f.Value) != lab {
+			t.Errorf("%q %q", names(f.Value), f.Err)
+		}
+		asked := 0
+		for _, d := range h.dialled() {
+			if strings.Contains(d, "dial-stdio") {
+				asked++
+			}
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+		// Nobody answers before it is closed.
+		e2 := h.engines()
+		ctx2, cancel2 := context.WithTimeout(t.Context(), time.Second)
+		defer cancel2()
+		e2.Read(ctx2, probed(s))
+		e2.Close()
+		e.Close()
+	})
 }
 
 func TestNoEngine(t *testing.T) {

@@ -61,7 +61,7 @@ func (e *Engines) Stats(ctx context.Context, ids []string, out func([]fleet.Cont
 // whole stream ends when one of them goes away, so it is begun again with
 // those that stay.
 func (e *engine) measure(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error {
-	list, _ := e.known()
+	list, _ := e.lastKnown()
 	running := runningOf(list, ids)
 	for len(running) > 0 {
 		api, err := e.connect(ctx, nil)

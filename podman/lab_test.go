@@ -1,0 +1,318 @@
+//go:build lab
+
+package podman_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/podman"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// asked is a host of the lab with its engines.
+type asked struct {
+	link    link.Link
+	engines *podman.Engines
+	state   fleet.State
+	list    fleet.Fact[[]fleet.Container]
+}
+
+// open reads a host as the watcher does: the engines while it is probed.
+func open(t *testing.T, l link.Link) *asked {
+	t.Helper()
+	a := &asked{link: l, engines: podman.New(l)}
+	t.Cleanup(func() { a.engines.Close() })
+	a.read(t)
+	return a
+}
+
+func (a *asked) read(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	a.list = a.engines.Read(ctx, func(ctx context.Context) (fleet.State, error) {
+		f, err := probe.Read(ctx, a.link)
+		if err != nil {
+			return fleet.State{}, err
+		}
+		reach, err := a.link.Connect(ctx)
+		a.state = fleet.State{
+			Host: a.link.Host(), Reach: fleet.Known(reach, time.Now(), "ssh"), System: f.System, Inventory: f.Inventory, Units: f.Units,
+		}
+		return a.state, err
+	})
+	a.list = fleet.Derive(a.list, func(list []fleet.Container) []fleet.Container { return podman.Join(list, a.state.Units) })
+}
+
+// named gives a container of the list.
+func (a *asked) named(t *testing.T, name string) fleet.Container {
+	t.Helper()
+	i := slices.IndexFunc(a.list.Value, func(c fleet.Container) bool { return c.Name == name })
+	if i < 0 {
+		t.Fatalf("no container %s among %d; %s", name, len(a.list.Value), a.list.Err)
+	}
+	return a.list.Value[i]
+}
+
+// told is a container in the words of `podman ps`.
+type told struct{ name, id, state, health, image string }
+
+// podmanPS asks a host's own command.
+func podmanPS(t *testing.T, l link.Link, cmd link.Command) []told {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd.Args = []string{"podman", "ps", "-a", "--format", "json"}
+	res, err := l.Run(ctx, cmd)
+	if err != nil || res.Status != 0 {
+		t.Fatalf("podman ps: %v %s", err, res.Stderr)
+	}
+	var in []struct {
+		ID                   string `json:"Id"`
+		State, Status, Image string
+		Names                []string
+	}
+	if err := json.Unmarshal(res.Stdout, &in); err != nil {
+		t.Fatal(err)
+	}
+	var out []told
+	for _, c := range in {
+		w := told{c.Names[0], c.ID, c.State, "", c.Image}
+		for _, h := range []string{"healthy", "unhealthy", "starting"} {
+			if strings.HasSuffix(c.Status, "("+h+")") {
+				w.health = h
+			}
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+func compare(t *testing.T, list []fleet.Container, user string, want []told) {
+	t.Helper()
+	var got []told
+	for _, c := range list {
+		if c.User == user && c.State != fleet.Absent {
+			got = append(got, told{c.Name, c.ID, c.State, c.Health, c.Image})
+		}
+	}
+	by := func(a, b told) int { return strings.Compare(a.name, b.name) }
+	slices.SortFunc(got, by)
+	slices.SortFunc(want, by)
+	if !slices.Equal(got, want) {
+		t.Errorf("of %s:\n got %v\nwant %v", user, got, want)
+	}
+}
+
+func TestLabAgreesWithPodman(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, name := range []string{"storage", "cloud", "router", "desktop", "laptop"} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, lab.Link(t, name))
+			if !a.list.Current() {
+				t.Fatal(a.list.Err)
+			}
+			t.Logf("%s: %d containers from %s", name, len(a.list.Value), a.list.Source)
+			compare(t, a.list.Value, "root", podmanPS(t, a.link, link.Command{Root: true}))
+			if name == "desktop" {
+				compare(t, a.list.Value, "ada", podmanPS(t, a.link, link.Command{}))
+				if n := a.named(t, "notes"); n.User != "ada" || !n.UserUnit || n.Unit != "notes.service" {
+					t.Errorf("ada's: %+v", n)
+				}
+			}
+		})
+	}
+}
+
+func TestLabJoin(t *testing.T) {
+	a := open(t, labtest.Load(t).Link(t, "storage"))
+	for name, want := range map[string]string{
+		"jellyfin":      "running podman-jellyfin.service active/running",
+		"authelia":      "running podman-authelia.service active/running",
+		"unhealthy":     "running podman-unhealthy.service active/running",
+		"crashed":       "absent podman-crashed.service failed/failed",
+		"systemd-memos": "running memos.service active/running",
+		"handmade":      "running  ",
+		"finished":      "exited  ",
+		"hostile":       "running  ",
+	} {
+		c := a.named(t, name)
+		if got := fmt.Sprintf("%s %s %s", c.State, c.Unit, c.UnitSub); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		if c.ImageAt.IsZero() && c.State != fleet.Absent {
+			t.Errorf("%s: when its image was made is not known", name)
+		}
+	}
+	if c := a.named(t, "crashed"); c.UnitResult != "exit-code" || c.ExitCode != 3 || !c.Broken() {
+		t.Errorf("crashed: %+v", c)
+	}
+	if n := len(a.list.Value); n != 8 {
+		t.Errorf("%d containers", n)
+	}
+}
+
+func TestLabDocker(t *testing.T) {
+	a := open(t, labtest.Load(t).Link(t, "media"))
+	if !a.list.Current() {
+		t.Fatal(a.list.Err)
+	}
+	var want []told
+	for line := range strings.Lines(labtest.Output(t, a.link, "docker", "ps", "-a", "--no-trunc", "--format", "{{json .}}")) {
+		var c struct{ Names, ID, State, Image string }
+		if err := json.Unmarshal([]byte(line), &c); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, told{c.Names, c.ID, c.State, "", c.Image})
+	}
+	compare(t, a.list.Value, "root", want)
+	p, s := a.named(t, "plex"), a.named(t, "sonarr")
+	if p.Restarts == nil || p.Started.IsZero() || len(p.Ports) != 1 || p.Ports[0].Host != 32400 || p.ImageAt.IsZero() {
+		t.Errorf("plex: %+v", p)
+	}
+	if s.ExitCode != 1 || !s.Broken() {
+		t.Errorf("sonarr: %+v", s)
+	}
+}
+
+// TestLabWithoutRights: admin may do nothing special.
+func TestLabWithoutRights(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, name := range []string{"storage", "media", "r2s"} {
+		h := lab.Named(t, name).Fleet()
+		h.User = "admin"
+		if name == "r2s" {
+			h.Addresses = h.Addresses[1:] // Tailscale SSH would let in whom its rules say
+		}
+		a := open(t, lab.Dialer(t, nil).Open(h))
+		t.Logf("%s: none %v: %s", name, a.list.None, a.list.Err)
+		if a.list.HasValue() || a.list.None != (name == "r2s") {
+			t.Errorf("%s: %+v", name, a.list)
+		}
+	}
+}
+
+func TestLabWatch(t *testing.T) {
+	for _, name := range []string{"storage", "router", "desktop"} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, labtest.Load(t).Link(t, name))
+			ctx, cancel := context.WithCancel(t.Context())
+			changed := make(chan time.Time, 100)
+			ended := make(chan error, 1)
+			go func() { ended <- a.engines.Watch(ctx, func() { changed <- time.Now() }) }()
+			<-changed // it listens
+			labtest.Output(t, a.link, "sh", "-c", "podman create --name watched $(podman images -q | head -n 1) true")
+			defer labtest.Output(t, a.link, "podman", "rm", "-f", "watched")
+			began := time.Now()
+			select {
+			case at := <-changed:
+				t.Logf("told after %s", at.Sub(began))
+			case <-time.After(10 * time.Second):
+				t.Error("nothing is told")
+			}
+			a.read(t)
+			a.named(t, "watched")
+			cancel()
+			<-ended
+		})
+	}
+}
+
+func TestLabStats(t *testing.T) {
+	for name, container := range map[string]string{"storage": "jellyfin", "router": "blocky", "media": "plex"} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, labtest.Load(t).Link(t, name))
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			n := 0
+			err := a.engines.Stats(ctx, []string{a.named(t, container).ID}, func(s []fleet.ContainerStats) {
+				t.Logf("%+v", s)
+				if s[0].Memory == 0 || s[0].PIDs == 0 || (container == "jellyfin") != (s[0].MemLimit == 128<<20) {
+					t.Errorf("%+v", s)
+				}
+				if n++; n == 3 {
+					cancel()
+				}
+			})
+			if n != 3 {
+				t.Error(n, err)
+			}
+		})
+	}
+}
+
+func TestLabLogs(t *testing.T) {
+	for name, driver := range map[string]string{"storage": "k8s-file", "router": "k8s-file", "media": "json-file"} {
+		t.Run(name, func(t *testing.T) {
+			l := labtest.Load(t).Link(t, name)
+			engine := "podman"
+			if name == "media" {
+				engine = "docker"
+			}
+			labtest.Output(t, l, "sh", "-c", engine+" run -d --name logged --log-driver "+driver+" $("+engine+
+				` images -q | head -n 1) /bin/sh -c 'printf "\033[31mone\r\n"; echo two >&2; busybox sleep 3; echo three; busybox sleep 60'`)
+			defer labtest.Output(t, l, engine, "rm", "-f", "logged")
+			a := open(t, l)
+			if d, err := a.engines.LogDriver(t.Context(), "logged", ""); d != driver {
+				t.Errorf("driver %q %v", d, err)
+			}
+			s, err := a.engines.Logs(t.Context(), "logged", "root", time.Now().Add(-time.Hour), 10, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			defer cancel()
+			var got []string
+			for len(got) < 3 {
+				lines, err := s.Next(ctx)
+				if err != nil {
+					t.Fatal(got, err)
+				}
+				for _, l := range lines {
+					if time.Since(l.At).Abs() > 5*time.Minute {
+						t.Errorf("line of %s", l.At)
+					}
+					got = append(got, l.Text)
+				}
+			}
+			if s := strings.Join(got, " "); s != "one two three" && s != "two one three" {
+				t.Errorf("%q", s)
+			}
+		})
+	}
+}
+
+// TestLabColdTime prints how long it takes until all of a host is known, beside
+// a bare login.
+func TestLabColdTime(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, name := range []string{"storage", "router", "desktop", "media"} {
+		var bare, whole []time.Duration
+		for range 5 {
+			l := lab.Link(t, name)
+			began := time.Now()
+			if _, err := l.Run(t.Context(), link.Command{Args: []string{"true"}}); err != nil {
+				t.Fatal(err)
+			}
+			bare = append(bare, time.Since(began))
+			l.Close()
+			began = time.Now()
+			a := open(t, lab.Link(t, name))
+			whole = append(whole, time.Since(began))
+			a.link.Close()
+		}
+		slices.Sort(bare)
+		slices.Sort(whole)
+		t.Logf("%s: login %s, probe and containers %s (×%.2f)", name, bare[2], whole[2], float64(whole[2])/float64(bare[2]))
+	}
+}
