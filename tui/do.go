@@ -59,6 +59,7 @@ func init() { // a variable alone would refer to itself
 		"quit":     (*Model).quit,
 		"back":     (*Model).back,
 		"find":     (*Model).find,
+		"search":   (*Model).find,
 		"refresh":  (*Model).refresh,
 		"shell":    (*Model).shell,
 		"copy":     (*Model).copy,

@@ -3,8 +3,6 @@ package tui
 import (
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
@@ -50,8 +48,7 @@ func (m *Model) tell(what screen.Flash) {
 func (m *Model) showFlash(what screen.Flash) {
 	m.flash.gen++
 	m.flash.show, m.flash.what = true, what
-	gen := m.flash.gen
-	m.later(tea.Tick(flashFor, func(time.Time) tea.Msg { return flashOver{gen} }))
+	m.later(m.after(flashFor, flashOver{m.flash.gen}))
 }
 
 // line is the flash as text: its level as a word, the host, what happened.

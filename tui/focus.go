@@ -4,8 +4,6 @@ import (
 	"reflect"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
@@ -19,7 +17,7 @@ const settle = 150 * time.Millisecond
 // focus is what is looked at now.
 func (m *Model) focus() fleet.Focus {
 	f := m.nav.top().Focus(m.c)
-	f.Idle = m.blurred
+	f.Idle = m.blurred || m.away
 	return f
 }
 
@@ -34,8 +32,7 @@ func (m *Model) lookLater() {
 		m.look(f)
 	}
 	m.lookGen++ // which rows are visible is known only when they were drawn
-	gen := m.lookGen
-	m.later(tea.Tick(settle, func(time.Time) tea.Msg { return lookMsg{gen} }))
+	m.later(m.after(settle, lookMsg{m.lookGen}))
 }
 
 func (m *Model) lookNow(msg lookMsg) {

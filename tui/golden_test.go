@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui"
 	"github.com/sextant-fleet/sextant/tui/tuitest"
@@ -17,7 +19,7 @@ var update = flag.Bool("update", false, "write the goldens")
 
 func TestMain(m *testing.M) {
 	time.Local = time.UTC
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // open shows the UI of a store in an emulated terminal.
@@ -76,21 +78,21 @@ var tours = []struct {
 	see  string
 }{
 	{"fleet", nil, "storage"},
-	{"fleet-fail", []string{"G"}, "storage"},
+	{"fleet-fail", []string{"G"}, "> storage"},
 	{"host-overview", []string{"G", "enter"}, "1 Overview"},
-	{"host-generations", []string{"G", "2"}, "142"},
-	{"host-containers", []string{"G", "3"}, "jellyfin"},
-	{"host-container", []string{"G", "3", "enter"}, "restarts"},
-	{"host-units", []string{"G", "4"}, "immich-ml"},
-	{"host-backups", []string{"G", "5"}, "photos"},
-	{"host-metrics", []string{"G", "6"}, "memory"},
+	{"host-generations", []string{"G", "2"}, "[2 Gen"},
+	{"host-containers", []string{"G", "3"}, "[3 Con"},
+	{"host-container", []string{"G", "3", "enter"}, "networks"},
+	{"host-units", []string{"G", "4"}, "[4 Units]"},
+	{"host-backups", []string{"G", "5"}, "[5 Backups]"},
+	{"host-metrics", []string{"G", "6"}, "highest"},
 	{"host-services", []string{"G", "7"}, "not in this version"},
-	{"log", []string{"G", "4", "enter", "L"}, "following"},
+	{"log", []string{"G", "4", "enter", "L"}, "/photos/59"},
 	{"messages", []string{"M"}, "7 hosts found"},
 	{"help", []string{"?"}, "Here"},
-	{"menu", []string{"."}, "deploy"},
-	{"palette", []string{":", "sto"}, "storage"},
-	{"filter", []string{"/", "r"}, "/r"},
+	{"menu", []string{"."}, "Enter do it"},
+	{"palette", []string{":", "sto"}, "→ host storage"},
+	{"filter", []string{"/", "r"}, "5 of 7"},
 }
 
 func TestScreens(t *testing.T) {
@@ -101,6 +103,68 @@ func TestScreens(t *testing.T) {
 				t.Parallel()
 				term := open(t, sample(), size[0], size[1])
 				term.WaitFor("storage").Press(tour.keys...).WaitFor(tour.see).Settle(250 * time.Millisecond)
+				tuitest.Golden(t, name, term.Screen(), *update)
+			})
+		}
+	}
+}
+
+// stories are screens that need a fleet of their own.
+var stories = []struct {
+	name string
+	make func(*tui.Options)
+	keys []string
+	see  string
+}{
+	{"first-nothing", func(o *tui.Options) { o.Store = fleet.NewStore() }, nil, "Looking for hosts"},
+	{"first-nobody", func(o *tui.Options) { o.Store = nobodyYet() }, nil, "No hosts yet"},
+	{"first-key", func(o *tui.Options) {}, []string{"enter"}, "[1 Overview]"},
+	{"ask-host-key", func(o *tui.Options) {
+		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "cloud", Kind: fleet.AskHostKey, Text: "The host key of cloud is not known yet", Detail: []string{"ed25519 SHA256:9cX1lCwyFkq1pQ5nZ0zB7Jm0m1a2b3c4d5e6f7g8h9i", "from 100.64.0.7:22, not vouched for by Tailscale"}}})
+	}, nil, "Trust this host?"},
+	{"ask-passphrase", func(o *tui.Options) {
+		o.Store.SetQuestions([]fleet.Question{{ID: 1, Kind: fleet.AskPassphrase, Text: "Passphrase of ~/.ssh/id_ed25519", Secret: true}})
+	}, nil, "Passphrase of"},
+	{"ask-visit", func(o *tui.Options) {
+		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "router", Kind: fleet.AskVisit, Text: "Tailscale SSH wants you to check in", URL: "https://login.tailscale.com/a/0123456789abcdef0123456789abcdef0123456789"}})
+	}, nil, "check in"},
+	{"confirm", func(o *tui.Options) {}, []string{"G", "4", ":", "restart", "enter"}, "systemctl restart"},
+	{"confirm-typed", func(o *tui.Options) {
+		o.Actions = append(o.Actions, fleet.Action{
+			ID: "reboot", Title: "reboot", Help: "reboot the host", Keys: []string{"B"}, Scope: fleet.ScopeHost, Danger: true, Run: func(context.Context, fleet.Target, func(string)) error { return nil },
+			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
+				return fleet.Plan{Title: "Reboot the router", Lines: []string{"the way to every other host leads through it", "it was away for 41 s when it booted last"}, Typed: "router"}, nil
+			},
+		})
+	}, []string{"G", "k", "B"}, "Type router"},
+	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
+	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
+	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
+}
+
+func nobodyYet() *fleet.Store {
+	s := fleet.NewStore()
+	s.SetHosts(nil, []fleet.Other{{Name: "pixel", Why: "phone (Android)"}}, []fleet.SourceState{
+		{Source: "tailscale", At: tuitest.Now, Err: "tailscaled does not answer at /run/tailscale/tailscaled.sock: no such file", Help: "set services.tailscale.enable = true, or --tailscale-socket"},
+		{Source: "ssh_config", At: tuitest.Now, Help: "write Host lines in ~/.ssh/config"},
+		{Source: "mdns", At: tuitest.Now, Count: 1},
+	})
+	return s
+}
+
+func TestStories(t *testing.T) {
+	for _, size := range sizes {
+		for _, story := range stories {
+			name := fmt.Sprintf("%s-%dx%d", story.name, size[0], size[1])
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				o := sample()
+				story.make(&o)
+				term := open(t, o, size[0], size[1])
+				if len(story.keys) > 0 {
+					term.WaitFor("storage").Press(story.keys...)
+				}
+				term.WaitFor(story.see).Settle(250 * time.Millisecond)
 				tuitest.Golden(t, name, term.Screen(), *update)
 			})
 		}

@@ -16,8 +16,8 @@ func builtin() []screen.Binding {
 	list := []screen.Binding{
 		{ID: "enter", Title: "open", Help: "open what the cursor is on", Keys: []string{"enter"}, In: []string{"fleet", "table", "failed"}},
 		{ID: "back", Title: "back", Help: "one level back: popup, filter, marks, screen", Keys: []string{"esc"}, In: []string{"global"}, Plain: true},
-		{ID: "find", Title: "filter", Help: "filter the list (!word: without it), search a log", Keys: []string{"/"}, In: []string{"list", "logs", "messages"}, Off: noFind},
-		{ID: "palette", Title: "commands", Help: "every action, host and screen by name", Keys: []string{":"}, In: []string{"global"}, Plain: true},
+		{ID: "find", Title: "filter", Help: "filter the list; !word is without it", Keys: []string{"/"}, In: []string{"list", "messages"}, Off: noFind},
+		{ID: "palette", Title: "command", Help: "every action, host and screen by name", Keys: []string{":"}, In: []string{"global"}, Plain: true},
 		{ID: "menu", Title: "actions", Help: "what can be done here, and why not", Keys: []string{"."}, In: []string{"global"}, Plain: true},
 		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host"}, Off: noHost},
 		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "logs"}, Danger: true, Off: noShell},
@@ -42,6 +42,7 @@ func builtin() []screen.Binding {
 func logKeys() []screen.Binding {
 	in := []string{"logs"}
 	return []screen.Binding{
+		{ID: "search", Title: "search", Help: "search in the log", Keys: []string{"/"}, In: in},
 		{ID: "follow", Title: "follow", Help: "stay at the newest line, or stop", Keys: []string{"f"}, In: in},
 		{ID: "wrap", Title: "wrap", Help: "break long lines, or cut them", Keys: []string{"w"}, In: in},
 		{ID: "times", Title: "times", Help: "the source's time before each line", Keys: []string{"t"}, In: in},
@@ -65,7 +66,7 @@ func moves() []screen.Binding {
 		{ID: "page-down", Title: "page down", Keys: []string{"pgdown"}, In: in},
 		{ID: "top", Title: "first", Keys: []string{"g", "home"}, In: in},
 		{ID: "bottom", Title: "last", Keys: []string{"G", "end"}, In: in},
-		{ID: "next-tab", Title: "next tab", Keys: []string{"tab", "right", "l"}, In: []string{"host"}},
+		{ID: "next-tab", Title: "next", Keys: []string{"tab", "right", "l"}, In: []string{"host"}},
 		{ID: "previous-tab", Title: "previous tab", Keys: []string{"shift+tab", "left", "h"}, In: []string{"host"}},
 	}
 	for i, t := range hostscreen.Tabs {

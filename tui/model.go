@@ -35,6 +35,7 @@ type Model struct {
 	seen     int          // messages that were there when the message screen was open last
 	told     time.Time    // of the newest message that was looked at
 	blurred  bool
+	away     bool // a shell has the terminal
 	mouseOff bool
 	looked   fleet.Focus
 	lookGen  int
@@ -67,9 +68,12 @@ func newModel(ctx context.Context, opts Options) (*Model, error) {
 		Console: opts.Console, ReadOnly: opts.ReadOnly, Version: opts.Version, Now: opts.Now(),
 	}
 	m.take(look(opts.Store, opts.Now()))
-	m.seen = len(m.c.Snap.Messages)
+	if m.seen = len(m.c.Snap.Messages); m.seen > 0 {
+		m.told = m.c.Snap.Messages[m.seen-1].At
+	}
 	m.nav.open(m.newScreen(screen.Place{Screen: screen.Fleet}))
 	m.apply(m.nav.top().Open(m.c))
+	m.followQuestions()
 	return m, nil
 }
 
@@ -82,7 +86,7 @@ func (m *Model) Close() {
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd {
-	cmds := append(m.cmds, m.waitStore(), tick())
+	cmds := append(m.cmds, m.waitStore(), m.after(agesEvery, tickMsg{}))
 	m.cmds = nil
 	if overSSH(m.opts.Environ) {
 		cmds = append(cmds, tea.Raw(askSynchronized))
@@ -114,7 +118,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.fresh(msg)
 	case tickMsg:
 		m.take(fresh{snap: m.c.Snap, fleet: words.JudgeAll(m.c.Snap.Hosts, m.c.Now)})
-		m.later(tick())
+		m.later(m.after(agesEvery, tickMsg{}))
 	case flashOver:
 		m.flash.over(msg)
 	case lookMsg:
@@ -148,4 +152,18 @@ type tickMsg struct{}
 // looks change nothing and write nothing.
 const agesEvery = 20 * time.Second
 
-func tick() tea.Cmd { return tea.Tick(agesEvery, func(time.Time) tea.Msg { return tickMsg{} }) }
+// after gives a message after a while, unless the UI ends before. Bubble Tea's
+// own Tick would outlive it.
+func (m *Model) after(d time.Duration, msg tea.Msg) tea.Cmd {
+	ctx := m.ctx
+	return func() tea.Msg {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			return msg
+		}
+	}
+}

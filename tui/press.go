@@ -100,9 +100,7 @@ func (m *Model) paste(text string) {
 // findLine is the line in which something to look for is typed.
 type findLine struct {
 	input  widget.Input
-	label  string
 	finder screen.Finder
-	before string
 }
 
 func (m *Model) find() {
@@ -110,8 +108,8 @@ func (m *Model) find() {
 	if !ok {
 		return
 	}
-	text, label := f.Finding()
-	m.line = &findLine{label: label, finder: f, before: text}
+	text, _ := f.Finding()
+	m.line = &findLine{finder: f}
 	m.line.input.Set(text)
 }
 

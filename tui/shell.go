@@ -29,14 +29,15 @@ func (m *Model) shell() {
 		m.tell(screen.Flash{Level: fleet.Error, Host: host.Name, Text: "no shell: " + err.Error()})
 		return
 	}
-	m.look(fleet.Focus{Host: m.looked.Host, Tab: m.looked.Tab, Idle: true})
+	m.away = true
+	m.lookLater()
 	m.later(tea.Exec(&announced{Session: session, host: host.Name}, func(err error) tea.Msg {
 		return shellOver{host: host.Name, err: err}
 	}))
 }
 
 func (m *Model) shellOver(msg shellOver) {
-	m.look(m.focus())
+	m.away = false
 	if msg.err != nil {
 		m.tell(screen.Flash{Level: fleet.Warn, Host: msg.host, Text: "the shell ended: " + msg.err.Error()})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
 )
 
 // frameKey is all that a frame depends on: with the same key, the frame that
@@ -61,6 +62,12 @@ func (m *Model) drawHeader(p widget.Pane) {
 	right := m.badges()
 	if m.nav.top().Place().Screen == screen.Fleet {
 		right = right.Join(m.sum(p.W - right.Width() - 8))
+	} else if st, ok := m.c.Snap.Host(m.nav.top().Place().Host); ok {
+		j := m.c.Judge(st)
+		right = right.And(j.Role, m.c.Word(j))
+		if age := m.c.Tell().Age(st, j); age.Text != words.Age(0) {
+			right = right.And(age.Role, " "+age.Text)
+		}
 	}
 	used := p.Right(p.W-1, 0, p.W-8, right)
 	if used > 0 {
@@ -131,7 +138,10 @@ func (m *Model) sum(w int) widget.Line {
 func (m *Model) drawFooter(p widget.Pane) {
 	p.Fill(themes.Bar)
 	if m.line != nil {
-		m.line.input.Draw(p, 0, widget.L(themes.Accent, "/").And(themes.Dim, ""), "")
+		_, label := m.line.finder.Finding()
+		n := widget.Width(label) + 2
+		p.Right(p.W-1, 0, n, widget.L(themes.Dim, label))
+		m.line.input.Draw(p.Sub(0, 0, p.W-n-1, 1), 0, widget.L(themes.Accent, "/"), "")
 		return
 	}
 	hints := m.nav.top().Hints(m.c)
@@ -139,7 +149,7 @@ func (m *Model) drawFooter(p widget.Pane) {
 		n := p.Text(1, 0, p.W/2, themes.Accent, text)
 		p.Zone(0, 0, n+1, 1, screen.TapKey{ID: "find"})
 		p = p.Sub(n+3, 0, p.W, 1)
-	} else {
+	} else if p.W >= screen.Narrow {
 		p = p.Sub(1, 0, p.W, 1)
 	}
 	max := len(hints)
@@ -184,8 +194,8 @@ func (m *Model) hint(id string) widget.Line {
 // finding is what the screen's list is filtered by.
 func (m *Model) finding() string {
 	if f, ok := m.nav.top().(screen.Finder); ok {
-		if text, label := f.Finding(); text != "" {
-			return label + " " + text
+		if text, label := f.Finding(); text != "" { // which part of how many
+			return "/" + text + " " + label
 		}
 	}
 	return ""

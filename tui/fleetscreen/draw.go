@@ -18,10 +18,10 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 	switch {
 	case c.W >= screen.Wide:
 		side := min(60, max(32, p.W/3))
-		if t := s.table(c); p.W-side-1 < t.MinWidth() {
-			side = max(30, p.W-1-t.MinWidth())
+		if t := s.table(c); p.W-side-2 < t.MinWidth() {
+			side = max(30, p.W-2-t.MinWidth())
 		}
-		s.drawList(c, p.Sub(0, 0, p.W-side-1, p.H))
+		s.drawList(c, p.Sub(0, 0, p.W-side-2, p.H))
 		p.VRule(p.W - side - 1)
 		s.drawSummary(c, p.Sub(p.W-side+1, 0, side-1, p.H))
 	case c.W >= screen.Split:
@@ -44,7 +44,7 @@ func (s *Screen) table(c *screen.Context) widget.Table {
 		Columns: []widget.Column{
 			{Title: "host", Width: min(s.nameW, 12), Max: s.nameW},
 			{Title: "state", Width: 5},
-			{Title: "path", Width: 7, Drop: 8},
+			{Title: "path", Width: 6, Max: 7, Drop: 8},
 			{Title: "gen", Width: 7, Max: 8, Drop: 5},
 			{Title: "", Width: 2, Drop: 5},
 			{Title: "fail", Width: 4, Max: 7, Drop: 3, Right: true},
@@ -102,21 +102,27 @@ func cpu(w words.Teller, st fleet.State) widget.Line {
 	return l
 }
 
-// lines is a host in two lines of 40 cells.
+// lines is a host in two lines of 40 cells: its state, then what is wrong with
+// it, or its facts where nothing is.
 func (s *Screen) lines(c *screen.Context, w words.Teller, st fleet.State) [2]widget.Line {
 	j := c.Judge(st)
-	word := words.Left(c.Word(j), 5)
-	first := widget.L(themes.Text, words.Left(st.Host.Name, max(12, c.W-24))).And(themes.Text, " ").And(j.Role, word).
-		And(themes.Text, " ").Join(line(w.Path(st)))
-	first = first.And(themes.Dim, " "+w.Age(st, j).Text)
-	second := widget.L(themes.Text, " ")
-	for _, cell := range []words.Cell{w.Generation(st), w.Marks(st), w.Containers(st), w.Backups(st), w.Disk(st)} {
-		if cell.Text != "" {
-			second = second.And(themes.Text, " ").And(cell.Role, cell.Text)
-		}
+	age, room := w.Age(st, j), c.W-2
+	nameW := room - 6 - 8 - 5
+	first := widget.L(themes.Text, words.Left(widget.Fit(st.Host.Name, nameW-1, c.Glyphs.Ellipsis), nameW)).
+		And(j.Role, words.Left(c.Word(j), 6))
+	path := w.Path(st)
+	first = first.And(path.Role, words.Left(path.Text, 8)).And(age.Role, words.Right(age.Text, 5))
+	second := widget.T("  ")
+	if len(j.Problems) > 0 && j.Word != words.Asking {
+		return [2]widget.Line{first, second.And(j.Role, j.Problems[0].What)}
 	}
-	if f := w.Failed(st); f.Role == themes.Fail {
-		second = second.And(themes.Text, " ").And(f.Role, f.Text+" failed")
+	for _, f := range []struct {
+		name string
+		cell words.Cell
+	}{{"gen", w.Generation(st)}, {"", w.Marks(st)}, {"ctrs", w.Containers(st)}, {"bkp", w.Backups(st)}, {"disk", w.Disk(st)}} {
+		if f.cell.Text != "" {
+			second = second.And(themes.Dim, f.name+" ").And(f.cell.Role, f.cell.Text).And(themes.Text, "  ")
+		}
 	}
 	return [2]widget.Line{first, second}
 }

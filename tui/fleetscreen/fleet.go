@@ -3,6 +3,7 @@
 package fleetscreen
 
 import (
+	"fmt"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -94,7 +95,9 @@ func (s *Screen) passes(c *screen.Context, st fleet.State) bool {
 }
 
 // Finding implements screen.Finder.
-func (s *Screen) Finding() (text, label string) { return s.filter, "filter" }
+func (s *Screen) Finding() (text, label string) {
+	return s.filter, fmt.Sprintf("%d of %d", s.list.Len(), len(s.byID))
+}
 
 // Find implements screen.Finder.
 func (s *Screen) Find(c *screen.Context, text string, _ bool) {

@@ -38,7 +38,7 @@ func backups() *tableTab {
 			j := st.Backups.Value[at]
 			return []widget.Line{
 				widget.T(j.Name), jobState(j), since(c, j.LastSuccess), since(c, j.NewestSnapshot),
-				widget.L(themes.Dim, words.Age(j.MaxAge.Duration())), widget.L(themes.Dim, due(c, j)), widget.L(themes.Dim, j.Tool),
+				widget.L(themes.Dim, words.Limit(j.MaxAge.Duration())), widget.L(themes.Dim, due(c, j)), widget.L(themes.Dim, j.Tool),
 				widget.L(themes.Fail, j.Error),
 			}
 		},

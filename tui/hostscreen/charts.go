@@ -50,7 +50,9 @@ func chart(c *screen.Context, p widget.Pane, s fleet.Series) {
 	}
 	used := p.Line(0, 0, p.W, widget.L(themes.Title, s.Name).And(themes.Text, " "+measure(last, s.Unit)).
 		And(themes.Dim, "  highest "+measure(high, s.Unit)+", 1h"))
-	p.Right(p.W, 0, p.W-used-1, widget.L(themes.Dim, s.Source))
+	if p.W-used > 16 {
+		p.Right(p.W, 0, p.W-used-2, widget.L(themes.Dim, s.Source))
+	}
 	top := high
 	if s.Unit == "%" {
 		top = 100

@@ -4,6 +4,7 @@ package hostscreen
 
 import (
 	"context"
+	"fmt"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -209,9 +210,9 @@ func (s *Screen) Focus(*screen.Context) fleet.Focus {
 // Finding implements screen.Finder.
 func (s *Screen) Finding() (text, label string) {
 	if t, ok := s.tab().(*tableTab); ok {
-		return t.filter, "filter"
+		return t.filter, fmt.Sprintf("%d of %d", t.list.Len(), len(t.byID))
 	}
-	return "", "filter"
+	return "", ""
 }
 
 // Find implements screen.Finder.

@@ -45,7 +45,7 @@ func (o *overview) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 
 // left is what the host is and what is wrong with it.
 func (o *overview) left(c *screen.Context, st fleet.State, w int) widget.Doc {
-	d := sheet.Summary(c, st, w)
+	d := sheet.Body(c, st, w)
 	if failed := sheet.Failed(c, st, w); len(failed) > 0 {
 		d = append(d.Head("Failed units"), failed...)
 	}

@@ -17,7 +17,7 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		p = p.Sub(0, 0, p.W, p.H-len(tail))
 	}
 	lead := s.lead(c)
-	s.rows, s.width = p.H, max(8, p.W-1-lead)
+	s.rows, s.width, s.words = p.H, max(8, p.W-lead), c.W < screen.Narrow
 	at := s.first(c)
 	for y := 0; y < p.H && at.line < s.ring.end(); y++ {
 		s.drawRow(c, p, y, lead, at)
@@ -105,7 +105,7 @@ func (s *Screen) drawRow(c *screen.Context, p widget.Pane, y, lead int, at place
 			p.Text(x, y, 4, role, word)
 		}
 	}
-	text := l.Text
+	text := s.text(at.line)
 	if s.wrap {
 		rows := widget.Wrap(text, s.width)
 		if at.row < len(rows) {

@@ -28,6 +28,7 @@ type Screen struct {
 	follow bool
 	top    place // first row that is shown, while not following
 	rows   int   // rows that were drawn last
+	words  bool  // there is no column for the level: the word is part of the text
 	width  int   // and how wide
 	fresh  int   // lines that came while not following
 
@@ -75,9 +76,9 @@ func (s *Screen) Scopes() []string { return []string{"logs"} }
 // Hints implements screen.Screen.
 func (s *Screen) Hints(*screen.Context) []string {
 	if s.search != "" {
-		return []string{"back", "next-match", "previous-match", "find", "only", "follow", "wrap", "times", "help"}
+		return []string{"back", "next-match", "previous-match", "search", "only", "follow", "wrap", "times", "help"}
 	}
-	return []string{"back", "follow", "find", "wrap", "times", "since", "copy", "help"}
+	return []string{"back", "follow", "search", "wrap", "times", "since", "copy", "help"}
 }
 
 // Open implements screen.Screen.

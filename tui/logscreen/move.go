@@ -119,11 +119,21 @@ func (s *Screen) shown(n int) bool {
 
 // height is how many rows a line takes.
 func (s *Screen) height(n int) int {
-	l := s.ring.at(n)
-	if !s.wrap || len(l.Text) <= s.width { // no more bytes than cells: one row
+	text := s.text(n)
+	if !s.wrap || len(text) <= s.width { // no more bytes than cells: one row
 		return 1
 	}
-	return len(widget.Wrap(l.Text, s.width))
+	return len(widget.Wrap(text, s.width))
+}
+
+// text is what is shown of a line.
+func (s *Screen) text(n int) string {
+	l := s.ring.at(n)
+	if s.words && l.Level <= 4 {
+		word, _ := level(l.Level)
+		return word + " " + l.Text
+	}
+	return l.Text
 }
 
 // matches tells whether a line has the text; capitals count only when the text

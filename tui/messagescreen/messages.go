@@ -69,7 +69,7 @@ func (s *Screen) Target(*screen.Context) fleet.Target { return fleet.Target{} }
 func (s *Screen) Focus(*screen.Context) fleet.Focus { return fleet.Focus{} }
 
 // Finding implements screen.Finder.
-func (s *Screen) Finding() (text, label string) { return s.filter, "filter" }
+func (s *Screen) Finding() (text, label string) { return s.filter, "messages" }
 
 // Find implements screen.Finder.
 func (s *Screen) Find(_ *screen.Context, text string, _ bool) { s.filter = text; s.scroll.Reset() }

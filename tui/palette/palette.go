@@ -4,6 +4,7 @@
 package palette
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sahilm/fuzzy"
@@ -31,9 +32,13 @@ func Bindings(c *screen.Context, s screen.Screen, plain bool) []Entry {
 		if b.Plain && !plain {
 			continue
 		}
-		list = append(list, Entry{Title: b.Title, Note: b.Help, Key: b.Key(), Off: b.Why(c, s), Does: screen.Press{ID: b.ID}})
+		list = append(list, entry(c, s, b))
 	}
 	return list
+}
+
+func entry(c *screen.Context, s screen.Screen, b screen.Binding) Entry {
+	return Entry{Title: b.Title, Note: b.Help, Key: b.Key(), Off: b.Why(c, s), Does: screen.Press{ID: b.ID}}
 }
 
 // List is a popup to choose from.
@@ -70,9 +75,30 @@ func Menu(c *screen.Context, s screen.Screen) *List {
 		}
 		title = strings.Join(names, ", ")
 	}
-	l := &List{title: title, entries: Bindings(c, s, false)}
+	l := &List{title: title}
+	for _, action := range []bool{true, false} {
+		for _, b := range c.Keys.In(s.Scopes()) {
+			if b.Action != nil && !fits(b.Action.Scope, t) {
+				continue
+			}
+			if !b.Plain && (b.Action != nil) == action && !slices.Contains(b.In, "global") && b.ID != "enter" && b.ID != "find" {
+				l.entries = append(l.entries, entry(c, s, b))
+			}
+		}
+	}
 	l.find()
 	return l
+}
+
+// fits tells whether actions of a scope are about such a target at all.
+func fits(s fleet.Scope, t fleet.Target) bool {
+	switch s {
+	case fleet.ScopeContainer:
+		return t.Container != ""
+	case fleet.ScopeUnit:
+		return t.Unit != ""
+	}
+	return true
 }
 
 // find shows the entries that match what was typed: those that begin with it
@@ -86,18 +112,29 @@ func (l *List) find() {
 		}
 		return
 	}
-	titles := make([]string, len(l.entries))
-	taken := map[int]bool{}
+	titles, taken := make([]string, len(l.entries)), map[int]bool{}
 	for i, e := range l.entries {
-		titles[i] = e.Title
-		if strings.HasPrefix(strings.ToLower(e.Title), strings.ToLower(want)) {
+		titles[i] = strings.ToLower(e.Title)
+	}
+	take := func(i int) {
+		if !taken[i] {
 			l.shown, taken[i] = append(l.shown, i), true
 		}
 	}
-	for _, m := range fuzzy.Find(want, titles) {
-		if !taken[m.Index] {
-			l.shown = append(l.shown, m.Index)
+	want = strings.ToLower(want)
+	for _, fits := range []func(title string) bool{
+		func(t string) bool { return strings.HasPrefix(t, want) },
+		func(t string) bool { return strings.Contains(" "+t, " "+want) }, // a word begins with it
+		func(t string) bool { return strings.Contains(t, want) },
+	} {
+		for i, t := range titles {
+			if fits(t) {
+				take(i)
+			}
 		}
+	}
+	for _, m := range fuzzy.Find(want, titles) {
+		take(m.Index)
 	}
 }
 
@@ -216,7 +253,7 @@ func (l *List) Draw(c *screen.Context, p widget.Pane) {
 	if l.search {
 		head = 1
 	}
-	in := widget.Box(p, min(90, p.W), min(p.H, max(6, len(l.entries)+head+3)), l.title)
+	in := widget.Box(p, min(90, p.W), min(p.H, max(6, min(l.most(), len(l.entries))+head+3)), l.title)
 	rows := in.H - head - 1
 	l.top = max(l.at-rows+1, min(l.top, l.at))
 	for y := 0; y < rows && l.top+y < len(l.shown); y++ {
@@ -230,6 +267,15 @@ func (l *List) Draw(c *screen.Context, p widget.Pane) {
 	n := in.Line(0, in.H-1, in.W, widget.L(themes.Accent, "Enter").And(themes.Text, " do it"))
 	m := in.Line(n+3, in.H-1, in.W-n-3, widget.L(themes.Accent, "esc").And(themes.Text, " close"))
 	in.Zone(n+3, in.H-1, m, 1, screen.TapKey{ID: "esc"})
+}
+
+// most is how many rows are shown at most: the palette keeps its size while
+// something is typed.
+func (l *List) most() int {
+	if l.search {
+		return 14
+	}
+	return len(l.entries)
 }
 
 func (l *List) drawEntry(c *screen.Context, p widget.Pane, y, i int) {

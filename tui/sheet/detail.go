@@ -53,7 +53,12 @@ func Known(c *screen.Context, st fleet.State, w int) widget.Doc {
 		case none:
 			l = widget.L(themes.Dim, words.Left(c.Glyphs.None, 5)+err)
 		case err != "":
-			l = l.And(themes.Text, " ").And(themes.Unknown, "failed "+words.AgoLong(errAt, c.Now)+": ").And(themes.Text, err)
+			if at.IsZero() {
+				l = l[:1]
+			} else {
+				l = l.And(themes.Text, " ")
+			}
+			l = l.And(themes.Unknown, "failed "+words.AgoLong(errAt, c.Now)+": ").And(themes.Text, err)
 		case at.IsZero():
 			l = widget.L(themes.Unknown, words.Left(c.Glyphs.Unknown, 5)).And(themes.Text, "not asked yet")
 		}
@@ -91,7 +96,7 @@ func Who(c *screen.Context, st fleet.State, w int) widget.Doc {
 	for _, f := range []struct {
 		name  string
 		value []string
-	}{{"also", h.Aliases}, {"tags", h.Tags}, {"known by", h.Sources}} {
+	}{{"also", h.Aliases}, {"tags", h.Tags}, {"told by", h.Sources}} {
 		if len(f.value) > 0 {
 			d = d.Field(w, Label, f.name, widget.T(strings.Join(f.value, ", ")))
 		}
@@ -101,7 +106,7 @@ func Who(c *screen.Context, st fleet.State, w int) widget.Doc {
 		addrs = append(addrs, a.Host+" ("+string(a.Via)+")")
 	}
 	if len(addrs) > 0 {
-		d = d.Field(w, Label, "addresses", widget.T(strings.Join(addrs, ", ")))
+		d = d.Field(w, Label, "at", widget.T(strings.Join(addrs, ", ")))
 	}
 	return d
 }

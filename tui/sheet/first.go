@@ -20,7 +20,7 @@ func FirstUse(c *screen.Context, w int) widget.Doc {
 	d = d.Add(w, 0, widget.T("Nobody of those who were asked knows a NixOS machine:"))
 	d = append(d, widget.Row{})
 	for _, s := range c.Snap.Sources {
-		state := widget.L(themes.Dim, fmt.Sprintf("%d names", s.Count))
+		state := widget.L(themes.Dim, fmt.Sprintf("names known: %d", s.Count))
 		if s.Err != "" {
 			state = widget.L(themes.Warn, s.Err)
 		}

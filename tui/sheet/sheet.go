@@ -16,17 +16,25 @@ import (
 )
 
 // Label is the width of the names of fields.
-const Label = 9
+const Label = 8
 
-// Summary is a host in short: what is wrong first, then what it is.
+// Summary is a host in short, under its name: what is wrong first, then what
+// it is.
 func Summary(c *screen.Context, st fleet.State, w int) widget.Doc {
 	j := c.Judge(st)
 	head := widget.L(themes.Title, st.Host.Name).And(themes.Text, "  ").And(j.Role, c.Word(j))
 	if j.Old && !j.Oldest.IsZero() {
 		head = head.And(themes.Dim, "  facts of "+words.AgoLong(j.Oldest, c.Now))
 	}
-	d := widget.Doc{}.Add(w, 2, head)
-	d = append(d, Problems(c, st, w)...)
+	return append(widget.Doc{}.Add(w, 2, head), Body(c, st, w)...)
+}
+
+// Body is the summary without the name.
+func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
+	d := Problems(c, st, w)
+	if !st.Reach.HasValue() && !st.System.HasValue() {
+		return d // nothing was ever read: the one reason is among the problems
+	}
 	d = append(d, Reach(c, st, w)...)
 	d = append(d, System(c, st, w)...)
 	d = append(d, counts(c, st, w)...)
@@ -121,7 +129,11 @@ func System(c *screen.Context, st fleet.State, w int) widget.Doc {
 		if s.NixOS && s.NixOSVersion != "" {
 			name = "NixOS " + s.NixOSVersion
 		}
-		return widget.T(join(c, name, s.Kernel, s.Arch, "up "+words.Span(s.Uptime.Duration())))
+		up := "up " + words.Span(s.Uptime.Duration())
+		if w <= 36 {
+			return widget.T(join(c, short(name), up))
+		}
+		return widget.T(join(c, name, s.Kernel, s.Arch, up))
 	})
 	if s.NixOS {
 		d = d.Field(w, Label, "running", generation(c, st))
@@ -132,6 +144,14 @@ func System(c *screen.Context, st fleet.State, w int) widget.Doc {
 	return d
 }
 
+// short is a version without the part that only a machine reads.
+func short(version string) string {
+	if i := strings.LastIndexByte(version, '.'); i > 0 && strings.Count(version, ".") > 2 {
+		return version[:i]
+	}
+	return version
+}
+
 // generation is the running generation, and how it differs from the default
 // and from what was booted.
 func generation(c *screen.Context, st fleet.State) widget.Line {
@@ -139,7 +159,7 @@ func generation(c *screen.Context, st fleet.State) widget.Line {
 	l := widget.T("generation " + number(s.Running))
 	for _, g := range st.Generations.Value {
 		if g.Number == s.Running.Generation && g.Number != 0 && !g.Date.IsZero() {
-			l = l.And(themes.Text, " of "+words.AgoLong(g.Date, c.Now))
+			l = l.And(themes.Text, ", made "+words.AgoLong(g.Date, c.Now))
 		}
 	}
 	if words.Differs(s) {
@@ -207,7 +227,10 @@ func Disks(c *screen.Context, st fleet.State, w int) widget.Doc {
 			name = "disks"
 		}
 		l := widget.L(words.Fullness(disk.Fraction()), words.Right(words.Percent(disk.Fraction()), 4)).
-			And(themes.Text, " "+disk.Mount).And(themes.Dim, "  "+words.Bytes(disk.Avail)+" free")
+			And(themes.Text, " "+disk.Mount)
+		if w > 36 {
+			l = l.And(themes.Dim, "  "+words.Bytes(disk.Avail)+" free")
+		}
 		d = d.Field(w, Label, name, l)
 	}
 	return d

@@ -3,7 +3,6 @@ package widget
 import (
 	"strings"
 
-	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 )
 
@@ -133,7 +132,7 @@ func (p Pane) Text(x, y, w int, role themes.Role, s string) int {
 	if w <= 0 || s == "" {
 		return 0
 	}
-	s = Fit(fleet.Clean(s), w, p.canvas.glyphs.Ellipsis)
+	s = Fit(s, w, p.canvas.glyphs.Ellipsis)
 	at := x
 	for len(s) > 0 {
 		text, cells, n := next(s)

@@ -3,7 +3,6 @@ package widget
 import (
 	"strings"
 
-	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 )
 
@@ -84,11 +83,11 @@ func WrapLine(l Line, width, indent int) []Line {
 		return nil
 	}
 	indent = min(indent, width/2)
-	clean := make(Line, len(l))
+	tidy := make(Line, len(l))
 	for i, s := range l {
-		clean[i] = Span{s.Role, fleet.Clean(s.Text)}
+		tidy[i] = Span{s.Role, clean(s.Text)}
 	}
-	full := clean.String()
+	full := tidy.String()
 	var out []Line
 	for at := 0; at < len(full) || len(out) == 0; {
 		var lead Line
@@ -96,7 +95,7 @@ func WrapLine(l Line, width, indent int) []Line {
 			lead = T(strings.Repeat(" ", indent))
 		}
 		head, rest := breakLine(full[at:], width-lead.Width())
-		out = append(out, lead.Join(clean.slice(at, at+len(head))))
+		out = append(out, lead.Join(tidy.slice(at, at+len(head))))
 		at = len(full) - len(strings.TrimLeft(rest, " "))
 	}
 	return out

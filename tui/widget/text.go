@@ -28,23 +28,26 @@ func next(s string) (cell string, width, bytes int) {
 	bytes = len(cluster)
 	base, size := utf8.DecodeRuneInString(cluster)
 	if size == bytes {
-		return one(base)
+		return one(cluster, base)
 	}
 	if n := utf8.RuneCountInString(cluster); n <= maxMarks && width > 0 && width <= 2 && ansi.StringWidthWc(cluster) == width && !selects(cluster) {
 		return cluster, width, bytes
 	}
-	cell, width, _ = one(base)
+	cell, width, _ = one(cluster[:size], base)
 	return cell, width, bytes
 }
 
 // one is the cell of a rune alone.
-func one(r rune) (cell string, width, bytes int) {
-	cell, bytes = string(r), utf8.RuneLen(r)
+func one(cell string, r rune) (_ string, width, bytes int) {
+	bytes = len(cell)
+	if sign(r) {
+		return cell, 1, bytes
+	}
 	width = ansi.StringWidthWc(cell)
 	if width != ansi.StringWidth(cell) || width > 2 {
 		return "\uFFFD", 1, bytes
 	}
-	if width == 0 || unicode.Is(unicode.Mn, r) { // an accent with nothing below it
+	if width == 0 || unicode.Is(unicode.M, r) { // an accent with nothing below it: it would join what is before
 		return "", 0, bytes
 	}
 	return cell, width, bytes
@@ -56,9 +59,38 @@ func selects(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) })
 }
 
+// sign tells whether a rune is one of the signs and letters that are one cell
+// wide everywhere and do nothing: Latin ones, arrows, lines, blocks, braille.
+func sign(r rune) bool {
+	return r >= 0xa1 && r < 0x300 && r != 0xad || r >= 0x2010 && r <= 0x2027 || r >= 0x2190 && r < 0x2300 || r >= 0x2500 && r < 0x25fd || r >= 0x2800 && r < 0x2900
+}
+
+// clean is fleet.Clean, without its cost where there is nothing to clean.
+func clean(s string) string {
+	for _, r := range s {
+		if (r < 0x20 || r > 0x7e) && !sign(r) {
+			return fleet.Clean(s)
+		}
+	}
+	return s
+}
+
+// plain tells whether text is printable ASCII, as most is: then bytes are cells.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
 // Width is how many cells text takes when it is drawn.
 func Width(s string) int {
-	s, n := fleet.Clean(s), 0
+	if plain(s) {
+		return len(s)
+	}
+	s, n := clean(s), 0
 	for len(s) > 0 {
 		_, w, b := next(s)
 		n, s = n+w, s[b:]
@@ -69,7 +101,12 @@ func Width(s string) int {
 // Cut gives the longest beginning of text that fits in width cells, and
 // whether anything was left out.
 func Cut(s string, width int) (head string, cut bool) {
-	s = fleet.Clean(s)
+	if width = max(width, 0); len(s) <= width && plain(s) {
+		return s, false
+	} else if len(s) > width && plain(s[:width+1]) {
+		return s[:width], true
+	}
+	s = clean(s)
 	var b strings.Builder
 	for len(s) > 0 {
 		cell, w, n := next(s)
@@ -97,7 +134,7 @@ func Fit(s string, width int, ellipsis string) string {
 
 // Wrap breaks text into lines of at most width cells, at spaces where it can.
 func Wrap(s string, width int) []string {
-	s = fleet.Clean(s)
+	s = clean(s)
 	if width < 1 {
 		return nil
 	}
@@ -143,7 +180,7 @@ func breakLine(s string, width int) (head, rest string) {
 
 // Skip gives clean text without its first cells.
 func Skip(s string, cells int) string {
-	s = fleet.Clean(s)
+	s = clean(s)
 	for len(s) > 0 && cells > 0 {
 		_, w, n := next(s)
 		s, cells = s[n:], cells-w

@@ -107,6 +107,14 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
+// Limit is a length of time as people set limits: in hours, up to three days.
+func Limit(d time.Duration) string {
+	if d <= 72*time.Hour && d >= time.Hour {
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	}
+	return Age(d)
+}
+
 // Severity is the word and the role of a problem's severity.
 func Severity(s fleet.Severity) (string, themes.Role) {
 	switch s {

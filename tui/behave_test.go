@@ -1,0 +1,375 @@
+package tui_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/tui"
+	"github.com/sextant-fleet/sextant/tui/tuitest"
+)
+
+func console(o tui.Options) *tuitest.Console { return o.Console.(*tuitest.Console) }
+
+// eventually waits until something is true that is not on the screen.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(tuitest.Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("never came true: %s", what)
+}
+
+func TestNothingIsWrittenWhileNothingChanges(t *testing.T) {
+	for _, size := range sizes {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			term := open(t, sample(), size[0], size[1]).WaitFor("storage").Settle(400 * time.Millisecond)
+			before := term.Written()
+			time.Sleep(2 * time.Second)
+			if n := term.Written() - before; n != 0 {
+				t.Errorf("%d bytes were written while nothing changed", n)
+			}
+		})
+	}
+}
+
+func TestACursorMoveIsCheap(t *testing.T) {
+	term := open(t, sample(), 40, 20).WaitFor("storage").Settle(200 * time.Millisecond)
+	before := term.Written()
+	term.Press("j").WaitFor("> desk").Settle(200 * time.Millisecond)
+	if n := term.Written() - before; n > 400 { // two rows of text that change from and to reverse
+		t.Errorf("moving the cursor wrote %d bytes", n)
+	}
+}
+
+func TestBackGoesOneLevel(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage")
+	term.Press("G", "space", "/", "stor", "enter").WaitFor("1 of 7")
+	term.Press("3").WaitFor("jellyfin").Press("enter").WaitFor("networks")
+	term.Press("?").WaitFor("Everywhere", "Here").Press("esc").WaitGone("Here")
+	term.Press("esc").WaitFor("jellyfin").WaitGone("networks")
+	term.Press("esc").WaitFor("1 of 7")
+	term.Press("esc").WaitGone("1 of 7").WaitFor("router")
+	if !strings.Contains(term.Screen(), "*storage") && !strings.Contains(term.Screen(), ">*storage") {
+		t.Errorf("the mark went with the filter:\n%s", term.Screen())
+	}
+	term.Press("esc").WaitGone("*storage")
+	term.Press("esc").WaitFor("this is the first screen")
+}
+
+func TestHistory(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage")
+	term.Press("G", "enter").WaitFor("1 Overview").Press("M").WaitFor("Messages")
+	term.Press("[").WaitFor("1 Overview").Press("[").WaitFor("7 hosts").Press("]").WaitFor("1 Overview")
+	term.Press("-").WaitFor("7 hosts").Press("-").WaitFor("1 Overview")
+}
+
+func TestKeysThatAreOffSayWhy(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage")
+	term.Press("R").WaitFor("roll back: not in this version yet")
+	term.Press("D").WaitFor("deploy: not in this version yet")
+}
+
+func TestReadOnly(t *testing.T) {
+	o := sample()
+	o.ReadOnly = true
+	term := open(t, o, 80, 24).WaitFor("read-only")
+	term.Press("S").WaitFor("shell: read-only")
+	term.Press("?").WaitFor("off: read-only")
+}
+
+func TestThePaletteRunsWhatItShows(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage")
+	term.Press(":", "rout").WaitFor("→ host router").Press("enter").WaitFor("router › Overview")
+	term.Press(":", "cont").WaitFor("ainers of router").Press("enter").WaitFor("router › Containers", "no container engine")
+	term.Press(":", "deplo").WaitFor("deploy is off").Press("enter").WaitFor("deploy: not in this version yet")
+	term.Press("esc").WaitGone("Commands").Press(":", "secr", "enter").WaitFor("Secrets is not in this version yet.")
+	term.Press(":", "theme hi", "enter").WaitGone("Commands")
+}
+
+func TestAPhonesKeyboard(t *testing.T) {
+	o := sample()
+	term := open(t, o, 40, 20).WaitFor("storage")
+	// With the kitty protocol a key can carry several letters as its text.
+	term.Send("\x1b[0;;71:51u").WaitFor("jellyfin") // "G3"
+	term.Press("esc").WaitFor("cloud")
+	term.Paste("g").Settle(100 * time.Millisecond)
+	term.Paste("G4").WaitFor("immich-ml.service")
+	term.Press("esc").WaitFor("cloud").Paste("rm -rf everything there is\n").WaitFor("pasted text is not")
+	if len(console(o).Refreshes()) != 0 {
+		t.Error("pasted text was taken as keys")
+	}
+}
+
+func TestEverythingCanBeTapped(t *testing.T) {
+	term := open(t, sample(), 40, 20).WaitFor("storage")
+	term.ClickOn("router").WaitFor("> router").ClickOn("router").WaitFor("[1 Overview]")
+	term.Click(13, 1).WaitFor("[2 Generations]").ClickOn("back").WaitFor("cloud")
+	term.ClickOn("help").WaitFor("┌─ Help").ClickOn("esc close").WaitGone("┌─ Help")
+	term.ClickOn("command").WaitFor("Commands")
+	term.Press("esc").WaitGone("Commands").ClickOn("storage").WaitFor("> storage").Press("4").WaitFor("FAIL  Immich")
+	term.Click(1, 0).WaitFor("cloud") // the title leads back
+}
+
+func TestTheMouseCanBeTurnedOff(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage").Press("m").WaitFor("mouse off").Settle(100 * time.Millisecond)
+	eventually(t, "the terminal reports the mouse no more", func() bool { return strings.Contains(term.Raw(), "\x1b[?1002l") })
+}
+
+func TestTheCursorIsOnTheSelectedRow(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage").Press("j", "j").WaitFor("> lab").Settle(200 * time.Millisecond)
+	x, y := term.Cursor()
+	if row := term.Row(y); x != 0 || !strings.HasPrefix(row, "> lab") {
+		t.Errorf("the cursor is at %d,%d in %q", x, y, row)
+	}
+	if term.Title() != "sextant" {
+		t.Errorf("the window is called %q", term.Title())
+	}
+}
+
+func TestLookSaysWhatIsOnTheScreen(t *testing.T) {
+	o := sample()
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "3").WaitFor("jellyfin")
+	eventually(t, "the containers are looked at", func() bool {
+		looks := console(o).Looks()
+		last := looks[len(looks)-1]
+		return last.Host == "n-storage" && last.Tab == "containers" && len(last.Containers) == 5
+	})
+	term.Press("j", "enter").WaitFor("networks")
+	eventually(t, "only the open container is looked at", func() bool {
+		looks := console(o).Looks()
+		return len(looks[len(looks)-1].Containers) == 1
+	})
+	term.Send("\x1b[O")
+	eventually(t, "nobody looks", func() bool { looks := console(o).Looks(); return looks[len(looks)-1].Idle })
+	term.Send("\x1b[I")
+	eventually(t, "somebody looks", func() bool { looks := console(o).Looks(); return !looks[len(looks)-1].Idle })
+}
+
+// talker is a shell that says where it is, reads a line and ends.
+type talker struct {
+	in  io.Reader
+	out io.Writer
+	got chan string
+	err error
+}
+
+func (s *talker) SetStdin(r io.Reader)  { s.in = r }
+func (s *talker) SetStdout(w io.Writer) { s.out = w }
+func (s *talker) SetStderr(io.Writer)   {}
+func (s *talker) Run() error {
+	fmt.Fprint(s.out, "remote$ ")
+	buf := make([]byte, 100)
+	n, _ := s.in.Read(buf)
+	s.got <- string(buf[:n])
+	return s.err
+}
+
+func TestAShellTakesTheTerminalAndGivesItBack(t *testing.T) {
+	o := sample()
+	sh := &talker{got: make(chan string, 1)}
+	console(o).NewShell = func(id fleet.HostID) (fleet.Session, error) { return sh, nil }
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "S").WaitFor("a shell on storage", "remote$")
+	if term.AltScreen() {
+		t.Error("the shell is on the UI's own screen")
+	}
+	looks := console(o).Looks()
+	if !looks[len(looks)-1].Idle {
+		t.Error("hosts are kept live while nobody looks")
+	}
+	for range 50 { // who writes to the store does not wait for the shell
+		o.Store.Note(fleet.Message{At: tuitest.Now, Level: fleet.Info, Text: "meanwhile"})
+		time.Sleep(time.Millisecond)
+	}
+	term.Send("uptime\r")
+	if got := <-sh.got; !strings.HasPrefix(got, "uptime") {
+		t.Errorf("the shell read %q", got)
+	}
+	term.WaitFor("7 hosts", "> storage").Press("k").WaitFor("> router")
+	eventually(t, "somebody looks again", func() bool { looks := console(o).Looks(); return !looks[len(looks)-1].Idle })
+	term.Press("M").WaitFor("meanwhile")
+	sh.err = errors.New("connection lost")
+	term.Press("esc", "S").WaitFor("remote$").Send("x\r").WaitFor("the shell ended: connection lost")
+}
+
+func TestNoShell(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("storage").Press("S").WaitFor("ERR cloud: no shell: no shell here")
+	term.Press("M").WaitFor("no shell here")
+}
+
+func TestALogFollowsAndEnds(t *testing.T) {
+	o := sample()
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "4", "L").WaitFor("following", "/photos/59")
+	log := console(o).OpenLogs()[0]
+	if q := log.Query; q.Unit != "podman-immich-ml.service" || q.Host != "n-storage" || !q.Follow || q.Lines != 500 {
+		t.Errorf("asked for %+v", q)
+	}
+	line := func(s string) fleet.LogLine { return fleet.LogLine{At: tuitest.Now, Level: 6, Text: s} }
+	log.Write(line("the next one"))
+	term.WaitFor("the next one").Press("k").WaitFor("stopped")
+	log.Write(line("unseen one"), line("unseen two"))
+	term.WaitFor("2 new").WaitGone("unseen two").Press("G").WaitFor("unseen two", "following")
+	term.Press("g").WaitFor("/photos/0 ").Press("/", "upstream", "enter").WaitFor("request 54").Press("N").WaitFor("request 43")
+	term.Press("n").WaitFor("request 54").Press("o").WaitFor("only matches").WaitGone("/photos/")
+	term.Press("esc").WaitGone("only matches").Press("t").WaitFor("2026-11-22 11").Press("s").WaitFor("last hour")
+	eventually(t, "the first log is closed", log.Closed)
+	second := console(o).OpenLogs()[1]
+	if !second.Query.Since.Equal(tuitest.Now.Add(-time.Hour)) {
+		t.Errorf("since %v", second.Query.Since)
+	}
+	second.End()
+	term.WaitFor("The log ended here")
+	term.Press("esc").WaitFor("[4 Units]")
+	eventually(t, "the second log is closed", second.Closed)
+}
+
+func TestALogThatCannotBeRead(t *testing.T) {
+	o := sample()
+	console(o).LogErr = errors.New("storage: journalctl: permission denied; join the group systemd-journal")
+	open(t, o, 40, 20).WaitFor("storage").Press("G", "4", "L").WaitFor("ERR storage: journalctl")
+}
+
+func TestActionsAskAndTell(t *testing.T) {
+	o := sample()
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "4").WaitFor("immich-ml")
+	term.Press(".").WaitFor("restart unit").Press("enter").WaitFor("roll back: not in this version yet")
+	term.Press("down", "down", "enter").WaitFor("Restart podman-immich-ml.service", "systemctl restart")
+	time.Sleep(300 * time.Millisecond)                // what is typed at once does not count
+	term.Press("enter").WaitGone("systemctl restart") // the default is No
+	term.Press(":", "restart", "enter").WaitFor("systemctl restart")
+	time.Sleep(300 * time.Millisecond)
+	term.Press("y").WaitFor("stopping podman-immich-ml", "done")
+	eventually(t, "the host is asked again", func() bool { return len(console(o).Refreshes()) > 0 })
+	term.Press("esc", "P").WaitFor("starting podman-immich-ml").Press("esc", "M").WaitFor("restart unit podman-immich-ml.service: done")
+}
+
+func TestKeysCanBeBoundAnew(t *testing.T) {
+	o := sample()
+	o.Keys = map[string][]string{"messages": {"x"}, "deploy": {"M"}}
+	term := open(t, o, 80, 24).WaitFor("storage").Press("M").WaitFor("deploy: not in this version yet")
+	term.Press("x").WaitFor("Messages", "7 hosts found")
+}
+
+func TestAQuestion(t *testing.T) {
+	o := sample()
+	term := open(t, o, 40, 20).WaitFor("storage")
+	o.Store.SetQuestions([]fleet.Question{{ID: 7, Host: "cloud", Kind: fleet.AskHostKey, Text: "unknown host key of cloud", Detail: []string{"ed25519 SHA256:9cX1lCwyFkq1pQ5nZ0zB7Jm0m1a2b3c4d5e6f7g8h9i", "seen for the first time at 100.64.0.7"}}})
+	term.WaitFor("Trust this host?", "SHA256:9cX1l")
+	term.Press("yyy") // typed ahead
+	time.Sleep(100 * time.Millisecond)
+	if _, ok := console(o).Answered(7); ok {
+		t.Fatal("keys that were typed ahead answered")
+	}
+	time.Sleep(600 * time.Millisecond)
+	term.Press("enter")
+	eventually(t, "the question is answered", func() bool { _, ok := console(o).Answered(7); return ok })
+	if r, _ := console(o).Answered(7); !r.Refuse {
+		t.Error("Enter trusted the key")
+	}
+	term.WaitGone("Trust this host?")
+}
+
+func TestASecretIsNotShown(t *testing.T) {
+	o := sample()
+	term := open(t, o, 40, 20).WaitFor("storage")
+	o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskSudo, Text: "password of ada for sudo on desk", Secret: true}})
+	term.WaitFor("Password for root rights")
+	time.Sleep(600 * time.Millisecond)
+	term.Press("hun q").Paste("ter 2").WaitFor("**********").Press("enter")
+	eventually(t, "the question is answered", func() bool { _, ok := console(o).Answered(8); return ok })
+	if r, _ := console(o).Answered(8); r.Text != "hun qter 2" || r.Refuse {
+		t.Errorf("answered %+v", r)
+	}
+	if strings.Contains(term.Raw(), "ter 2") {
+		t.Error("the secret was written to the terminal")
+	}
+}
+
+func TestAnAddressToVisitEndsByItself(t *testing.T) {
+	o := sample()
+	term := open(t, o, 40, 20).WaitFor("storage")
+	url := "https://login.tailscale.com/a/0123456789abcdef0123456789abcdef0123456789"
+	o.Store.SetQuestions([]fleet.Question{{ID: 9, Host: "router", Kind: fleet.AskVisit, Text: "Tailscale wants you to check in", URL: url}})
+	term.WaitFor("Open this address", "https://login.tailscale.com/a/0123")
+	o.Store.SetQuestions(nil)
+	term.WaitGone("Open this address")
+	if _, ok := console(o).Answered(9); ok {
+		t.Error("it was answered")
+	}
+}
+
+func TestErrorsThatComeInAreFlashed(t *testing.T) {
+	o := sample()
+	term := open(t, o, 40, 20).WaitFor("storage")
+	o.Store.Note(fleet.Message{At: tuitest.Now.Add(time.Second), Level: fleet.Error, Host: "lab", Text: "units cannot be read: D-Bus is gone; look at it with S"})
+	term.WaitFor("ERR lab: units cannot be read", "look at it with S").Press("esc").WaitGone("look at it with S").WaitFor("1 ERR")
+	term.Press("M").WaitFor("D-Bus is gone").Press("esc").WaitFor("cloud").WaitGone("1 ERR")
+}
+
+func TestRowsStayUnderTheCursor(t *testing.T) {
+	o := sample()
+	term := open(t, o, 80, 24).WaitFor("storage").Press("j", "j", "j").WaitFor("> laptop")
+	snap := o.Store.Snapshot()
+	hosts := []fleet.Host{{ID: "new", Name: "aaa-new"}, {ID: "new2", Name: "zzz"}}
+	for _, st := range snap.Hosts {
+		hosts = append(hosts, st.Host)
+	}
+	o.Store.SetHosts(hosts, nil, nil)
+	term.WaitFor("zzz", "aaa-new", "> laptop")
+}
+
+func TestTooSmall(t *testing.T) {
+	term := open(t, sample(), 30, 8).WaitFor("sextant needs 32x10")
+	term.Press("q")
+	if err := term.Wait(); err != nil {
+		t.Errorf("leaving: %v", err)
+	}
+}
+
+func TestLeaving(t *testing.T) {
+	for _, key := range []string{"q", "ctrl+c"} {
+		term := open(t, sample(), 80, 24).WaitFor("storage").Press(key)
+		if err := term.Wait(); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+		eventually(t, key+": the terminal is as it was", func() bool { return !term.AltScreen() })
+	}
+}
+
+func TestOverSSHTheTerminalIsAskedForWholeFrames(t *testing.T) {
+	o := sample()
+	o.Environ = []string{"TERM=xterm-256color", "SSH_TTY=/dev/pts/3", "SSH_CONNECTION=1 2 3 4"}
+	term := open(t, o, 80, 24).WaitFor("storage").Settle(200 * time.Millisecond)
+	if !strings.Contains(term.Raw(), "\x1b[?2026$p") {
+		t.Error("it was not asked")
+	}
+}
+
+func TestWithoutColourTheSelectionIsStillSeen(t *testing.T) {
+	o := sample()
+	o.Environ = []string{"TERM=xterm-256color", "NO_COLOR=1"}
+	term := open(t, o, 80, 24).WaitFor("> cloud").Settle(200 * time.Millisecond)
+	for _, sgr := range []string{"\x1b[3", "\x1b[4", ";3"} {
+		for rest := term.Raw(); ; {
+			_, after, ok := strings.Cut(rest, sgr)
+			if !ok {
+				break
+			}
+			if digits := strings.TrimLeft(after, "0123456789;"); strings.HasPrefix(digits, "m") && !strings.HasPrefix(after, "m") {
+				t.Fatalf("colour was written: %q", sgr+after[:5])
+			}
+			rest = after
+		}
+	}
+	if !strings.Contains(term.Raw(), "\x1b[7m") {
+		t.Error("the selected row is not reversed")
+	}
+}
