@@ -90,7 +90,7 @@ func whole(t *testing.T, term *tuitest.Term, first, last string) {
 	if !strings.Contains(rows[0], first) || !strings.Contains(rows[len(rows)-1], last) {
 		t.Errorf("the frame is broken:\n%s", term.Screen())
 	}
-	for _, bad := range []string{"\u202e", "\u2066", "\u200d", "\ufeff", "\x9b", "evil title", "\u2028"} {
+	for _, bad := range []string{"\u202e", "\u2066", "\u200d", "\ufeff", "\u009b", "evil title", "\u2028"} {
 		if strings.Contains(term.Raw(), bad) {
 			t.Errorf("%q was written", bad)
 		}

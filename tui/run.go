@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -11,7 +10,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Run shows the UI until the person leaves it or the context ends.
+// Run shows the UI until the person leaves it or the context ends, which gives
+// the context's error.
 func Run(ctx context.Context, opts Options) error {
 	if opts.Environ == nil {
 		opts.Environ = os.Environ()
@@ -21,8 +21,13 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	defer m.Close()
-	_, err = tea.NewProgram(m, programOptions(ctx, opts)...).Run()
-	if err != nil && (ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted)) {
+	p := tea.NewProgram(m, programOptions(opts)...)
+	// Not tea.WithContext: a program that is killed closes its input under the
+	// goroutine that reads it (v2.1.1), which then waits for ever.
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
+	_, err = p.Run()
+	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
@@ -35,8 +40,8 @@ const (
 	fpsSlow = 30
 )
 
-func programOptions(ctx context.Context, opts Options) []tea.ProgramOption {
-	list := []tea.ProgramOption{tea.WithContext(ctx), tea.WithEnvironment(opts.Environ), tea.WithFilter(Filter())}
+func programOptions(opts Options) []tea.ProgramOption {
+	list := []tea.ProgramOption{tea.WithEnvironment(opts.Environ), tea.WithFilter(Filter())}
 	if overSSH(opts.Environ) {
 		list = append(list, tea.WithFPS(fpsSlow))
 	} else {

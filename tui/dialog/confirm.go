@@ -124,11 +124,15 @@ func (d *Confirm) Draw(c *screen.Context, p widget.Pane) {
 func (d *Confirm) text(c *screen.Context, w int) widget.Doc {
 	j := d.Job
 	doc := widget.Doc{}
-	if h := j.Hosts(); h != "" {
-		doc = doc.Add(w, 2, widget.L(themes.Dim, "on ").And(themes.Title, h))
+	if j.Plan != nil && j.Failed == nil {
+		doc = doc.Add(w, 2, widget.L(themes.Title, j.Plan.Title))
 	}
+	about := widget.L(themes.Dim, "on ").And(themes.Title, j.Hosts())
 	if o := j.Object(); o != "" {
-		doc = doc.Add(w, 2, widget.L(themes.Dim, "of ").And(themes.Title, o))
+		about = widget.L(themes.Title, o).And(themes.Text, " ").Join(about)
+	}
+	if j.Hosts() != "" {
+		doc = doc.Add(w, 2, about)
 	}
 	switch {
 	case j.Failed != nil:
@@ -136,7 +140,6 @@ func (d *Confirm) text(c *screen.Context, w int) widget.Doc {
 	case j.Plan == nil:
 		doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" looking what it would do"))
 	default:
-		doc = doc.Add(w, 2, widget.L(themes.Title, j.Plan.Title))
 		for _, l := range j.Plan.Lines {
 			doc = doc.Add(w, 2, widget.T(l))
 		}
