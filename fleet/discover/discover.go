@@ -35,8 +35,7 @@ type Options struct {
 	// Sources replaces the usual sources, in the order of their word.
 	Sources []Source
 
-	gather  time.Duration // for tests; 0 is the usual
-	waitAll bool          // slow sources too must answer before it is settled
+	gather time.Duration // for tests; 0 is the usual
 }
 
 // Found is who is in the fleet, as far as the sources have told.
@@ -119,16 +118,10 @@ func Discover(ctx context.Context, o Options, tell func(Found)) error {
 	return ctx.Err()
 }
 
-// Once tells who is in the fleet as soon as that has settled. Slow sources are
-// not asked, unless all is set; then they are waited for as well, as long as
-// there is patience.
-func Once(ctx context.Context, o Options, all bool) (Found, error) {
+// Once tells who is in the fleet as soon as that has settled.
+func Once(ctx context.Context, o Options) (Found, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	o.Sources, o.waitAll = o.sources(), all
-	if !all {
-		o.Sources = slices.DeleteFunc(slices.Clone(o.Sources), Source.Slow)
-	}
 	var last Found
 	err := Discover(ctx, o, func(f Found) {
 		last = f
@@ -155,7 +148,6 @@ type run struct {
 	sources []Source
 	rules   Rules
 	known   []Identity
-	waitAll bool
 	inbox   chan news
 	told    []told
 	settled bool

@@ -190,24 +190,24 @@ func TestOnce(t *testing.T) {
 	leaks(t)
 	s, never := newSource("tailscale", false), newSource("flake", true)
 	s.say <- emission{list: []Sighting{tail("n1", "storage")}}
-	f, err := Once(context.Background(), Options{Sources: []Source{s, never}}, false)
+	f, err := Once(context.Background(), Options{Sources: []Source{s, never}, Quick: true})
 	if err != nil || !f.Settled || len(f.Hosts) != 1 {
 		t.Errorf("%v %+v", err, f)
 	}
 	slow := newSource("flake", true)
 	s.say <- emission{list: []Sighting{tail("n1", "storage")}}
 	slow.say <- emission{list: []Sighting{named(SourceFlake, "storage", "")}}
-	f, err = Once(context.Background(), Options{Sources: []Source{s, slow}}, true)
+	f, err = Once(context.Background(), Options{Sources: []Source{s, slow}, Thorough: true})
 	if err != nil || !f.Settled || f.Hosts[0].Flake != "storage" {
 		t.Errorf("all: %v %+v", err, f)
 	}
-	f, err = Once(context.Background(), Options{Sources: []Source{newSource("tailscale", false), never}, Patience: 50 * time.Millisecond}, true)
+	f, err = Once(context.Background(), Options{Sources: []Source{newSource("tailscale", false), never}, Thorough: true, Patience: 50 * time.Millisecond})
 	if err != nil || !f.Settled {
 		t.Errorf("it waits for ever: %v %+v", err, f)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	f, err = Once(ctx, Options{Sources: []Source{newSource("tailscale", false)}}, false)
+	f, err = Once(ctx, Options{Sources: []Source{newSource("tailscale", false)}})
 	if err == nil || f.Settled {
 		t.Errorf("%v %+v", err, f)
 	}
@@ -226,7 +226,7 @@ func TestUsualSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Once(context.Background(), Options{Config: config, Dir: t.TempDir()}, false)
+	f, err := Once(context.Background(), Options{Config: config, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestWithoutTailscaled(t *testing.T) {
 	began := time.Now()
 	f, err := Once(context.Background(), Options{
 		TailscaleSocket: filepath.Join(t.TempDir(), "none"), SSHConfig: ssh, Config: &Config{Sources: SourcesConfig{MDNS: &off, Local: &off}},
-	}, false)
+	})
 	if err != nil || len(f.Hosts) != 1 || f.Hosts[0].Name != "nas" || time.Since(began) > time.Second {
 		t.Errorf("%v after %v: %+v", err, time.Since(began), f)
 	}

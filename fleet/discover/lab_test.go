@@ -97,7 +97,7 @@ func within(t *testing.T, from <-chan Found, limit time.Duration, what string, o
 func TestLabFleet(t *testing.T) {
 	l := openLab(t)
 	began := time.Now()
-	f, err := Once(context.Background(), l.options(t), false)
+	f, err := Once(context.Background(), l.options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestLabControlPlane(t *testing.T) {
 			leaks(t)
 			o := l.options(t)
 			o.Config = &Config{Tailscale: conf, Sources: SourcesConfig{Tailscale: &off, MDNS: &off, Flake: &off}}
-			f, err := Once(context.Background(), o, false)
+			f, err := Once(context.Background(), o)
 			if err != nil {
 				t.Fatal(err)
 			}
