@@ -96,8 +96,10 @@ func within(t *testing.T, from <-chan Found, limit time.Duration, what string, o
 
 func TestLabFleet(t *testing.T) {
 	l := openLab(t)
+	o := l.options(t)
+	o.Quick = true
 	began := time.Now()
-	f, err := Once(context.Background(), l.options(t))
+	f, err := Once(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,21 +185,20 @@ func TestLabChanges(t *testing.T) {
 func TestLabSlowSources(t *testing.T) {
 	l := openLab(t)
 	from := discover(t, l.options(t))
-	within(t, from, 5*time.Second, "mDNS", func(f Found) bool {
-		a, _ := hostNamed(f, "storage")
-		b, _ := hostNamed(f, "r2s")
-		lan := func(h fleet.Host, ip string) bool {
-			return slices.Contains(h.Addresses, fleet.Address{Via: fleet.ViaMDNS, Host: ip})
-		}
-		return lan(a, "10.77.0.11") && lan(b, "10.77.0.14")
-	})
-	within(t, from, time.Minute, "the flake", func(f Found) bool {
+	flake := func(f Found) bool {
 		for _, name := range []string{"storage", "cloud", "router", "r2s", "desktop", "laptop", "vault"} {
-			if h, _ := hostNamed(f, name); h.Flake == "" {
+			if h, _ := hostNamed(f, name); h.Flake != name {
 				return false
 			}
 		}
 		return true
+	}
+	lan := func(f Found, name, ip string) bool {
+		h, _ := hostNamed(f, name)
+		return slices.Contains(h.Addresses, fleet.Address{Via: fleet.ViaMDNS, Host: ip})
+	}
+	within(t, from, 10*time.Second, "mDNS and the flake", func(f Found) bool {
+		return lan(f, "storage", "10.77.0.11") && lan(f, "r2s", "10.77.0.14") && flake(f)
 	})
 }
 
