@@ -32,7 +32,7 @@ type dockerAPI struct {
 }
 
 func newDockerAPI(w *wire) *dockerAPI {
-	cli, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: w}),
+	cli, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: w, CheckRedirect: client.CheckRedirect}),
 		client.WithScheme("http"))
 	if err != nil {
 		panic(err) // these options do not fail
@@ -42,7 +42,7 @@ func newDockerAPI(w *wire) *dockerAPI {
 
 // errPodman is what Docker's socket says when Podman listens there
 // (virtualisation.podman.dockerSocket): it must not be counted twice.
-var errPodman = errors.New("Podman listens on Docker's socket")
+var errPodman = errors.New("it is Podman that listens on Docker's socket")
 
 // agree finds the version both sides speak, once. The answer also tells who
 // is there: Podman's compatible API has Podman's name in its Server header.

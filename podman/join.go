@@ -28,7 +28,7 @@ func Join(raw []fleet.Container, units fleet.Fact[[]fleet.Unit]) []fleet.Contain
 		byName[u.Name] = u
 	}
 	owned := map[string]bool{} // units that have a container
-	own(out, byName, owned, func(c fleet.Container) bool { return ofRoot(c) })
+	own(out, byName, owned, ofRoot)
 	own(out, byName, owned, func(c fleet.Container) bool { return !ofRoot(c) })
 	for _, u := range units.Value {
 		if o, ok := ownerOf(u); ok && !owned[u.Name] && missed(u, o) {

@@ -199,6 +199,11 @@ func (s *logStream) batch(lines <-chan fleet.LogLine) {
 // Next gives the lines that came, or waits for some.
 func (s *logStream) Next(ctx context.Context) ([]fleet.LogLine, error) {
 	select {
+	case <-s.done: // closed: what still came is not wanted
+		return nil, io.EOF
+	default:
+	}
+	select {
 	case batch, ok := <-s.batches:
 		if ok {
 			return batch, nil
@@ -319,11 +324,10 @@ func (a *assembler) flush(err error) error {
 
 // stamped splits "2026-11-22T19:41:59.389987405Z text" at its timestamp.
 func stamped(b []byte) (time.Time, []byte, bool) {
-	word, rest, _ := bytes.Cut(b[:min(len(b), 40)], []byte{' '})
+	word, _, _ := bytes.Cut(b[:min(len(b), 40)], []byte{' '})
 	at, err := time.Parse(time.RFC3339Nano, string(word))
 	if err != nil {
 		return time.Time{}, b, false
 	}
-	rest = b[min(len(b), len(word)+1):]
-	return at.UTC(), rest, true
+	return at.UTC(), b[min(len(b), len(word)+1):], true
 }

@@ -32,9 +32,12 @@ type podmanAPI struct {
 func newPodmanAPI(w *wire, path string) *podmanAPI {
 	return &podmanAPI{wire: w, conn: &bindings.Connection{
 		URI:    &url.URL{Scheme: "unix", Path: path},
-		Client: &http.Client{Transport: final{w}},
+		Client: &http.Client{Transport: final{w}, CheckRedirect: stay},
 	}}
 }
+
+// stay follows no redirects: Podman sends none.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // open sends a request and gives the answer's body, once it is a good one.
 func (p *podmanAPI) open(ctx context.Context, endpoint string, params url.Values, in ...string) (io.ReadCloser, error) {

@@ -443,3 +443,14 @@ func TestReadEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// TestHostIsOff says so once.
+func TestHostIsOff(t *testing.T) {
+	h := newHost(t)
+	f := h.engines().Read(t.Context(), func(context.Context) (fleet.State, error) {
+		return fleet.State{}, errors.New("storage: no route to host")
+	})
+	if f.HasValue() || f.Err != "which container engines there are is not known: storage: no route to host" {
+		t.Errorf("%q", f.Err)
+	}
+}

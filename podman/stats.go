@@ -47,8 +47,8 @@ func (e *Engines) Stats(ctx context.Context, ids []string, out func([]fleet.Cont
 				}
 			})
 			if err != nil {
+				errs <- err // before the others fail because of it
 				cancel()
-				errs <- err
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func parseStats(b []byte, before map[string]sample, total uint64, at time.Time) 
 		return nil, fmt.Errorf("these are no measurements: %w", jsonError(err))
 	}
 	if len(in.Error) > 0 && string(in.Error) != "null" {
-		return nil, errors.New("Podman could not measure a container, which may just have ended")
+		return nil, errors.New("a container could not be measured: it may just have ended")
 	}
 	out := make([]fleet.ContainerStats, 0, len(in.Stats))
 	for _, m := range in.Stats {

@@ -177,5 +177,8 @@ func (f final) RoundTrip(req *http.Request) (*http.Response, error) {
 // failed is a body that is only an error.
 type failed struct{ err error }
 
+// Read fails.
 func (f failed) Read([]byte) (int, error) { return 0, f.err }
-func (failed) Close() error               { return nil }
+
+// Close does nothing.
+func (failed) Close() error { return nil }
