@@ -144,9 +144,10 @@ func (e *engine) connect(ctx context.Context, known <-chan struct{}) (api, error
 
 // attach makes the clients over a first connection.
 func (e *engine) attach(conn net.Conn, way way, at place) api {
-	// A connection through a command is a process on the host and takes one of
-	// the few sessions that sshd gives: one at a time, and not for long.
-	conns, idle := 4, 90*time.Second
+	// An open connection keeps Podman's service from ending on the host, so
+	// none is kept for long. One through a command is a process there besides,
+	// and takes one of the few sessions that sshd gives: one at a time.
+	conns, idle := 4, 10*time.Second
 	if !way.direct() {
 		conns, idle = 1, 2*time.Second
 	}
