@@ -169,12 +169,32 @@ func (m *Model) followQuestions() {
 	}
 }
 
-// ask opens the popup of the oldest question that nobody answered.
+// ask opens the popup of the oldest question that nobody answered and that
+// belongs here.
 func (m *Model) ask() {
 	for _, q := range m.c.Snap.Questions {
-		if !m.answered[q.ID] {
+		if !m.answered[q.ID] && m.belongs(q) {
 			m.popup(dialog.NewQuestion(q, m.clock))
 			return
 		}
 	}
+}
+
+// belongs tells whether a question may open by itself on this screen: who looks
+// into one host is not interrupted by another, whose question waits until the
+// fleet is looked at.
+func (m *Model) belongs(q fleet.Question) bool {
+	st, ok := m.c.Snap.Host(m.nav.top().Place().Host)
+	return !ok || st.Host.Name == q.Host
+}
+
+// waiting counts the questions that do not belong here.
+func (m *Model) waiting() int {
+	n := 0
+	for _, q := range m.c.Snap.Questions {
+		if !m.answered[q.ID] && !m.belongs(q) {
+			n++
+		}
+	}
+	return n
 }

@@ -26,7 +26,7 @@ func builtin() []screen.Binding {
 		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet"}},
 		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},
 		{ID: "messages", Title: "messages", Help: "what happened and what failed", Keys: []string{"M"}, In: []string{"global"}},
-		{ID: "progress", Title: "progress", Help: "actions under way and done", Keys: []string{"P"}, In: []string{"global"}, Off: nil},
+		{ID: "progress", Title: "progress", Help: "actions under way and done", Keys: []string{"P"}, In: []string{"global"}},
 		{ID: "history-back", Title: "backward", Help: "to the screen before, in history", Keys: []string{"["}, In: []string{"global"}, Plain: true},
 		{ID: "history-forward", Title: "forward", Help: "to the screen after, in history", Keys: []string{"]"}, In: []string{"global"}, Plain: true},
 		{ID: "last", Title: "last screen", Help: "to the screen that was open last", Keys: []string{"-"}, In: []string{"global"}, Plain: true},
@@ -78,6 +78,10 @@ func moves() []screen.Binding {
 	}
 	return list
 }
+
+// Bindings are all keys and actions there are with their declared keys, for
+// documents and for checking what a configuration binds.
+func Bindings(actions []fleet.Action) []screen.Binding { return bindings(actions) }
 
 // bindings are the keys of the UI and of the actions. An action that the UI
 // has itself (shell, logs) is not there twice; keys that are taken stay with

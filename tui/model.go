@@ -134,6 +134,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		m.apply(m.nav.top().Receive(m.c, msg))
 	}
+	m.followQuestions()
 	m.lookLater()
 	return m, tea.Batch(m.cmds...)
 }

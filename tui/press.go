@@ -54,8 +54,12 @@ func runeKey(r rune) screen.Key {
 // press hands a key to whoever has the keyboard: the popup on top, the line
 // that is typed, the key map.
 func (m *Model) press(k screen.Key) {
-	if k.Name == "ctrl+c" {
+	switch {
+	case k.Name == "ctrl+c":
 		m.quit()
+		return
+	case k.Name == "ctrl+z" && m.opts.Input == nil: // where the UI is served, there is no job to put aside
+		m.later(tea.Suspend)
 		return
 	}
 	if n := len(m.popups); n > 0 {

@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -15,6 +17,12 @@ import (
 func Run(ctx context.Context, opts Options) error {
 	if opts.Environ == nil {
 		opts.Environ = os.Environ()
+	}
+	if getenv(opts.Environ, "TERM") == "dumb" {
+		return ErrDumb
+	}
+	if opts.Glyphs == "" && poor(opts.Environ) {
+		opts.Glyphs = "ascii"
 	}
 	m, err := newModel(ctx, opts)
 	if err != nil {
@@ -36,7 +44,7 @@ func Run(ctx context.Context, opts Options) error {
 // Frames a second. Every frame is a chance to write; over a slow link fewer
 // are enough, and the ticker behind them costs less.
 const (
-	fps     = 60
+	fps     = 45
 	fpsSlow = 30
 )
 
@@ -60,14 +68,30 @@ func programOptions(opts Options) []tea.ProgramOption {
 // 2026). Bubble Tea asks by itself, but not over SSH.
 const askSynchronized = "\x1b[?2026$p"
 
+// ErrDumb says that the terminal cannot show screens.
+var ErrDumb = errors.New("this terminal (TERM=dumb) cannot show screens; sextant status --plain tells the same")
+
 // overSSH tells whether the terminal is at the other end of an SSH connection.
 func overSSH(environ []string) bool {
-	for _, kv := range environ {
-		if name, value, _ := strings.Cut(kv, "="); value != "" && (name == "SSH_TTY" || name == "SSH_CONNECTION") {
-			return true
+	return getenv(environ, "SSH_TTY") != "" || getenv(environ, "SSH_CONNECTION") != ""
+}
+
+// poor tells whether the terminal hardly has more signs than ASCII: the
+// console of Linux, or a locale that is not UTF-8.
+func poor(environ []string) bool {
+	locale := cmp.Or(getenv(environ, "LC_ALL"), getenv(environ, "LC_CTYPE"), getenv(environ, "LANG"))
+	utf8 := strings.Contains(strings.ToLower(strings.ReplaceAll(locale, "-", "")), "utf8")
+	return getenv(environ, "TERM") == "linux" || locale != "" && !utf8
+}
+
+// getenv is the last value of a variable, as a shell would have it.
+func getenv(environ []string, name string) string {
+	for i := len(environ) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(environ[i], name+"="); ok {
+			return value
 		}
 	}
-	return false
+	return ""
 }
 
 // wheelEvery is how often a turn of the wheel counts; trackpads send hundreds

@@ -56,7 +56,6 @@ func (m *Model) waitStore() tea.Cmd {
 func (m *Model) fresh(msg freshMsg) {
 	m.take(fresh(msg))
 	m.apply(m.nav.top().Fresh(m.c))
-	m.followQuestions()
 	m.tellNew()
 	m.later(m.waitStore())
 }

@@ -99,6 +99,9 @@ func (m *Model) badges() widget.Line {
 	if n := m.running(); n > 0 {
 		l = l.And(themes.Badge, fmt.Sprintf("%d running", n)).And(themes.Text, "  ")
 	}
+	if n := m.waiting(); n > 0 {
+		l = l.And(themes.Badge, fmt.Sprintf("%d asked", n)).And(themes.Text, "  ")
+	}
 	errs := 0
 	for _, msg := range m.c.Snap.Messages[min(m.seen, len(m.c.Snap.Messages)):] {
 		if msg.Level == fleet.Error {

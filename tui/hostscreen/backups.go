@@ -38,7 +38,7 @@ func backups() *tableTab {
 			j := st.Backups.Value[at]
 			return []widget.Line{
 				widget.T(j.Name), jobState(j), since(c, j.LastSuccess), since(c, j.NewestSnapshot),
-				widget.L(themes.Dim, words.Limit(j.MaxAge.Duration())), widget.L(themes.Dim, due(c, j)), widget.L(themes.Dim, j.Tool),
+				widget.L(themes.Dim, limit(c, j)), widget.L(themes.Dim, due(c, j)), widget.L(themes.Dim, j.Tool),
 				widget.L(themes.Fail, j.Error),
 			}
 		},
@@ -80,6 +80,14 @@ func since(c *screen.Context, t time.Time) widget.Line {
 	return widget.T(words.AgoLong(t, c.Now))
 }
 
+// limit is the age from which the job is stale.
+func limit(c *screen.Context, j fleet.BackupJob) string {
+	if j.MaxAge <= 0 {
+		return c.Glyphs.None
+	}
+	return words.Limit(j.MaxAge.Duration())
+}
+
 // due is when the job runs next.
 func due(c *screen.Context, j fleet.BackupJob) string {
 	switch {
@@ -111,7 +119,7 @@ func backup(c *screen.Context, st fleet.State, j fleet.BackupJob, w int) widget.
 		d = d.Field(w, label, "size", widget.T(words.Bytes(j.Size)))
 	}
 	d = d.Field(w, label, "next", widget.T(cmp.Or(words.When(j.Next, c.Now), c.Glyphs.None)))
-	d = d.Field(w, label, "limit", widget.T(words.Span(j.MaxAge.Duration())).And(themes.Dim, "  older than this is stale"))
+	d = d.Field(w, label, "limit", widget.T(limit(c, j)).And(themes.Dim, "  older than this is stale"))
 	d = d.Field(w, label, "told by", widget.T(cmp.Or(strings.Join(j.Sources, ", "), c.Glyphs.None)))
 	return d.Field(w, label, "source", widget.L(themes.Dim, st.Backups.Source+", "+words.AgoLong(st.Backups.At, c.Now)))
 }

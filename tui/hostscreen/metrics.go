@@ -115,7 +115,14 @@ func (m *metricsTab) values(c *screen.Context, st fleet.State, w int) widget.Doc
 
 func load(c *screen.Context, d widget.Doc, v fleet.Metrics, w int) widget.Doc {
 	gauge := min(20, w/3)
-	d = d.Field(w, sheet.Label, "cpu", meter(c, v.CPU, gauge, themes.Chart).And(themes.Text, fmt.Sprintf(" %s of %d cores", words.Percent(v.CPU), v.Cores)))
+	cpu := meter(c, v.CPU, gauge, themes.Chart)
+	if v.CPU >= 0 {
+		cpu = cpu.And(themes.Text, " "+words.Percent(v.CPU))
+	}
+	if v.Cores > 0 {
+		cpu = cpu.And(themes.Text, fmt.Sprintf(" of %d cores", v.Cores))
+	}
+	d = d.Field(w, sheet.Label, "cpu", cpu)
 	if v.Memory.Total > 0 {
 		f := float64(v.Memory.Used) / float64(v.Memory.Total)
 		d = d.Field(w, sheet.Label, "memory", meter(c, f, gauge, themes.Chart).And(themes.Text, " "+words.Bytes(v.Memory.Used)+" of "+words.Bytes(v.Memory.Total)))

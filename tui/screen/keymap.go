@@ -60,20 +60,26 @@ type Keymap struct{ list []Binding }
 // and are taken away from other bindings of the same groups.
 func NewKeymap(list []Binding, rebound map[string][]string) *Keymap {
 	k := &Keymap{list: slices.Clone(list)}
-	taken := map[string]bool{}
-	for _, keys := range rebound {
-		for _, key := range keys {
-			taken[key] = true
-		}
-	}
 	for i, b := range k.list {
 		if keys, ok := rebound[b.ID]; ok {
 			k.list[i].Keys = keys
 			continue
 		}
-		k.list[i].Keys = slices.DeleteFunc(slices.Clone(b.Keys), func(key string) bool { return taken[key] })
+		k.list[i].Keys = slices.DeleteFunc(slices.Clone(b.Keys), func(key string) bool {
+			return slices.ContainsFunc(list, func(other Binding) bool {
+				return other.ID != b.ID && slices.Contains(rebound[other.ID], key) && meets(b, other)
+			})
+		})
 	}
 	return k
+}
+
+// meets tells whether two bindings can apply at the same time.
+func meets(a, b Binding) bool {
+	if slices.Contains(a.In, "global") || slices.Contains(b.In, "global") {
+		return true
+	}
+	return slices.ContainsFunc(a.In, func(s string) bool { return slices.Contains(b.In, s) })
 }
 
 // All are all bindings in the order of their declaration.

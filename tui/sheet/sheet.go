@@ -138,6 +138,13 @@ func System(c *screen.Context, st fleet.State, w int) widget.Doc {
 	if s.NixOS {
 		d = d.Field(w, Label, "running", generation(c, st))
 	}
+	if skew := s.ClockSkew.Duration(); skew.Abs() >= 10*time.Second {
+		way := "ahead of ours"
+		if skew < 0 {
+			way = "behind ours"
+		}
+		d = d.Field(w, Label, "clock", widget.L(themes.Warn, words.Span(skew.Abs())+" "+way))
+	}
 	if s.Manager != "" && s.Manager != "running" {
 		d = d.Field(w, Label, "systemd", widget.T(s.Manager))
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,7 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Term {
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, "TERM=xterm-256color")
+	cmd.Env = append([]string{"TERM=xterm-256color"}, slices.DeleteFunc(cmd.Env, func(kv string) bool { return kv == "TERM="+os.Getenv("TERM") })...)
 	file, err := pty.StartWithSize(cmd, size(cols, rows))
 	if err != nil {
 		t.Fatalf("starting %s: %v", cmd, err)

@@ -190,7 +190,12 @@ func BackupState(s fleet.BackupState) Cell {
 
 // CPU is the share of all cores in use.
 func (w Teller) CPU(st fleet.State) Cell {
-	return tell(w, st, st.Metrics, func(m fleet.Metrics) Cell { return Cell{Text: Percent(m.CPU), Role: themes.Text} })
+	return tell(w, st, st.Metrics, func(m fleet.Metrics) Cell {
+		if m.CPU < 0 {
+			return Cell{Text: w.Glyphs.Unknown, Role: themes.Unknown}
+		}
+		return Cell{Text: Percent(m.CPU), Role: themes.Text}
+	})
 }
 
 // Memory is the share of memory in use.

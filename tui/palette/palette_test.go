@@ -1,0 +1,68 @@
+package palette
+
+import (
+	"testing"
+
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
+)
+
+var context = &screen.Context{Glyphs: themes.ASCII}
+
+func typed(l *List, text string) {
+	for _, r := range text {
+		l.Key(context, screen.Key{Name: string(r), Text: string(r)})
+	}
+}
+
+func entries() []Entry {
+	return []Entry{
+		{Title: "roll back", Off: "read-only", Does: screen.Press{ID: "rollback"}}, {Title: "host cloud", Does: screen.Press{ID: "cloud"}},
+		{Title: "host storage", Does: screen.Press{ID: "storage"}}, {Title: "logs", Key: "L", Does: screen.Press{ID: "logs"}},
+	}
+}
+
+// TestEnterRunsWhatTheGhostSays: nothing else, whatever was typed.
+func TestEnterRunsWhatTheGhostSays(t *testing.T) {
+	for _, c := range []struct{ typed, ghost, runs string }{
+		{"", "  > roll back", ""}, {"lo", "gs", "logs"}, {"LO", "gs", "logs"}, {"sto", "  > host storage", "storage"}, {"hs", "  > host storage", "storage"},
+		{"zzz", "  nothing is called that", ""}, {"roll", "  roll back is off", ""}, {"host c", "loud", "cloud"},
+	} {
+		l := New(entries())
+		typed(l, c.typed)
+		if c.typed != "" && l.ghost(context) != c.ghost {
+			t.Errorf("%q: ghost %q, want %q", c.typed, l.ghost(context), c.ghost)
+		}
+		got := ""
+		if e, ok := l.Key(context, screen.Key{Name: "enter"}).(screen.ClosePopup); ok {
+			got = e.Then.(screen.Press).ID
+		}
+		if got != c.runs {
+			t.Errorf("%q: ran %q, want %q", c.typed, got, c.runs)
+		}
+	}
+}
+
+func TestMovingInThePalette(t *testing.T) {
+	l := New(entries())
+	for _, k := range []string{"down", "down", "tab", "down", "down", "up"} {
+		l.Key(context, screen.Key{Name: k})
+	}
+	if e, _ := l.chosen(); e.Title != "host storage" {
+		t.Errorf("%s", e.Title)
+	}
+	if l.Key(context, screen.Key{Name: "backspace"}) == nil {
+		t.Error("backspace on nothing does not close")
+	}
+}
+
+func TestTheMenuTakesKeys(t *testing.T) {
+	l := &List{entries: entries()}
+	l.find()
+	if e, ok := l.Key(context, screen.Key{Name: "L", Text: "L"}).(screen.ClosePopup); !ok || e.Then != (screen.Press{ID: "logs"}) {
+		t.Error("L does not open the logs")
+	}
+	if l.Key(context, screen.Key{Name: "x", Text: "x"}) != nil {
+		t.Error("x does something")
+	}
+}
