@@ -140,7 +140,8 @@ func compare(t *testing.T, lab labtest.Lab, h labtest.Host, got hostStatus) {
 	} else if sort.Strings(*got.FailedUnits.Value); !slices.Equal(*got.FailedUnits.Value, failed) {
 		t.Errorf("failed units %v, want %v", *got.FailedUnits.Value, failed)
 	}
-	total, _ := strconv.ParseUint(strings.TrimSpace(labtest.Output(t, l, "sh", "-c", "awk '/^MemTotal/{printf \"%d\", $2*1024}' /proc/meminfo")), 10, 64)
+	kb, _ := strconv.ParseUint(strings.TrimSpace(labtest.Output(t, l, "sh", "-c", "awk '/^MemTotal/{print $2}' /proc/meminfo")), 10, 64)
+	total := kb * 1024
 	if m := got.Metrics.Value; m == nil {
 		t.Errorf("metrics: %s", got.Metrics.Error)
 	} else if diff := int64(m.Memory.Total) - int64(total); diff > 16<<20 || diff < -16<<20 || m.Memory.Used > m.Memory.Total {
@@ -185,7 +186,13 @@ func TestContainersAgreeWithPodman(t *testing.T) {
 			continue
 		}
 		t.Run(h.Name, func(t *testing.T) {
-			want := strings.Fields(labtest.Output(t, lab.Link(t, h.Name), "podman", "ps", "-a", "--format", "{{.Names}}={{.State}}"))
+			var want []string
+			for _, c := range decode[[]struct {
+				Names []string
+				State string
+			}](t, labtest.Output(t, lab.Link(t, h.Name), "podman", "ps", "-a", "--format", "json")) {
+				want = append(want, c.Names[0]+"="+c.State)
+			}
 			var have []string
 			for _, c := range got.Containers {
 				if c.Host == h.Name && c.User == "root" && c.State != "absent" && c.Engine == "podman" {

@@ -1,0 +1,103 @@
+//go:build lab
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
+	"github.com/sextant-fleet/sextant/tui/tuitest"
+)
+
+// sizes are those the screens are designed for.
+var sizes = [][2]int{{120, 40}, {80, 24}, {40, 20}}
+
+// screen starts the program in a terminal, as a person at the operator's
+// machine does, with no configuration file.
+func screen(t *testing.T, cols, rows int) *tuitest.Term {
+	t.Helper()
+	cmd := exec.Command(program(t))
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir(), "TERM=xterm-256color")
+	cmd.Dir = t.TempDir()
+	return tuitest.Start(t, cmd, cols, rows)
+}
+
+// answer gives laptop's sudo password. What is typed while the question opens
+// is swallowed, so it is typed when the screen has come to rest.
+func answer(ui *tuitest.Term) {
+	ui.WaitFor("sudo password of ada on laptop")
+	time.Sleep(2 * time.Second)
+	ui.Send(labtest.SudoPassword).Press("enter").WaitGone("sudo password")
+}
+
+// TestScreenAgreesWithTheHosts opens a host and its tabs at every size, and
+// finds there what the host's own commands say.
+func TestScreenAgreesWithTheHosts(t *testing.T) {
+	lab := labtest.Load(t)
+	storage := lab.Link(t, "storage")
+	link := strings.TrimSpace(labtest.Output(t, storage, "readlink", "/nix/var/nix/profiles/system"))
+	generation := strings.TrimSuffix(strings.TrimPrefix(link, "system-"), "-link")
+	names := strings.Fields(labtest.Output(t, storage, "podman", "ps", "--format", "{{.Names}}"))
+	for _, size := range sizes {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			ui := screen(t, size[0], size[1])
+			for _, h := range lab.Hosts {
+				if size[1] >= 24 { // at 40×20 two lines a host: not all fit
+					ui.WaitFor(h.Name)
+				}
+			}
+			answer(ui)
+			ui.Press("/").Send("storage").Press("enter", "enter").WaitFor("storage", "Overview", "FAIL", "podman-crashed")
+			ui.Press("2").WaitFor("Generations", generation)
+			ui.Press("3").WaitFor("Containers", "crashed", "absent")
+			for _, n := range names[:min(3, len(names))] {
+				ui.WaitFor(n)
+			}
+			ui.Press("5").WaitFor("Backups", "home", "offsite", "stale")
+			ui.Press("6").WaitFor("Metrics", "netdata")
+			ui.Press("q")
+			if err := ui.Wait(); err != nil {
+				t.Errorf("leaving: %v", err)
+			}
+			if ui.AltScreen() {
+				t.Error("the terminal is not given back")
+			}
+		})
+	}
+}
+
+// TestLogIsFollowed reads the log of a container, live.
+func TestLogIsFollowed(t *testing.T) {
+	lab := labtest.Load(t)
+	storage := lab.Link(t, "storage")
+	ui := screen(t, 80, 24)
+	answer(ui)
+	ui.Press("/").Send("storage").Press("enter", "enter").WaitFor("Overview", "podman")
+	ui.Press("3").WaitFor("authelia").Press("/").Send("authelia").Press("enter", "L").WaitFor("Log", "tick")
+	labtest.Output(t, storage, "sh", "-c", `printf 'MESSAGE=marker-%d\nCONTAINER_NAME=authelia\n' 42 | logger --journald`)
+	ui.WaitFor("marker-42")
+	ui.Press("esc").WaitFor("Containers").Press("q")
+	if err := ui.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShellComesBack opens a shell on a host and comes back to the screen.
+func TestShellComesBack(t *testing.T) {
+	labtest.Load(t)
+	ui := screen(t, 80, 24)
+	answer(ui)
+	ui.Press("/").Send("storage").Press("enter").WaitFor("generation")
+	ui.Press("S").WaitFor("root@storage")
+	ui.Send("echo mark-$((6*7))\r").WaitFor("mark-42")
+	ui.Send("exit\r").WaitFor("Fleet")
+	ui.Press("q")
+	if err := ui.Wait(); err != nil {
+		t.Error(err)
+	}
+}
