@@ -203,13 +203,13 @@ func (t *tailnet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func stateTrouble(state string) *Trouble {
 	switch state {
 	case ipn.NeedsLogin.String():
-		return &Trouble{errors.New("Tailscale is logged out on this machine"), "sudo tailscale up"}
+		return &Trouble{errors.New("this machine is logged out of Tailscale"), "sudo tailscale up"}
 	case ipn.NeedsMachineAuth.String():
 		return &Trouble{errors.New("this machine waits to be approved in the tailnet"), "approve it in the admin console"}
 	case ipn.Stopped.String():
-		return &Trouble{errors.New("Tailscale is turned off on this machine"), "sudo tailscale up"}
+		return &Trouble{errors.New("this machine's Tailscale is turned off"), "sudo tailscale up"}
 	case ipn.InUseOtherUser.String():
-		return &Trouble{errors.New("Tailscale is in use by another user of this machine"), "log that user out"}
+		return &Trouble{errors.New("another user of this machine has Tailscale in use"), "log that user out"}
 	}
 	return &Trouble{fmt.Errorf("tailscaled is in state %q", fleet.Clean(state)), "tailscale status"}
 }
@@ -221,7 +221,7 @@ func (t *tailnet) explain(err error) *Trouble {
 		return &Trouble{fmt.Errorf("no tailscaled at %s", t.socket), "check the path of the socket"}
 	case errors.Is(err, fs.ErrNotExist):
 		if _, missing := exec.LookPath("tailscale"); missing != nil {
-			return &Trouble{errors.New("Tailscale is not installed on this machine"), "services.tailscale.enable = true, or name hosts in the configuration or ~/.ssh/config"}
+			return &Trouble{errors.New("no Tailscale is installed on this machine"), "services.tailscale.enable = true, or name hosts in the configuration or ~/.ssh/config"}
 		}
 		return &Trouble{errors.New("tailscaled is not running"), "sudo systemctl start tailscaled"}
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -17,8 +17,6 @@ func fromStatus(st *ipnstate.Status, now time.Time, serviceTags []string) []Sigh
 	r := statusReader{status: st, now: now, serviceTags: serviceTags}
 	if t := st.CurrentTailnet; t != nil {
 		r.suffix = t.MagicDNSSuffix
-	} else {
-		r.suffix = st.MagicDNSSuffix //nolint:staticcheck // daemons before 1.24 told only this
 	}
 	var list []Sighting
 	if st.Self != nil {
