@@ -106,16 +106,18 @@ func printLogs(ctx context.Context, w io.Writer, a *app, states []fleet.State, n
 
 // named fills in what a name means on a host: a container, else a unit.
 func named(st fleet.State, name string, q *fleet.LogQuery) error {
+	var names []string
 	for _, c := range st.Containers.Value {
+		names = append(names, c.Name)
 		if c.Name == name {
 			q.Container, q.User = name, c.User
 			return nil
 		}
 	}
-	var units []string
 	for _, u := range st.Units.Value {
-		units = append(units, u.Name)
-		if u.Name == name || strings.TrimSuffix(u.Name, ".service") == name {
+		short := strings.TrimSuffix(u.Name, ".service")
+		names = append(names, short)
+		if u.Name == name || short == name {
 			q.Unit = u.Name
 			return nil
 		}
@@ -124,7 +126,7 @@ func named(st fleet.State, name string, q *fleet.LogQuery) error {
 		q.Unit = name // one that is not loaded may still have a journal
 		return nil
 	}
-	if near := fleet.Nearest(name, units); near != "" {
+	if near := fleet.Nearest(name, names); near != "" {
 		return fmt.Errorf("%s has no container or unit %q; the nearest is %q", st.Host.Name, name, near)
 	}
 	return fmt.Errorf("%s has no container or unit %q", st.Host.Name, name)

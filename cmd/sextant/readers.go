@@ -110,7 +110,13 @@ func (r *readers) readBackups(ctx context.Context, a watch.Ask) watch.Change {
 }
 
 // limits are the person's own limits for the age of backups.
-func (r *readers) limits() backup.Limits { return nil }
+func (r *readers) limits() backup.Limits {
+	limits := backup.Limits{}
+	for job, d := range r.cfg.Limits.Backups {
+		limits[job] = d.Or(0)
+	}
+	return limits
+}
 
 // trendLength is how many readings of the CPU the fleet screen draws.
 const trendLength = 24

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -39,13 +38,13 @@ func (a *app) recall() {
 
 // show runs the UI with everything behind it, until the person leaves.
 func (a *app) show(ctx context.Context) error {
+	ui := a.cfg.UI
+	keys, err := boundKeys(ui.Keys)
+	if err != nil {
+		return usageError{err}
+	}
 	stop := a.start(ctx)
 	defer stop()
-	ui := a.cfg.UI
-	keys := map[string][]string{}
-	for action, k := range ui.Keys {
-		keys[action] = strings.Fields(k)
-	}
 	return tui.Run(ctx, tui.Options{
 		Store: a.store, Console: console{a}, Actions: actions(), Theme: ui.Theme, Glyphs: ui.Glyphs, Keys: keys,
 		ReadOnly: a.opts.readOnly || a.cfg.ReadOnly, NoMouse: ui.Mouse != nil && !*ui.Mouse, Version: version,

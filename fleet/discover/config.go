@@ -80,9 +80,7 @@ type UIConfig struct {
 
 // LimitsConfig is [limits]. Zero values mean the built-in ones.
 type LimitsConfig struct {
-	Parallel     int      `toml:"parallel"`       // hosts asked at the same time
-	Timeout      Duration `toml:"timeout"`        // how long a host may take to answer
-	BackupMaxAge Duration `toml:"backup_max_age"` // of a backup job that names no limit of its own
+	Backups map[string]Duration `toml:"backups"` // how old the last good backup of a job may be
 }
 
 // Duration is a length of time as it is written: "90s", "15m", "48h". It was

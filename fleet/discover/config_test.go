@@ -17,7 +17,7 @@ func TestConfigFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(c.Hosts) != 2 || c.Hosts[0].Become != fleet.BecomeSudo || !c.ReadOnly || on(c.Sources.MDNS) || !on(c.Sources.Flake) ||
-		c.UI.Keys["rollback"] != "R" || *c.UI.Mouse || c.Limits.Timeout.Or(0) != 10*time.Second || c.Limits.Parallel != 8 {
+		c.UI.Keys["rollback"] != "R" || *c.UI.Mouse || c.Limits.Backups["home"].Or(0) != 48*time.Hour {
 		t.Errorf("misread: %+v", c)
 	}
 	got := fromConfig(c)
@@ -46,8 +46,8 @@ func TestConfigErrors(t *testing.T) {
 		{"text for a list", "include = \"a\"\n", `c:1: "include" must be a list of texts in quotes`},
 		{"text for yes", "read_only = \"yes\"\n", `c:1: "read_only" must be true or false`},
 		{"pointer", "[sources]\nmdns = 1\n", `c:2: "sources.mdns" must be true or false`},
-		{"a number for a duration", "[limits]\ntimeout = 10\n", `c:2: "limits.timeout" must be a duration in quotes, such as "90s"`},
-		{"no duration", "[limits]\ntimeout = \"ten\"\n", `c:2: "ten" is not a duration such as "90s" or "48h"`},
+		{"a number for a duration", "[limits.backups]\nhome = 10\n", `c:2: "limits.backups.home" must be a duration in quotes, such as "90s"`},
+		{"no duration", "[limits.backups]\nhome = \"ten\"\n", `c:2: "ten" is not a duration such as "90s" or "48h"`},
 		{"a value for a table", "tailscale = 3\n", `c:1: "tailscale" must be a table`},
 		{"a table for hosts", "host = 3\n", `c:1: "host" must be a list of tables`},
 		{"not TOML", "[[host]\nname = \"a\"\n", "c:1: "},

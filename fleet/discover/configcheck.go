@@ -3,6 +3,7 @@ package discover
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path"
@@ -212,10 +213,8 @@ func (c *Config) check(path string, lines map[string]int) error {
 	k.patterns("include", c.Include)
 	k.patterns("exclude", c.Exclude)
 	k.tailscale(c.Tailscale)
-	k.duration("limits.timeout", c.Limits.Timeout)
-	k.duration("limits.backup_max_age", c.Limits.BackupMaxAge)
-	if c.Limits.Parallel < 0 {
-		k.wrong("limits.parallel", "parallel must not be negative")
+	for _, job := range slices.Sorted(maps.Keys(c.Limits.Backups)) {
+		k.duration("limits.backups."+job, c.Limits.Backups[job])
 	}
 	for action, key := range c.UI.Keys {
 		if strings.TrimSpace(key) == "" {

@@ -59,7 +59,8 @@ func TestScreenAgreesWithTheHosts(t *testing.T) {
 				ui.WaitFor(n)
 			}
 			ui.Press("5").WaitFor("Backups", "home", "offsite", "stale")
-			ui.Press("6").WaitFor("Metrics", "netdata")
+			ui.Press("6").WaitFor("Metrics", "memory")
+			ui.Press("G").WaitFor("netdata") // the source, below the charts
 			ui.Press("q")
 			if err := ui.Wait(); err != nil {
 				t.Errorf("leaving: %v", err)
