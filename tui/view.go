@@ -61,7 +61,7 @@ func (m *Model) drawHeader(p widget.Pane) {
 	p.Fill(themes.Bar)
 	right := m.badges()
 	if m.nav.top().Place().Screen == screen.Fleet {
-		right = right.Join(m.sum(p.W - right.Width() - 8))
+		right = right.Join(m.sum(p.W - right.Width() - 7))
 	} else if st, ok := m.c.Snap.Host(m.nav.top().Place().Host); ok {
 		j := m.c.Judge(st)
 		right = right.And(j.Role, m.c.Word(j))
@@ -69,9 +69,9 @@ func (m *Model) drawHeader(p widget.Pane) {
 			right = right.And(age.Role, " "+age.Text)
 		}
 	}
-	used := p.Right(p.W-1, 0, p.W-8, right)
+	used := p.Right(p.W-1, 0, p.W-7, right)
 	if used > 0 {
-		used += 2
+		used++
 	}
 	crumbs := widget.Line{}
 	if p.W >= screen.Split {
@@ -89,7 +89,7 @@ func (m *Model) drawHeader(p widget.Pane) {
 		}
 		crumbs = crumbs.And(role, t)
 	}
-	n := p.Line(1, 0, p.W-1-used, crumbs)
+	n := p.Line(1, 0, p.W-2-used, crumbs)
 	p.Zone(0, 0, n+1, 1, screen.TapKey{ID: "back"})
 }
 
@@ -120,21 +120,24 @@ func (m *Model) badges() widget.Line {
 // sum is the fleet in one line, as long as it fits.
 func (m *Model) sum(w int) widget.Line {
 	parts := m.c.Fleet.Sum(m.c.Glyphs.Asking)
-	var long, short widget.Line
-	for i, p := range parts {
-		if i > 0 {
-			long = long.And(themes.Dim, " "+m.c.Glyphs.Dot+" ")
-			if i > 1 {
-				short = short.And(themes.Text, " ")
-			}
-			short = short.And(p.Role, p.Text)
-		}
-		long = long.And(p.Role, p.Text)
-	}
-	if long.Width() <= w {
+	if long := joined(parts, widget.L(themes.Dim, " "+m.c.Glyphs.Dot+" ")); long.Width() <= w {
 		return long
 	}
-	return short
+	if tight := joined(parts, widget.T(" ")); tight.Width() <= w {
+		return tight
+	}
+	return joined(parts[1:], widget.T(" "))
+}
+
+func joined(parts []words.Part, between widget.Line) widget.Line {
+	var l widget.Line
+	for i, p := range parts {
+		if i > 0 {
+			l = l.Join(between)
+		}
+		l = l.And(p.Role, p.Text)
+	}
+	return l
 }
 
 // drawFooter draws the keys worth knowing here, or the line that is typed.

@@ -49,7 +49,7 @@ func (s *Screen) table(c *screen.Context) widget.Table {
 			{Title: "", Width: 2, Drop: 5},
 			{Title: "fail", Width: 4, Max: 7, Drop: 3, Right: true},
 			{Title: "ctrs", Width: 7, Max: 11, Drop: 4},
-			{Title: "backups", Width: 10, Max: 14, Drop: 6},
+			{Title: "backups", Width: 10, Max: 20, Drop: 6},
 			{Title: "cpu", Width: 9, Max: 13, Drop: 7},
 			{Title: "mem", Width: 4, Max: 5, Drop: 7, Right: true},
 			{Title: "disk", Width: 4, Max: 5, Drop: 2, Right: true},

@@ -3,6 +3,7 @@ package hostscreen
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
@@ -12,11 +13,19 @@ import (
 )
 
 // charts draws the measured lines one below the other, as many as have room.
-func (m *metricsTab) charts(c *screen.Context, p widget.Pane) {
+func (m *metricsTab) charts(c *screen.Context, st fleet.State, p widget.Pane) {
+	var trend []fleet.Point
+	for _, v := range st.Trend {
+		trend = append(trend, fleet.Point{Value: 100 * v})
+	}
 	switch {
 	case len(m.series) > 0:
 	case m.err != nil:
-		doc := widget.Doc{}.Add(p.W, 2, widget.L(themes.Unknown, "? no charts: ").And(themes.Text, m.err.Error()))
+		if len(trend) > 1 && p.H > 8 { // what we saw ourselves
+			chart(c, p.Sub(0, 0, p.W, 6), fleet.Series{Name: "cpu", Unit: "%", Source: "last readings", Points: trend})
+			p = p.Sub(0, 7, p.W, p.H-7)
+		}
+		doc := widget.Doc{}.Add(p.W, 2, widget.L(themes.Unknown, "? no other charts: ").And(themes.Text, m.err.Error()))
 		doc.Draw(p, &widget.Scroll{})
 		return
 	case m.asking:
@@ -49,7 +58,7 @@ func chart(c *screen.Context, p widget.Pane, s fleet.Series) {
 		}
 	}
 	used := p.Line(0, 0, p.W, widget.L(themes.Title, s.Name).And(themes.Text, " "+measure(last, s.Unit)).
-		And(themes.Dim, "  highest "+measure(high, s.Unit)+", 1h"))
+		And(themes.Dim, "  highest "+measure(high, s.Unit)+span(s)))
 	if p.W-used > 16 {
 		p.Right(p.W, 0, p.W-used-2, widget.L(themes.Dim, s.Source))
 	}
@@ -58,6 +67,14 @@ func chart(c *screen.Context, p widget.Pane, s fleet.Series) {
 		top = 100
 	}
 	widget.Chart(p.Sub(0, 1, p.W, p.H-1), values, top)
+}
+
+// span is how much time a chart shows, where its points have times.
+func span(s fleet.Series) string {
+	if len(s.Points) < 2 || s.Points[0].At.IsZero() {
+		return ""
+	}
+	return ", " + words.Age(s.Points[len(s.Points)-1].At.Sub(s.Points[0].At).Round(time.Minute))
 }
 
 // measure is a value with its unit.

@@ -74,7 +74,7 @@ func (m *metricsTab) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 		half := p.W/2 - 1
 		m.values(c, st, half).Draw(p.Sub(0, 0, half, p.H), &m.scroll)
 		p.VRule(half + 1)
-		m.charts(c, p.Sub(half+3, 0, p.W-half-3, p.H))
+		m.charts(c, st, p.Sub(half+3, 0, p.W-half-3, p.H))
 		return
 	}
 	d := m.values(c, st, p.W)
@@ -83,7 +83,7 @@ func (m *metricsTab) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 		charts = 1
 	}
 	d.Draw(p.Sub(0, 0, p.W, p.H-charts), &m.scroll)
-	m.charts(c, p.Sub(0, p.H-charts, p.W, charts))
+	m.charts(c, st, p.Sub(0, p.H-charts, p.W, charts))
 }
 
 // values are the newest measurements.

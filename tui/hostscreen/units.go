@@ -30,7 +30,7 @@ func units() *tableTab {
 			if u.Restarts > 0 {
 				n = widget.L(themes.Warn, strconv.Itoa(u.Restarts))
 			}
-			return []widget.Line{widget.T(u.Name), unitState(u), widget.L(themes.Dim, result(u)), n, widget.L(themes.Dim, u.Description)}
+			return []widget.Line{widget.T(u.Name), unitState(u), widget.L(themes.Text, bad(u)), n, widget.L(themes.Dim, u.Description)}
 		},
 		lines: func(_ *screen.Context, st fleet.State, at int) [2]widget.Line {
 			u := st.Units.Value[at]
@@ -76,15 +76,20 @@ func unitState(u fleet.Unit) widget.Line {
 	return widget.L(themes.Dim, u.Active)
 }
 
-// result is how the unit's last run ended, where that is known and not well.
+// result is how the unit's last run ended, with its exit status.
 func result(u fleet.Unit) string {
-	if u.Result == "" || u.Result == "success" && u.ExitStatus == 0 {
-		return u.Result
-	}
 	if u.ExitStatus != 0 {
 		return u.Result + " " + strconv.Itoa(u.ExitStatus)
 	}
 	return u.Result
+}
+
+// bad is the result of a run that did not end well, or "".
+func bad(u fleet.Unit) string {
+	if u.Result == "success" {
+		return ""
+	}
+	return result(u)
 }
 
 // unit is all that is known of one.

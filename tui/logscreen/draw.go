@@ -92,6 +92,9 @@ func (s *Screen) lead(c *screen.Context) int {
 	return n
 }
 
+// hang is how far the rows of a broken line after the first are indented.
+const hang = 2
+
 // drawRow draws one row of a line, which may be broken into several.
 func (s *Screen) drawRow(c *screen.Context, p widget.Pane, y, lead int, at place) {
 	l := s.ring.at(at.line)
@@ -107,9 +110,12 @@ func (s *Screen) drawRow(c *screen.Context, p widget.Pane, y, lead int, at place
 	}
 	text := s.text(at.line)
 	if s.wrap {
-		rows := widget.Wrap(text, s.width)
+		rows := widget.WrapHang(text, s.width, hang)
 		if at.row < len(rows) {
 			text = rows[at.row]
+		}
+		if at.row > 0 {
+			lead += hang
 		}
 	} else if s.left > 0 {
 		text = widget.Skip(text, s.left)

@@ -123,7 +123,7 @@ func (s *Screen) height(n int) int {
 	if !s.wrap || len(text) <= s.width { // no more bytes than cells: one row
 		return 1
 	}
-	return len(widget.Wrap(text, s.width))
+	return len(widget.WrapHang(text, s.width, hang))
 }
 
 // text is what is shown of a line.

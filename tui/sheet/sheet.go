@@ -48,7 +48,7 @@ func Problems(c *screen.Context, st fleet.State, w int) widget.Doc {
 	for _, p := range c.Judge(st).Problems {
 		word, role := words.Severity(p.Severity)
 		l := widget.L(role, words.Left(word, 5)).And(themes.Text, p.What)
-		if !p.Since.IsZero() {
+		if !p.Since.IsZero() && c.Now.Sub(p.Since) >= time.Minute {
 			l = l.And(themes.Dim, "  since "+words.AgoLong(p.Since, c.Now))
 		}
 		d = d.Add(w, 5, l)

@@ -133,14 +133,21 @@ func Fit(s string, width int, ellipsis string) string {
 }
 
 // Wrap breaks text into lines of at most width cells, at spaces where it can.
-func Wrap(s string, width int) []string {
+func Wrap(s string, width int) []string { return WrapHang(s, width, 0) }
+
+// WrapHang is Wrap with all lines but the first narrower, as room to indent them.
+func WrapHang(s string, width, hang int) []string {
 	s = clean(s)
-	if width < 1 {
+	if width-hang < 1 {
 		return nil
 	}
 	var lines []string
 	for len(s) > 0 {
-		head, rest := breakLine(s, width)
+		room := width
+		if len(lines) > 0 {
+			room -= hang
+		}
+		head, rest := breakLine(s, room)
 		lines = append(lines, head)
 		s = strings.TrimLeft(rest, " ")
 	}
