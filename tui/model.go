@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -86,7 +87,7 @@ func (m *Model) Close() {
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd {
-	cmds := append(m.cmds, m.waitStore(), m.after(agesEvery, tickMsg{}))
+	cmds := slices.Concat(m.cmds, []tea.Cmd{m.waitStore(), m.after(agesEvery, tickMsg{})})
 	m.cmds = nil
 	if overSSH(m.opts.Environ) {
 		cmds = append(cmds, tea.Raw(askSynchronized))

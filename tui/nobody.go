@@ -14,15 +14,24 @@ type nobody struct{}
 
 var errNobody = errors.New("there is no connection to hosts here")
 
-func (nobody) Look(fleet.Focus)        {}
-func (nobody) Refresh(fleet.HostID)    {}
+// Look does nothing.
+func (nobody) Look(fleet.Focus) {}
+
+// Refresh does nothing.
+func (nobody) Refresh(fleet.HostID) {}
+
+// Answer does nothing.
 func (nobody) Answer(int, fleet.Reply) {}
+
+// Logs gives none.
 func (nobody) Logs(context.Context, fleet.LogQuery) (fleet.LogStream, error) {
 	return nil, errNobody
 }
 
+// Series gives none.
 func (nobody) Series(context.Context, fleet.HostID, time.Duration) ([]fleet.Series, error) {
 	return nil, errNobody
 }
 
+// Shell gives none.
 func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody }

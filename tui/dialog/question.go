@@ -145,10 +145,10 @@ func (d *Question) text(c *screen.Context, w int) widget.Doc {
 }
 
 func (d *Question) choices() []Choice {
-	switch {
-	case d.Ask.Kind == fleet.AskHostKey:
+	switch d.Ask.Kind {
+	case fleet.AskHostKey:
 		return []Choice{{"n", "n", "No", true}, {"y", "y", "yes, trust it", false}}
-	case d.Ask.Kind == fleet.AskVisit:
+	case fleet.AskVisit:
 		return []Choice{{"y", "y", "copy", false}, {"esc", "esc", "give up", false}}
 	}
 	return []Choice{{"enter", "Enter", "answer", false}, {"esc", "esc", "refuse", false}}

@@ -42,7 +42,7 @@ func (h *Help) Tap(_ *screen.Context, target any) screen.Effect {
 	if !ok || t.ID == "esc" {
 		return screen.ClosePopup{}
 	}
-	return screen.ClosePopup{Then: screen.Press{ID: t.ID}}
+	return screen.ClosePopup{Then: screen.Press(t)}
 }
 
 // Draw implements screen.Popup.

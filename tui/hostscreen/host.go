@@ -98,8 +98,7 @@ func (s *Screen) Scopes() []string { return append(s.tab().scopes(), "host") }
 
 // Hints implements screen.Screen.
 func (s *Screen) Hints(*screen.Context) []string {
-	switch t := s.tab().(type) {
-	case *tableTab:
+	if t, ok := s.tab().(*tableTab); ok {
 		if t.open != "" {
 			return []string{"back", "logs", "menu", "copy", "shell", "help"}
 		}

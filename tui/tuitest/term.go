@@ -29,6 +29,7 @@ type Term struct {
 	t    testing.TB
 	pty  *os.File
 	done chan struct{} // closed when the program has ended
+	read chan struct{} // closed when all it wrote is on the screen
 	err  error         // how it ended
 
 	mu    sync.Mutex
@@ -78,8 +79,8 @@ func Run(t testing.TB, cols, rows int, program func(tty *os.File) error) *Term {
 	term := attach(t, file, cols, rows)
 	go func() {
 		term.err = program(tty)
-		close(term.done)
 		tty.Close()
+		close(term.done)
 	}()
 	t.Cleanup(func() {
 		<-term.done
@@ -93,7 +94,7 @@ func size(cols, rows int) *pty.Winsize {
 }
 
 func attach(t testing.TB, file *os.File, cols, rows int) *Term {
-	term := &Term{t: t, pty: file, emu: vt.NewEmulator(cols, rows), done: make(chan struct{}), last: time.Now()}
+	term := &Term{t: t, pty: file, emu: vt.NewEmulator(cols, rows), done: make(chan struct{}), read: make(chan struct{}), last: time.Now()}
 	term.emu.SetCallbacks(vt.Callbacks{Title: func(s string) { term.title = s }})
 	go term.show()
 	go term.reply()
@@ -102,6 +103,7 @@ func attach(t testing.TB, file *os.File, cols, rows int) *Term {
 
 // show gives what the program writes to the emulator.
 func (t *Term) show() {
+	defer close(t.read)
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := t.pty.Read(buf)
@@ -326,11 +328,16 @@ func (t *Term) Settle(quiet time.Duration) *Term {
 	return t
 }
 
-// Wait waits until the program ends, and gives how.
+// Wait waits until the program has ended and what it wrote is on the screen,
+// and gives how it ended.
 func (t *Term) Wait() error {
 	t.t.Helper()
 	select {
 	case <-t.done:
+		select {
+		case <-t.read:
+		case <-time.After(time.Second): // something it started holds the terminal
+		}
 		return t.err
 	case <-time.After(Patience):
 		t.t.Fatalf("the program does not end:\n%s", t.Screen())

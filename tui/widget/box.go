@@ -32,11 +32,11 @@ func Box(p Pane, w, h int, title string) Pane {
 	return box.Sub(2, 1, w-4, h-2)
 }
 
-// TapOutside is what a tap beside a box means, TapInside one on its ground.
-type (
-	TapOutside struct{}
-	TapInside  struct{}
-)
+// TapOutside is what a tap beside a box means.
+type TapOutside struct{}
+
+// TapInside is what a tap on the ground of a box means.
+type TapInside struct{}
 
 // Rule draws a horizontal line.
 func (p Pane) Rule(y int) {
