@@ -159,7 +159,7 @@ func conclude(all []reading, state fleet.State, probeErr error) fleet.Fact[[]fle
 	oldest, list := now, []fleet.Container{}
 	known := false
 	for _, r := range all {
-		if r.err != nil && !(probeErr != nil && errors.As(r.err, &unreached{})) { // the host is off: once is enough
+		if r.err != nil && (probeErr == nil || !errors.As(r.err, &unreached{})) { // the host is off: once is enough
 			wrong = append(wrong, r.engine.wrong(r.err).Error())
 		}
 		if r.at.IsZero() {

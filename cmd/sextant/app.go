@@ -40,13 +40,13 @@ func openApp(o options) (*app, error) {
 		return nil, usageError{err}
 	}
 	a := newApp(o, cfg)
-	a.finder = discovery{a}
 	if a.history, err = history.Open(filepath.Join(xdg.StateHome, "sextant")); err != nil {
 		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "nothing will be remembered: " + err.Error()})
 	}
 	if a.history != nil {
 		a.links.Remember, a.links.Remembered = a.history.Remember, a.history.Remembered
 	}
+	a.finder = newDiscovery(a)
 	return a, nil
 }
 
@@ -130,7 +130,10 @@ func (a *app) save(snap fleet.Snapshot) {
 	if a.history == nil {
 		return
 	}
-	err := errors.Join(a.history.Save(snap.Hosts), a.history.SaveIdentities(identities(snap)))
+	err := a.history.Save(snap.Hosts)
+	if ids := a.finder.identities(snap); ids != nil {
+		err = errors.Join(err, a.history.SaveIdentities(ids))
+	}
 	if err != nil {
 		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "not remembered: " + err.Error()})
 	}

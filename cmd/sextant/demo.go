@@ -11,9 +11,8 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/discover"
-	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/history"
 	"github.com/sextant-fleet/sextant/fleet/simulate"
-	"github.com/sextant-fleet/sextant/fleet/watch"
 )
 
 func demoCommand(o *options) *cobra.Command {
@@ -85,8 +84,5 @@ func (i imagined) follow(ctx context.Context, tell found) error {
 	return err
 }
 
-var (
-	_ finder     = imagined{}
-	_ finder     = discovery{}
-	_ link.Asker = (*watch.Questions)(nil)
-)
+// identities of what does not exist are not kept.
+func (imagined) identities(fleet.Snapshot) []history.Identity { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -19,53 +20,97 @@ type finder interface {
 	once(ctx context.Context, tell found, thorough bool) error
 	// follow tells it now and on every change, until ctx ends.
 	follow(ctx context.Context, tell found) error
+	// identities are what ties each host to itself at the next start; nil:
+	// nothing is to be kept.
+	identities(fleet.Snapshot) []history.Identity
 }
 
 // found takes hosts, what is no host, and how the sources are doing.
 type found func([]fleet.Host, []fleet.Other, []fleet.SourceState)
 
 // discovery finds hosts by the person's own sources.
-type discovery struct{ a *app }
-
-func (d discovery) once(ctx context.Context, tell found, thorough bool) error {
-	o := d.options(nil)
-	o.Quick, o.Thorough = !thorough, thorough
-	f, err := discover.Once(ctx, o)
-	tell(f.Hosts, f.Others, f.Sources)
-	return err
+type discovery struct {
+	a       *app
+	mu      sync.Mutex
+	known   []discover.Identity // what is remembered of hosts
+	settled bool                // IDs are final: before, another source may still change them
 }
 
-func (d discovery) follow(ctx context.Context, tell found) error {
-	learned := make(chan discover.Identity)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go d.learn(ctx, learned)
-	return discover.Discover(ctx, d.options(learned), func(f discover.Found) { tell(f.Hosts, f.Others, f.Sources) })
-}
-
-func (d discovery) options(learned <-chan discover.Identity) discover.Options {
-	o := discover.Options{Config: d.a.cfg, TailscaleSocket: d.a.opts.socket, Learned: learned}
-	o.Dir, _ = os.Getwd()
-	if d.a.history == nil {
-		return o
+func newDiscovery(a *app) *discovery {
+	d := &discovery{a: a}
+	if a.history == nil {
+		return d
 	}
-	known, err := d.a.history.Identities()
+	list, err := a.history.Identities()
 	if err != nil {
-		d.a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "hosts are not recognised by what was remembered: " + err.Error()})
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "hosts are not recognised by what was remembered: " + err.Error()})
 	}
-	for _, k := range known {
+	for _, k := range list {
 		id := discover.Identity{ID: k.ID, NodeID: k.NodeID, MachineID: k.MachineID, HostKeys: k.HostKeys}
 		if len(k.Names) > 0 {
 			id.Name, id.Former = k.Names[0], k.Names[1:]
 		}
-		o.Known = append(o.Known, id)
+		d.known = append(d.known, id)
 	}
-	return o
+	return d
+}
+
+func (d *discovery) once(ctx context.Context, tell found, thorough bool) error {
+	o := d.options(nil)
+	o.Quick, o.Thorough = !thorough, thorough
+	f, err := discover.Once(ctx, o)
+	d.tell(tell)(f)
+	return err
+}
+
+func (d *discovery) follow(ctx context.Context, tell found) error {
+	learned := make(chan discover.Identity)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { d.learn(ctx, learned) })
+	defer wg.Wait()
+	defer cancel()
+	return discover.Discover(ctx, d.options(learned), d.tell(tell))
+}
+
+// tell hands on what was found, and notes when it is final.
+func (d *discovery) tell(to found) func(discover.Found) {
+	return func(f discover.Found) {
+		d.mu.Lock()
+		d.settled = d.settled || f.Settled
+		d.mu.Unlock()
+		to(f.Hosts, f.Others, f.Sources)
+	}
+}
+
+func (d *discovery) options(learned <-chan discover.Identity) discover.Options {
+	dir, _ := os.Getwd() // without it, no flake is looked for
+	return discover.Options{Config: d.a.cfg, TailscaleSocket: d.a.opts.socket, Dir: dir, Known: d.known, Learned: learned}
+}
+
+// identities are what is to be remembered of the hosts, those not found now
+// among them; nil while IDs may still change.
+func (d *discovery) identities(snap fleet.Snapshot) []history.Identity {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.settled {
+		return nil
+	}
+	for _, s := range snap.Hosts {
+		d.known = discover.Remember(d.known, identity(s))
+	}
+	var list []history.Identity
+	for _, k := range d.known {
+		list = append(list, history.Identity{
+			ID: k.ID, Names: append([]string{k.Name}, k.Former...), NodeID: k.NodeID, MachineID: k.MachineID, HostKeys: k.HostKeys,
+		})
+	}
+	return list
 }
 
 // learn hands on what hosts told of themselves: their machine-id and the key
 // they showed tie them to their former names.
-func (d discovery) learn(ctx context.Context, learned chan<- discover.Identity) {
+func (d *discovery) learn(ctx context.Context, learned chan<- discover.Identity) {
 	notices, end := d.a.store.Subscribe()
 	defer end()
 	told := map[fleet.HostID]string{}
@@ -99,17 +144,4 @@ func identity(s fleet.State) discover.Identity {
 		id.HostKeys = append(slices.Clone(id.HostKeys), key)
 	}
 	return id
-}
-
-// identities are what is remembered of the hosts.
-func identities(snap fleet.Snapshot) []history.Identity {
-	var list []history.Identity
-	for _, s := range snap.Hosts {
-		id := identity(s)
-		list = append(list, history.Identity{
-			ID: id.ID, Names: append([]string{s.Host.Name}, s.Host.Aliases...), NodeID: id.NodeID,
-			MachineID: id.MachineID, HostKeys: id.HostKeys, Seen: time.Now().UTC(),
-		})
-	}
-	return list
 }

@@ -43,21 +43,21 @@ func TestFigures(t *testing.T) {
 	row := func(what, figure, goal string) { fmt.Fprintf(&table, "| %s | %s | %s |\n", what, figure, goal) }
 
 	logins := func() {
-		run(t, "sh", "-c", "printf '%s\\n' "+strings.Join(four, " ")+" | xargs -P4 -I{} ssh -o BatchMode=yes {} true")
+		shell(t, "sh", "-c", "printf '%s\\n' "+strings.Join(four, " ")+" | xargs -P4 -I{} ssh -o BatchMode=yes {} true")
 	}
 	questions := func() {
-		run(t, "sh", "-c", "printf '%s\\n' "+strings.Join(four, " ")+` | xargs -P4 -I{} ssh -o BatchMode=yes {} `+
+		shell(t, "sh", "-c", "printf '%s\\n' "+strings.Join(four, " ")+` | xargs -P4 -I{} ssh -o BatchMode=yes {} `+
 			`'readlink -f /run/current-system; systemctl list-units --failed --no-legend; podman ps -a --format json; df -P; cat /proc/loadavg /proc/meminfo; systemctl list-timers --all --no-legend' >/dev/null`)
 	}
-	cold := func() { run(t, bin, append([]string{"status", "--json"}, four...)...) }
+	cold := func() { shell(t, bin, append([]string{"status", "--json"}, four...)...) }
 	tl, tq, tc := medians(logins, questions, cold)
 	row("bare parallel logins, `xargs -P4 ssh HOST true`", ms(tl), "")
 	row("the questions asked by hand, `xargs -P4 ssh HOST …`", ms(tq), "")
 	row("**`sextant status --json` of the four hosts, cold**", ms(tc)+fmt.Sprintf(" (%.2f × the logins, %.2f × the questions)", ratio(tc, tl), ratio(tc, tq)), "≤ 1.3 × the logins")
 	row("**the same again on open connections**", ms(warm(t)), "≤ 60 ms")
-	tv, _, _ := medians(func() { run(t, bin, "--version") })
+	tv, _, _ := medians(func() { shell(t, bin, "--version") })
 	row("`sextant --version`", ms(tv), "≤ 30 ms")
-	first, bytes, cpu := screen(t, bin)
+	first, bytes, cpu := onScreen(t, bin)
 	row("first frame from the cache, after exec", ms(first), "≤ 100 ms")
 	row("idle UI, bytes written in 20 s", strconv.FormatInt(bytes, 10), "0")
 	row("idle UI, share of a core over 20 s", fmt.Sprintf("%.2f %%", cpu*100), "≤ 1 %")
@@ -72,8 +72,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// run runs a command; an exit code that means "problems were found" is well.
-func run(t *testing.T, name string, args ...string) {
+// shell runs a command; an exit code that means "problems were found" is well.
+func shell(t *testing.T, name string, args ...string) {
 	cmd := exec.Command(name, args...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
@@ -137,10 +137,10 @@ func warm(t *testing.T) time.Duration {
 	return median(took)
 }
 
-// screen starts the UI in a terminal of 120×40 several times and gives the
+// onScreen starts the UI in a terminal of 120×40 several times and gives the
 // time until a host's name is written; then lets it idle once.
-func screen(t *testing.T, bin string) (first time.Duration, bytes int64, cpu float64) {
-	run(t, bin, append([]string{"status", "--json"}, four...)...) // fills the cache
+func onScreen(t *testing.T, bin string) (first time.Duration, bytes int64, cpu float64) {
+	shell(t, bin, append([]string{"status", "--json"}, four...)...) // fills the cache
 	var took []time.Duration
 	for range runs {
 		ui := startUI(t, bin)

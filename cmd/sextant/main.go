@@ -35,11 +35,12 @@ type usageError struct{ error }
 // Unwrap gives the mistake.
 func (u usageError) Unwrap() error { return u.error }
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := fang.Execute(ctx, rootCommand(), fang.WithVersion(version), fang.WithErrorHandler(tell))
-	os.Exit(code(err))
+	return code(fang.Execute(ctx, rootCommand(), fang.WithVersion(version), fang.WithErrorHandler(tell)))
 }
 
 // code gives the exit code of an error. What cobra itself refuses is usage.
