@@ -44,7 +44,7 @@ func Run(ctx context.Context, opts Options) error {
 // Frames a second. Every frame is a chance to write; over a slow link fewer
 // are enough, and the ticker behind them costs less.
 const (
-	fps     = 45
+	fps     = 50
 	fpsSlow = 30
 )
 

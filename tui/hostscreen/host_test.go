@@ -1,0 +1,91 @@
+package hostscreen
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+)
+
+func TestImagesWithoutWhatEverybodyHas(t *testing.T) {
+	for in, want := range map[string]string{
+		"docker.io/library/caddy:2.10": "caddy:2.10", "ghcr.io/immich-app/server:v2": "ghcr.io/immich-app/server:v2", "": "",
+		"docker.io/x/y@sha256:0123456789abcdef0123456789abcdef": "x/y@sha256:0123456",
+	} {
+		if got := image(in); got != want {
+			t.Errorf("image(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestPorts(t *testing.T) {
+	ct := fleet.Container{Ports: []fleet.Port{
+		{HostIP: "0.0.0.0", Host: 443, Container: 443, Protocol: "tcp"}, {HostIP: "::", Host: 443, Container: 443, Protocol: "tcp"},
+		{Host: 8053, Container: 53, Protocol: "udp"}, {Host: 5000, Container: 5000, Range: 10, Protocol: "tcp"},
+	}}
+	if got := ports(ct); got != "443 8053>53/udp 5000+9" {
+		t.Errorf("%q", got)
+	}
+	if got := portList(ct); got[2] != "*:8053 > 53/udp" || got[3] != "*:5000 > 5000/tcp (10 ports)" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestStatesAreWordsAndRoles(t *testing.T) {
+	for _, c := range []struct {
+		ct   fleet.Container
+		want string
+		role themes.Role
+	}{
+		{fleet.Container{State: "running"}, "running", themes.OK}, {fleet.Container{State: "exited"}, "exited", themes.Warn},
+		{fleet.Container{State: "exited", ExitCode: 137}, "FAIL 137", themes.Fail}, {fleet.Container{State: fleet.Absent}, "absent", themes.Fail},
+		{fleet.Container{}, "?", themes.Unknown}, {fleet.Container{State: "paused"}, "paused", themes.Warn},
+	} {
+		if got := containerState(c.ct); got.String() != c.want || got[0].Role != c.role {
+			t.Errorf("%+v: %v", c.ct, got)
+		}
+	}
+	for _, c := range []struct {
+		u    fleet.Unit
+		want string
+	}{
+		{fleet.Unit{Active: "failed", Sub: "failed"}, "FAIL"}, {fleet.Unit{Active: "active", Sub: "running"}, "running"}, {fleet.Unit{Active: "active"}, "active"},
+		{fleet.Unit{Active: "activating", Sub: "auto-restart"}, "activating"}, {fleet.Unit{}, "?"},
+	} {
+		if got := unitState(c.u); got.String() != c.want {
+			t.Errorf("%+v: %v", c.u, got)
+		}
+	}
+}
+
+func TestTheBrokenComeFirst(t *testing.T) {
+	st := fleet.State{
+		Units:      fleet.Fact[[]fleet.Unit]{Value: []fleet.Unit{{Name: "a"}, {Name: "z", Active: "failed"}, {Name: "b"}}},
+		Containers: fleet.Fact[[]fleet.Container]{Value: []fleet.Container{{Name: "b", State: "running"}, {Name: "a", State: "running"}, {Name: "z", State: "dead"}, {Name: "a", User: "u", State: "running"}}},
+	}
+	names := func(rows []row) (out []string) {
+		for _, r := range rows {
+			out = append(out, r.name)
+		}
+		return out
+	}
+	if got := names(unitRows(st)); !slices.Equal(got, []string{"z", "a", "b"}) {
+		t.Errorf("%v", got)
+	}
+	rows := containerRows(st)
+	if got := names(rows); !slices.Equal(got, []string{"z", "a", "a", "b"}) || rows[1].id == rows[2].id {
+		t.Errorf("%v %v", got, rows)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	tab := units()
+	r := row{name: "podman-caddy.service", more: "active running Caddy"}
+	for filter, want := range map[string]bool{"": true, "caddy": true, "CADDY": true, "pdmcd": true, "running": true, "zz": false, "!caddy": false, "!zz": true, "!": true} {
+		tab.filter = filter
+		if got := tab.passes(r); got != want {
+			t.Errorf("/%s: %v", filter, got)
+		}
+	}
+}
