@@ -1,28 +1,28 @@
 package themes
 
-import "github.com/charmbracelet/x/ansi"
+import "charm.land/lipgloss/v2"
 
 // The terminal's own 16 colours: whatever the person made of them is right.
 // Nothing here supposes a dark or a light background.
 var _ = register(Theme{
 	Name:  Default,
 	About: "the terminal's own 16 colours",
-	Styles: [roles]Style{
-		Dim:       {Faint: true},
-		Title:     {Bold: true},
-		Accent:    {FG: ansi.Cyan},
-		OK:        {FG: ansi.Green},
-		Warn:      {FG: ansi.Yellow, Bold: true},
-		Fail:      {FG: ansi.Red, Bold: true},
-		Unknown:   {FG: ansi.Magenta},
-		Selection: {Reverse: true},
-		Marked:    {FG: ansi.Cyan, Bold: true},
-		Match:     {Reverse: true, FG: ansi.Yellow},
-		Border:    {Faint: true},
-		Bar:       {},
-		Tab:       {},
-		TabActive: {Reverse: true, Bold: true},
-		Badge:     {FG: ansi.Yellow, Bold: true},
-		Chart:     {FG: ansi.Cyan},
+	Styles: [roles]lipgloss.Style{
+		Dim:       lipgloss.NewStyle().Faint(true),
+		Title:     lipgloss.NewStyle().Bold(true),
+		Accent:    lipgloss.NewStyle().Foreground(lipgloss.Cyan),
+		OK:        lipgloss.NewStyle().Foreground(lipgloss.Green),
+		Warn:      lipgloss.NewStyle().Foreground(lipgloss.Yellow).Bold(true),
+		Fail:      lipgloss.NewStyle().Foreground(lipgloss.Red).Bold(true),
+		Unknown:   lipgloss.NewStyle().Foreground(lipgloss.Magenta),
+		Selection: lipgloss.NewStyle().Reverse(true),
+		Marked:    lipgloss.NewStyle().Foreground(lipgloss.Cyan).Bold(true),
+		Match:     lipgloss.NewStyle().Reverse(true).Foreground(lipgloss.Yellow),
+		Border:    lipgloss.NewStyle().Faint(true),
+		Bar:       lipgloss.NewStyle(),
+		Tab:       lipgloss.NewStyle(),
+		TabActive: lipgloss.NewStyle().Reverse(true).Bold(true),
+		Badge:     lipgloss.NewStyle().Foreground(lipgloss.Yellow).Bold(true),
+		Chart:     lipgloss.NewStyle().Foreground(lipgloss.Cyan),
 	},
 })

@@ -7,11 +7,10 @@ package themes
 
 import (
 	"fmt"
-	"image/color"
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
+	"charm.land/lipgloss/v2"
 )
 
 // Role says what a piece of text is, never which colour it has.
@@ -39,17 +38,11 @@ const (
 	roles
 )
 
-// Style is what a skin gives to a role. A nil colour is the terminal's own.
-type Style struct {
-	FG, BG                                  color.Color
-	Bold, Faint, Italic, Underline, Reverse bool
-}
-
 // Theme is a skin.
 type Theme struct {
 	Name   string
 	About  string // one line, for the list of skins
-	Styles [roles]Style
+	Styles [roles]lipgloss.Style
 	sgr    [roles]string
 }
 
@@ -62,40 +55,11 @@ func (t *Theme) SGR(r Role) string {
 	return t.sgr[r]
 }
 
-// compile writes the sequences once, since every frame needs them.
+// compile has Lip Gloss write the sequences once, since every frame needs them.
 func (t *Theme) compile() {
 	for r := range roles {
-		t.sgr[r] = t.Styles[r].sgr()
+		t.sgr[r], _, _ = strings.Cut(t.Styles[r].Render("x"), "x")
 	}
-}
-
-func (s Style) sgr() string {
-	var out ansi.Style
-	if s.Bold {
-		out = out.Bold()
-	}
-	if s.Faint {
-		out = out.Faint()
-	}
-	if s.Italic {
-		out = out.Italic(true)
-	}
-	if s.Underline {
-		out = out.Underline(true)
-	}
-	if s.Reverse {
-		out = out.Reverse(true)
-	}
-	if s.FG != nil {
-		out = out.ForegroundColor(s.FG)
-	}
-	if s.BG != nil {
-		out = out.BackgroundColor(s.BG)
-	}
-	if len(out) == 0 {
-		return ""
-	}
-	return out.String()
 }
 
 var skins []*Theme

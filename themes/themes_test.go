@@ -12,7 +12,7 @@ func TestEverySkinTellsStatesApartWithoutColour(t *testing.T) {
 		if s.Name == "" || s.About == "" {
 			t.Errorf("skin %+v has no name or no description", s.Name)
 		}
-		if sel := s.Styles[Selection]; !sel.Reverse && sel.BG == nil {
+		if sel := s.SGR(Selection); sel == "" || sel == s.SGR(Text) {
 			t.Errorf("%s: a selected row looks like any other", s.Name)
 		}
 		if s.SGR(Fail) == s.SGR(OK) || s.SGR(Fail) == s.SGR(Warn) {

@@ -118,6 +118,16 @@ var stories = []struct {
 }{
 	{"first-nothing", func(o *tui.Options) { o.Store = fleet.NewStore() }, nil, "Looking for hosts"},
 	{"first-nobody", func(o *tui.Options) { o.Store = nobodyYet() }, nil, "No hosts yet"},
+	{"first-local", func(o *tui.Options) {
+		o.Store.SetHosts([]fleet.Host{{ID: "n-desk", Name: "desk", Local: true}}, nil, nobodyYet().Snapshot().Sources)
+	}, nil, "only host"},
+	{"first-trouble", func(o *tui.Options) {
+		var hosts []fleet.Host
+		for _, st := range o.Store.Snapshot().Hosts {
+			hosts = append(hosts, st.Host)
+		}
+		o.Store.SetHosts(hosts, nil, nobodyYet().Snapshot().Sources)
+	}, nil, "tailscaled does not answer"},
 	{"first-key", func(o *tui.Options) {}, []string{"enter"}, "[1 Overview]"},
 	{"ask-host-key", func(o *tui.Options) {
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "cloud", Kind: fleet.AskHostKey, Text: "The host key of cloud is not known yet", Detail: []string{"ed25519 SHA256:9cX1lCwyFkq1pQ5nZ0zB7Jm0m1a2b3c4d5e6f7g8h9i", "from 100.64.0.7:22, not vouched for by Tailscale"}}})

@@ -25,7 +25,7 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		p.VRule(p.W - side - 1)
 		s.drawSummary(c, p.Sub(p.W-side+1, 0, side-1, p.H))
 	case c.W >= screen.Split:
-		below := max(7, p.H-1-s.list.Len()-1)
+		below := max(7, p.H-2-s.list.Len()-len(sheet.Trouble(c, p.W-2))) // what the list leaves
 		below = min(below, p.H/2+1)
 		s.drawList(c, p.Sub(0, 0, p.W, p.H-below))
 		p.Rule(p.H - below)
@@ -35,7 +35,21 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 	}
 }
 
-func (s *Screen) drawList(c *screen.Context, p widget.Pane) { s.table(c).Draw(p, &s.list) }
+// drawList draws the hosts, and below them what keeps others from being found.
+func (s *Screen) drawList(c *screen.Context, p widget.Pane) {
+	notes := sheet.Trouble(c, p.W-2)
+	if len(notes) == 0 {
+		s.table(c).Draw(p, &s.list)
+		return
+	}
+	rows := 1 + s.list.Len()
+	if c.W < screen.Narrow {
+		rows = 2 * s.list.Len()
+	}
+	h := min(len(notes), max(2, p.H-rows-1))
+	s.table(c).Draw(p.Sub(0, 0, p.W, p.H-h), &s.list)
+	notes.Draw(p.Sub(1, p.H-h, p.W-2, h), &widget.Scroll{})
+}
 
 // table is the list of hosts in columns, or two lines a host.
 func (s *Screen) table(c *screen.Context) widget.Table {

@@ -38,6 +38,27 @@ func FirstUse(c *screen.Context, w int) widget.Doc {
 	return noHosts(c, d.Head("What to do"), w)
 }
 
+// Trouble says which sources of hosts fail although there are some hosts, and
+// what to do while this machine is the only one.
+func Trouble(c *screen.Context, w int) widget.Doc {
+	var d widget.Doc
+	for _, s := range c.Snap.Sources {
+		if s.Err == "" {
+			continue
+		}
+		d = d.Add(w, 2, widget.L(themes.Warn, s.Source).And(themes.Text, " "+s.Err))
+		if s.Help != "" {
+			d = d.Add(w, 4, widget.L(themes.Accent, "  "+c.Glyphs.Arrow+" ").And(themes.Text, s.Help))
+		}
+	}
+	for _, st := range c.Snap.Hosts {
+		if !st.Host.Local {
+			return d
+		}
+	}
+	return noHosts(c, d.Head("This machine is the only host that is known"), w)
+}
+
 // noHosts is the way on that always works.
 func noHosts(c *screen.Context, d widget.Doc, w int) widget.Doc {
 	d = d.Add(w, 2, widget.T("1 Join this machine to your tailnet: ").And(themes.Accent, "tailscale up").And(themes.Text, ", then press ").And(themes.Accent, key(c, "refresh")))
