@@ -117,9 +117,11 @@ func (c *connection) dial(ctx context.Context, network, address string) (net.Con
 	case r := <-done:
 		var open *ssh.OpenChannelError
 		if errors.As(r.err, &open) {
-			r.err = fmt.Errorf("%w: %s on %s: %s", ErrForbidden, address, c.host.Name, fleet.Clean(open.Message))
+			return nil, fmt.Errorf("%w: %s on %s: %s", ErrForbidden, address, c.host.Name, fleet.Clean(open.Message))
+		} else if r.err != nil {
+			return nil, c.dead(ctx, r.err)
 		}
-		return r.conn, r.err
+		return r.conn, nil
 	case <-ctx.Done():
 		go func() { // take back what may still come
 			if r := <-done; r.conn != nil {
@@ -128,6 +130,6 @@ func (c *connection) dial(ctx context.Context, network, address string) (net.Con
 		}()
 		return nil, fmt.Errorf("%s on %s: %w", address, c.host.Name, context.Cause(ctx))
 	case <-c.ended:
-		return nil, c.why
+		return nil, &deadError{c.why}
 	}
 }

@@ -23,8 +23,9 @@ type commandConn struct {
 // dialCommand starts a command whose context is its connection's life, not
 // the dialling's.
 func dialCommand(ctx context.Context, l Link, cmd Command) (net.Conn, error) {
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, cancel) // until the command has started
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	cancel := func() { end(nil) }
+	stop := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) }) // until the command has started
 	r, w := io.Pipe()
 	cmd.Stdin, cmd.Root = r, cmd.User == ""
 	p, err := l.Start(life, cmd)

@@ -25,36 +25,52 @@ func line(cmd Command) string {
 
 // Run runs a command and waits for its end.
 func (l *sshLink) Run(ctx context.Context, cmd Command) (Result, error) {
-	c, err := l.connected(ctx)
+	p, err := l.Start(ctx, cmd)
 	if err != nil {
 		return Result{}, err
 	}
-	if cmd, err = c.root.wrap(ctx, cmd); err != nil {
-		return Result{}, err
-	}
-	return c.run(ctx, cmd)
+	defer p.Close()
+	return collect(p, cmd.Limit)
 }
 
 // Start runs a command and gives its output as it comes.
 func (l *sshLink) Start(ctx context.Context, cmd Command) (Process, error) {
-	c, err := l.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if cmd, err = c.root.wrap(ctx, cmd); err != nil {
-		return nil, err
-	}
-	return c.start(ctx, cmd)
+	return over(ctx, l, func(c *connection) (Process, error) {
+		wrapped, err := c.root.wrap(ctx, cmd)
+		if err != nil {
+			return nil, err
+		}
+		return c.start(ctx, wrapped)
+	})
 }
 
 // Dial connects to an address as the host sees it.
 func (l *sshLink) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := l.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.dial(ctx, network, address)
+	return over(ctx, l, func(c *connection) (net.Conn, error) { return c.dial(ctx, network, address) })
 }
+
+// over does something over the connection, and once more over a new one where
+// the first turns out to have died before anything was asked over it.
+func over[T any](ctx context.Context, l *sshLink, do func(*connection) (T, error)) (T, error) {
+	for again := false; ; again = true {
+		c, err := l.connected(ctx)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		out, err := do(c)
+		var dead *deadError
+		if again || !errors.As(err, &dead) || ctx.Err() != nil {
+			return out, err
+		}
+	}
+}
+
+// deadError is why a connection had ended before it was used.
+type deadError struct{ error }
+
+// Unwrap gives the reason.
+func (d *deadError) Unwrap() error { return d.error }
 
 // DialCommand gives the input and output of a command as a connection.
 func (l *sshLink) DialCommand(ctx context.Context, cmd Command) (net.Conn, error) {
@@ -144,6 +160,8 @@ func (p *sshProcess) live(line string, stdout io.Reader, started chan<- error) {
 	if p.err = p.session.Start(line); p.err != nil {
 		if strings.HasPrefix(p.err.Error(), "ssh: command ") { // the library repeats the whole command
 			p.err = errors.New("sshd refuses to run commands for " + p.c.user)
+		} else {
+			p.c.settle(p.ctx)
 		}
 		started <- p.err
 		return
@@ -160,11 +178,8 @@ func (p *sshProcess) live(line string, stdout io.Reader, started chan<- error) {
 	}()
 	p.err = p.session.Wait()
 	var missing *ssh.ExitMissingError
-	if errors.As(p.err, &missing) { // mostly the connection's end, which is noticed a moment later
-		select {
-		case <-p.c.ended:
-		case <-time.After(time.Second):
-		}
+	if errors.As(p.err, &missing) {
+		p.c.settle(p.ctx)
 	}
 }
 
@@ -177,7 +192,7 @@ func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) 
 	case <-ctx.Done():
 		return nil, nil, c.blame(ctx, ctx.Err())
 	case <-c.ended:
-		return nil, nil, c.why
+		return nil, nil, &deadError{c.why}
 	}
 	release := sync.OnceFunc(func() { <-c.slots })
 	for {
@@ -187,10 +202,10 @@ func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) 
 		case err == nil:
 			return s, release, nil
 		case errors.Is(err, errAbandoned):
-			return nil, nil, c.blame(ctx, err)
+			return nil, nil, c.dead(ctx, err)
 		case !errors.As(err, &full) || len(c.slots) < 2 || ctx.Err() != nil:
 			release()
-			return nil, nil, c.blame(ctx, err)
+			return nil, nil, c.dead(ctx, err)
 		}
 		select {
 		case <-time.After(c.d.limits.sessionGap):
@@ -228,6 +243,29 @@ func (c *connection) open(ctx context.Context, release func()) (*ssh.Session, er
 		release()
 	}()
 	return nil, errAbandoned
+}
+
+// dead is blame for what was not begun yet: where the connection has ended, it
+// can be done over another.
+func (c *connection) dead(ctx context.Context, err error) error {
+	var full *ssh.OpenChannelError
+	if !errors.As(err, &full) {
+		c.settle(ctx)
+	}
+	if why := c.blame(ctx, err); ctx.Err() != nil || c.alive() {
+		return why
+	}
+	return &deadError{c.why}
+}
+
+// settle waits a moment for the connection's end, which most errors of what
+// runs over it are the first sign of.
+func (c *connection) settle(ctx context.Context) {
+	select {
+	case <-c.ended:
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
 }
 
 // blame gives the reason behind an error: the context's, or the connection's.

@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -119,44 +120,44 @@ func (k *known) keysOf(name string, want []xknownhosts.KnownKey) []xknownhosts.K
 	return slices.DeleteFunc(slices.Clone(want), func(w xknownhosts.KnownKey) bool { return k.authority(name, w.Key) })
 }
 
-// names are those under which the host's key may be written down, as
-// host:port, the most telling first. A key under any of them is the host's: it
-// is the same machine to the person who accepted it.
-func (t *truster) names() []string {
-	var names []string
-	add := func(host string, port int) {
-		if n := (fleet.Address{Host: host, Port: port}).Join(22); host != "" && !slices.Contains(names, n) {
-			names = append(names, n)
+// names are what the host is called, as host:port, under which its key may be
+// written down; addresses are where it is thought to be. What stands under a
+// name is believed before what stands under an address, where another machine
+// may sit by now.
+func (t *truster) names() (names, addresses []string) {
+	add := func(list *[]string, host string, port int) {
+		if n := (fleet.Address{Host: host, Port: port}).Join(22); host != "" && !slices.Contains(*list, n) {
+			*list = append(*list, n)
 		}
 	}
 	if t.set.keyAlias != "" {
-		add(t.set.keyAlias, 22)
-		return names
+		add(&names, t.set.keyAlias, 22)
+		return names, nil
 	}
-	port := t.set.port
-	if t.addr.Port != 0 {
-		port = t.addr.Port
-	}
-	add(t.addr.Host, port)
-	add(t.host.Name, port)
+	port := cmp.Or(t.addr.Port, t.set.port)
+	add(&names, t.host.Name, port)
 	for _, a := range t.host.Aliases {
-		add(a, port)
+		add(&names, a, port)
 	}
-	add(t.set.hostName, port)
+	add(&addresses, t.addr.Host, port)
+	add(&addresses, t.set.hostName, port)
 	for _, a := range t.host.Addresses {
-		if a.Port == 0 {
-			a.Port = t.set.port
-		}
-		add(a.Host, a.Port)
+		add(&addresses, a.Host, cmp.Or(a.Port, t.set.port))
 	}
-	return names
+	return names, addresses
+}
+
+// allNames are the names and the addresses.
+func (t *truster) allNames() []string {
+	names, addresses := t.names()
+	return append(names, addresses...)
 }
 
 // portless are the names without their port, as ssh also looks them up for a
 // port that is not 22: what stands there is believed, but tells of no change.
 func (t *truster) portless() []string {
 	var names []string
-	for _, n := range t.names() {
+	for _, n := range t.allNames() {
 		if host, port, err := net.SplitHostPort(n); err == nil && port != "22" {
 			names = append(names, net.JoinHostPort(host, "22"))
 		}
@@ -175,7 +176,7 @@ func (t *truster) algorithms() []string {
 			all = append(all, algorithm)
 		}
 	}
-	for _, n := range append(t.names(), t.portless()...) {
+	for _, n := range append(t.allNames(), t.portless()...) {
 		for _, a := range t.known.db.HostKeyAlgorithms(n) {
 			add(a)
 		}

@@ -117,20 +117,40 @@ func (l *localLink) start(ctx context.Context, cmd Command) (Process, error) {
 		p.cancel()
 		return nil, err
 	}
-	c.Stdin, c.Stdout, c.Stderr, p.out = cmd.Stdin, w, p.stderr, r
-	err = c.Start()
+	c.Stdout, c.Stderr, p.out = w, p.stderr, r
+	feed := func() {}
+	if cmd.Stdin != nil {
+		feed, err = feeder(c, cmd.Stdin)
+	}
+	if err == nil {
+		err = c.Start()
+	}
 	w.Close()
 	if err != nil {
 		r.Close()
 		p.cancel()
 		return nil, fmt.Errorf("this machine: %w", err)
 	}
+	go feed()
 	go func() {
 		p.err = c.Wait()
 		close(p.done)
 	}()
 	context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Now().Add(killDelay)) })
 	return p, nil
+}
+
+// feeder gives a function that feeds the command. Handed to exec.Cmd itself,
+// an input that says nothing would keep a command from ending.
+func feeder(c *exec.Cmd, stdin io.Reader) (func(), error) {
+	in, err := c.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		_, _ = io.Copy(in, stdin)
+		in.Close()
+	}, nil
 }
 
 // killDelay is how long a command may take to end before it is killed.

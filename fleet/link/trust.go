@@ -86,7 +86,7 @@ func (t *truster) judge(remote net.Addr, key ssh.PublicKey) error {
 // judgeCertificate judges a key by its certificate, where a CA is known that
 // made it.
 func (t *truster) judgeCertificate(remote net.Addr, cert *ssh.Certificate) (done bool, no error) {
-	for _, n := range t.names() {
+	for _, n := range t.allNames() {
 		err := t.known.db.HostKeyCallback()(n, remoteOr(remote), cert)
 		if err == nil {
 			return true, nil
@@ -98,10 +98,25 @@ func (t *truster) judgeCertificate(remote net.Addr, cert *ssh.Certificate) (done
 	return no != nil, no
 }
 
-// look finds a plain key under the host's names. One that is known under any
-// of them is the host's; changed are the keys that stand there in its place.
+// look finds a plain key under the host's names, and where nothing stands there
+// under its addresses. One that is known under any name is the host's; changed
+// are the keys that stand there in its place.
 func (t *truster) look(remote net.Addr, key ssh.PublicKey) (trusted bool, changed []xknownhosts.KnownKey, err error) {
-	for _, n := range t.names() {
+	names, addresses := t.names()
+	for _, list := range [][]string{names, addresses} {
+		trusted, changed, err = t.lookUnder(list, remote, key)
+		if trusted || len(changed) > 0 || err != nil {
+			return trusted, changed, err
+		}
+	}
+	trusted = slices.ContainsFunc(t.portless(), func(n string) bool {
+		return t.known.db.HostKeyCallback()(n, remoteOr(remote), key) == nil
+	})
+	return trusted, nil, nil
+}
+
+func (t *truster) lookUnder(names []string, remote net.Addr, key ssh.PublicKey) (trusted bool, changed []xknownhosts.KnownKey, err error) {
+	for _, n := range names {
 		err := t.known.db.HostKeyCallback()(n, remoteOr(remote), key)
 		var revoked *xknownhosts.RevokedError
 		var other *xknownhosts.KeyError
@@ -116,11 +131,6 @@ func (t *truster) look(remote net.Addr, key ssh.PublicKey) (trusted bool, change
 		default:
 			return false, nil, fmt.Errorf("%w: %s: %w", ErrHostKey, t.host.Name, err)
 		}
-	}
-	if !trusted && len(changed) == 0 {
-		trusted = slices.ContainsFunc(t.portless(), func(n string) bool {
-			return t.known.db.HostKeyCallback()(n, remoteOr(remote), key) == nil
-		})
 	}
 	return trusted, changed, nil
 }
@@ -201,11 +211,13 @@ func (t *truster) write(key ssh.PublicKey) error {
 	t.d.trust.Lock()
 	defer t.d.trust.Unlock()
 	path := t.set.knownHosts[0]
-	var names []string
-	for i, n := range t.names()[:min(2, len(t.names()))] {
-		if i > 0 || t.addr.Via != fleet.ViaLAN || t.set.keyAlias != "" {
-			names = append(names, knownhosts.Normalize(n))
-		}
+	names, addresses := t.names()
+	names = names[:1]
+	if len(addresses) > 0 && t.addr.Via != fleet.ViaLAN {
+		names = append(names, addresses[0])
+	}
+	for i, n := range names {
+		names[i] = knownhosts.Normalize(n)
 	}
 	line := knownhosts.Line(names, key) + "\n"
 	if old, err := os.ReadFile(path); err == nil && len(old) > 0 && old[len(old)-1] != '\n' {

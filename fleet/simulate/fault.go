@@ -28,6 +28,7 @@ type Fault struct {
 	Latin     bool // what the probe says is not UTF-8
 
 	// What it does.
+	Sessions  int   // sshd's MaxSessions; 0: 10
 	NoExec    bool  // sshd opens sessions, but runs no commands
 	NoForward bool  // sshd refuses to forward ports and sockets
 	Cut       int   // the probe's answer breaks off after so many bytes, with the connection

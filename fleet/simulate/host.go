@@ -27,6 +27,7 @@ type host struct {
 	conns    map[*wire]struct{}
 	visited  chan struct{} // closed by Fleet.Visit
 	ended    bool
+	heard    []string // command lines, where they are recorded
 	m        *machine // made when first asked
 }
 

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -193,7 +194,7 @@ func (h *host) shownKey(fault Fault, login Login) ssh.Signer {
 func (c *client) channel(ch ssh.NewChannel) {
 	switch ch.ChannelType() {
 	case "session":
-		if c.sessions.Add(1) > maxSessions {
+		if int(c.sessions.Add(1)) > cmp.Or(c.w.fault.Sessions, maxSessions) {
 			c.sessions.Add(-1)
 			_ = ch.Reject(ssh.ConnectionFailed, "open failed")
 			return

@@ -19,6 +19,7 @@ type session struct {
 	height  atomic.Int32
 	resized chan struct{} // holds a notice after a change
 	started bool
+	begun   func() int // what a request has begun
 }
 
 // session serves the requests of a channel until it is closed.
@@ -36,6 +37,10 @@ func (c *client) session(ch ssh.NewChannel) {
 		ok := s.request(req)
 		if req.WantReply {
 			_ = req.Reply(ok, nil)
+		}
+		if run := s.begun; run != nil { // only now: what it says must not come before the reply
+			s.begun = nil
+			s.start(run)
 		}
 	}
 }
@@ -70,12 +75,14 @@ func (s *session) request(req *ssh.Request) bool {
 		if s.started || s.c.w.fault.NoExec || ssh.Unmarshal(req.Payload, &p) != nil {
 			return false
 		}
-		return s.start(func() int { return s.exec(p.Line) })
+		s.started, s.begun = true, func() int { return s.exec(p.Line) }
+		return true
 	case "shell":
 		if s.started || s.c.w.fault.NoExec {
 			return false
 		}
-		return s.start(s.shell)
+		s.started, s.begun = true, s.shell
+		return true
 	}
 	return false // env, agent forwarding and X11, as from sshd's defaults
 }
@@ -90,8 +97,7 @@ func (s *session) resize(width, height uint32) {
 }
 
 // start runs something and tells its status when it ends.
-func (s *session) start(run func() int) bool {
-	s.started = true
+func (s *session) start(run func() int) {
 	s.c.h.f.wg.Go(func() {
 		status := run()
 		if s.ctx.Err() == nil {
@@ -100,12 +106,16 @@ func (s *session) start(run func() int) bool {
 		}
 		s.channel.Close()
 	})
-	return true
 }
 
 // exec runs a command line as the login shell of the user would.
 func (s *session) exec(line string) int {
 	fault := s.c.w.fault
+	if s.c.h.f.opts.Record {
+		s.c.h.mu.Lock()
+		s.c.h.heard = append(s.c.h.heard, line)
+		s.c.h.mu.Unlock()
+	}
 	call := Call{
 		Context: s.ctx, Host: s.c.h.role.name, User: s.c.conn.User(), Root: s.c.conn.User() == "root",
 		Stdin: s.channel, Stdout: s.channel, Stderr: s.channel.Stderr(), h: s.c.h, w: s.c.w,

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,8 @@ type Options struct {
 	// Faults and Logins are by name of host.
 	Faults map[string]Fault
 	Logins map[string]Login
+	// Record keeps the command lines that hosts are sent, for Fleet.Heard.
+	Record bool
 }
 
 // Fleet is a running fleet of simulated hosts.
@@ -198,6 +201,14 @@ func (f *Fleet) Connections(name string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.conns)
+}
+
+// Heard are the command lines a host was sent so far, where Options.Record is set.
+func (f *Fleet) Heard(name string) []string {
+	h := f.byName[name]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.heard)
 }
 
 // Program plays a program on a host, in place of what it would do; on every
