@@ -373,3 +373,18 @@ func TestWithoutColourTheSelectionIsStillSeen(t *testing.T) {
 		t.Error("the selected row is not reversed")
 	}
 }
+
+func TestMessagesThatAreReadAreNotCounted(t *testing.T) {
+	o := sample()
+	term := open(t, o, 80, 24).WaitFor("storage").Press("M").WaitFor("7 hosts found")
+	o.Store.Note(fleet.Message{At: tuitest.Now.Add(time.Second), Level: fleet.Error, Host: "lab", Text: "seen while it is read"})
+	term.WaitFor("lab: seen while it is read").Press("esc", "esc").WaitFor("> cloud").Settle(200 * time.Millisecond)
+	if strings.Contains(term.Screen(), "1 ERR") {
+		t.Errorf("it is counted as new:\n%s", term.Screen())
+	}
+	for range 600 { // more than are kept
+		o.Store.Note(fleet.Message{At: tuitest.Now.Add(2 * time.Second), Level: fleet.Info, Text: "more"})
+	}
+	o.Store.Note(fleet.Message{At: tuitest.Now.Add(3 * time.Second), Level: fleet.Error, Host: "lab", Text: "a new one"})
+	term.WaitFor("1 ERR")
+}

@@ -143,9 +143,7 @@ func (m *Model) goTo(p screen.Place) {
 
 // arrived opens the screen that came to the front.
 func (m *Model) arrived() {
-	if m.nav.top().Place().Screen == screen.Messages {
-		m.seen = len(m.c.Snap.Messages)
-	}
+	m.saw()
 	m.apply(m.nav.top().Open(m.c))
 }
 

@@ -80,6 +80,21 @@ func (m *Model) tellNew() {
 	m.told = last.At
 }
 
+// newest is when the newest message is from.
+func (m *Model) newest() time.Time {
+	if n := len(m.c.Snap.Messages); n > 0 {
+		return m.c.Snap.Messages[n-1].At
+	}
+	return time.Time{}
+}
+
+// saw notes that the messages are being read.
+func (m *Model) saw() {
+	if m.nav.top().Place().Screen == screen.Messages {
+		m.seen = m.newest()
+	}
+}
+
 // ours tells whether a message is the one that is or was flashed last.
 func (m *Model) ours(msg fleet.Message) bool {
 	return m.flash.what.Text == msg.Text && m.flash.what.Host == msg.Host

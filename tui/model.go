@@ -33,7 +33,7 @@ type Model struct {
 	jobs   []*dialog.Job
 
 	answered map[int]bool // questions that were answered but are still in the store
-	seen     int          // messages that were there when the message screen was open last
+	seen     time.Time    // newest message when the message screen was open last
 	told     time.Time    // of the newest message that was looked at
 	blurred  bool
 	away     bool // a shell has the terminal
@@ -69,9 +69,8 @@ func newModel(ctx context.Context, opts Options) (*Model, error) {
 		Console: opts.Console, ReadOnly: opts.ReadOnly, Version: opts.Version, Now: opts.Now(),
 	}
 	m.take(look(opts.Store, opts.Now()))
-	if m.seen = len(m.c.Snap.Messages); m.seen > 0 {
-		m.told = m.c.Snap.Messages[m.seen-1].At
-	}
+	m.seen = m.newest()
+	m.told = m.seen
 	m.nav.open(m.newScreen(screen.Place{Screen: screen.Fleet}))
 	m.apply(m.nav.top().Open(m.c))
 	m.followQuestions()

@@ -57,6 +57,7 @@ func (m *Model) fresh(msg freshMsg) {
 	m.take(fresh(msg))
 	m.apply(m.nav.top().Fresh(m.c))
 	m.tellNew()
+	m.saw()
 	m.later(m.waitStore())
 }
 

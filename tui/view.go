@@ -103,8 +103,8 @@ func (m *Model) badges() widget.Line {
 		l = l.And(themes.Badge, fmt.Sprintf("%d asked", n)).And(themes.Text, "  ")
 	}
 	errs := 0
-	for _, msg := range m.c.Snap.Messages[min(m.seen, len(m.c.Snap.Messages)):] {
-		if msg.Level == fleet.Error {
+	for _, msg := range m.c.Snap.Messages {
+		if msg.Level == fleet.Error && msg.At.After(m.seen) {
 			errs++
 		}
 	}

@@ -171,6 +171,9 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 }
 
 func (s *Screen) setFollow(on bool) {
+	if s.follow && !on {
+		s.top = s.bottom(s.rows) // stay where we are
+	}
 	s.follow = on
 	if on {
 		s.fresh = 0

@@ -95,6 +95,29 @@ func TestScrollingAndFollowing(t *testing.T) {
 	}
 }
 
+func TestPlacesOfALogThatIsGone(t *testing.T) {
+	s := New(context.Background(), screen.Place{})
+	s.ring.add(lines(0, 100))
+	draw(t, s, 40, 5)
+	s.Do(&screen.Context{}, "follow")
+	if got := draw(t, s, 40, 5); got != "line 96|line 97|line 98|line 99" {
+		t.Error(got)
+	}
+	s.ring, s.search, s.only = ring{}, "line", true // read anew
+	s.ring.add(lines(0, 3))
+	for _, id := range []string{"up", "down", "page-up", "next-match", "previous-match", "wrap", "bottom", "top", "follow", "follow"} {
+		s.Do(&screen.Context{}, id)
+		if got := draw(t, s, 40, 5); got != "line 0|line 1|line 2|" {
+			t.Errorf("%s: %q", id, got)
+		}
+	}
+	s.ring = ring{}
+	for _, id := range []string{"up", "down", "page-up", "next-match", "previous-match", "bottom", "top", "follow", "page-down"} {
+		s.Do(&screen.Context{}, id)
+		draw(t, s, 40, 5)
+	}
+}
+
 func TestLongLinesAreBroken(t *testing.T) {
 	s := New(context.Background(), screen.Place{})
 	s.ring.add([]fleet.LogLine{{Level: 6, Text: "first"}, {Level: 3, Text: strings.Repeat("a long line that goes on ", 8)}, {Level: 6, Text: "last"}})
@@ -134,6 +157,12 @@ func TestFindingWithoutMatches(t *testing.T) {
 	}
 	if got := draw(t, s, 40, 5); !strings.Contains(got, "line 59") {
 		t.Error(got)
+	}
+	if f, ok := s.find(1).(screen.Flash); !ok || s.found != 5 || !strings.Contains(f.Text, "beginning") {
+		t.Errorf("after the last match comes %d: %v", s.found, f)
+	}
+	if s.find(-1) == nil || s.found != 59 {
+		t.Errorf("before the first match comes %d", s.found)
 	}
 	s.only = true
 	s.setFollow(true)

@@ -37,9 +37,7 @@ func (s *Screen) by(n int) {
 	if s.follow && n > 0 {
 		return
 	}
-	if s.follow {
-		s.top, s.follow = s.bottom(s.rows), false
-	}
+	s.top, s.follow = s.first(nil), false
 	for ; n < 0; n++ {
 		s.top = s.up(s.top)
 	}
@@ -68,6 +66,9 @@ func (s *Screen) clampUp(p place) place {
 	if p.line < s.ring.first {
 		p = place{s.ring.first, 0}
 	}
+	if p.line >= s.ring.end() { // the log was read anew, and is shorter
+		return s.bottom(s.rows)
+	}
 	for p.line < s.ring.end() && !s.shown(p.line) {
 		p = place{p.line + 1, 0}
 	}
@@ -92,7 +93,7 @@ func (s *Screen) up(p place) place {
 	if p.row > 0 {
 		return place{p.line, p.row - 1}
 	}
-	for n := p.line - 1; n >= s.ring.first; n-- {
+	for n := min(p.line, s.ring.end()) - 1; n >= s.ring.first; n-- {
 		if s.shown(n) {
 			return place{n, s.height(n) - 1}
 		}
@@ -176,13 +177,29 @@ func (s *Screen) find(step int) screen.Effect {
 			from = s.ring.end()
 		}
 	}
-	for n := from + step; n >= s.ring.first && n < s.ring.end(); n += step {
+	if n, ok := s.seek(from+step, step); ok {
+		s.show(n)
+		return nil
+	}
+	again, where := s.ring.first, "beginning"
+	if step < 0 {
+		again, where = s.ring.end()-1, "end"
+	}
+	if n, ok := s.seek(again, step); ok {
+		s.show(n)
+		return screen.Flash{Level: fleet.Info, Text: "the search goes on from the " + where}
+	}
+	return screen.Flash{Level: fleet.Info, Text: "no line with " + s.search}
+}
+
+// seek is the next line that matches, from a line on.
+func (s *Screen) seek(n, step int) (int, bool) {
+	for ; n >= s.ring.first && n < s.ring.end(); n += step {
 		if matches(s.ring.at(n), s.search) {
-			s.show(n)
-			return nil
+			return n, true
 		}
 	}
-	return screen.Flash{Level: fleet.Info, Text: "no more lines with " + s.search}
+	return 0, false
 }
 
 // show brings a line into the middle of the screen.
