@@ -29,10 +29,7 @@ counters before
 
 begin who
 id -u
-id -un
-uname -n
-uname -r
-uname -m
+uname -nrm
 date +%s
 lines /etc/machine-id /proc/sys/kernel/random/boot_id
 begin os
@@ -40,19 +37,27 @@ lines /etc/os-release
 
 p=/nix/var/nix/profiles
 begin system
-for l in /run/current-system "$p/system" /run/booted-system; do
-	printf '%s\t%s\n' "$l" "$(readlink -f "$l")"
-done
-printf 'link\t%s\n' "$(readlink "$p/system")"
+set --
+for l in /run/current-system "$p/system" /run/booted-system; do [ -e "$l" ] && set -- "$@" "$l"; done
 for k in kernel initrd kernel-modules systemd; do
-	[ -e "/run/booted-system/$k" ] && [ -e "/run/current-system/$k" ] &&
-		printf '%s\t%s\t%s\n' "$k" "$(readlink -f "/run/booted-system/$k")" "$(readlink -f "/run/current-system/$k")"
+	[ -e "/run/booted-system/$k" ] && [ -e "/run/current-system/$k" ] && set -- "$@" "/run/booted-system/$k" "/run/current-system/$k"
 done
+# one program for all links: starting one costs more than what it does
+if [ $# != 0 ]; then
+	printf '%s\n' "$@"
+	begin targets
+	readlink -f "$@"
+	begin link
+	readlink "$p/system"
+fi
 if [ -d $p ]; then
 	begin links
 	find $p -maxdepth 1 -name 'system-*-link' -printf '%f\t%T@\t%l\n' || cannot 'generation dates: no GNU find'
 	begin versions
-	grep -H '' $p/system-*-link/nixos-version /run/current-system/nixos-version /dev/null
+	for l in "$p"/system-*-link/nixos-version /run/current-system/nixos-version; do
+		[ -r "$l" ] && read -r v <"$l" || [ "$v" ] && printf '%s:%s\n' "$l" "$v"
+		v=
+	done
 	begin revisions
 	grep -Ho '"configurationRevision":"[^"]*"' $p/system-*-link/sw/bin/nixos-version /run/current-system/sw/bin/nixos-version /dev/null
 	begin kernels
@@ -75,15 +80,24 @@ fi
 if [ -d /run/systemd/system ]; then
 	begin manager
 	systemctl is-system-running
-	begin failed
-	systemctl list-units --failed --all --plain --no-legend --full --no-pager
+	begin quadlets
+	for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do [ -e "$l" ] && printf '%s\n' "$l"; done
 	begin units
-	systemctl show --no-pager --timestamp=unix -p Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState '*.service' ||
-		cannot 'units: systemctl show failed'
-	begin timers
-	systemctl list-timers --all --output=json --no-pager || cannot 'timers: this systemd does not list them as JSON'
-	begin calendars
-	systemctl show --no-pager -p Id,TimersCalendar,TimersMonotonic '*.timer'
+	u=$(systemctl list-units --all --plain --no-legend --full --no-pager) || cannot 'units: systemctl list-units failed'
+	printf '%s\n' "$u"
+	# systemd takes some milliseconds to tell all of one unit: only of those where it matters
+	begin details
+	printf '%s\n' "$u" | {
+		set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'docker-*.service'
+		for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do
+			l=${l##*/}
+			[ "$l" = '*.container' ] || set -- "$@" "${l%.container}.service"
+		done
+		while read -r name _ active _; do
+			[ "$active" = failed ] && set -- "$@" "$name"
+		done
+		systemctl show --no-pager --timestamp=unix -p Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
+	} || cannot 'units: systemctl show failed'
 else
 	cannot 'units: systemd does not run here'
 fi

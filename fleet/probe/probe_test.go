@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/probe"
 )
 
@@ -40,8 +41,14 @@ func TestParseRecorded(t *testing.T) {
 		if !sys.NixOS || sys.Running.Path == "" || sys.Default.Generation == 0 || sys.MachineID == "" || sys.Uptime <= 0 {
 			t.Errorf("%s: system %+v", name, sys)
 		}
-		if len(f.Generations.Value) < 3 || len(f.Units.Value) < 10 || len(f.Timers.Value) == 0 {
-			t.Errorf("%s: %d generations, %d units, %d timers", name, len(f.Generations.Value), len(f.Units.Value), len(f.Timers.Value))
+		if len(f.Generations.Value) < 3 || len(f.Units.Value) < 10 {
+			t.Errorf("%s: %d generations, %d units", name, len(f.Generations.Value), len(f.Units.Value))
+		}
+		home := slices.IndexFunc(f.Timers.Value, func(x fleet.Timer) bool { return x.Name == "restic-backups-home.timer" })
+		if backs := name == "systemd257.txt"; backs != (home >= 0) {
+			t.Errorf("%s: timers %+v", name, f.Timers.Value)
+		} else if backs && (f.Timers.Value[home].Next.IsZero() || f.Timers.Value[home].Activates != "restic-backups-home.service" || f.Timers.Value[home].Period.Duration() != 24*time.Hour) {
+			t.Errorf("%s: %+v", name, f.Timers.Value[home])
 		}
 		p := f.Proc.Value
 		if p.Memory.Total == 0 || p.Cores == 0 || len(p.Disks) == 0 || p.After.CPUTotal <= p.Before.CPUTotal {

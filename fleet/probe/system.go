@@ -21,14 +21,11 @@ func system(s sections, now time.Time) fleet.System {
 	sys := fleet.System{Manager: "none", UID: -1, Unseen: fleet.CleanAll(s.lines("unseen"))}
 	who(s.lines("who"), now, &sys)
 	osRelease(s.lines("os"), &sys)
-	paths := map[string]string{}
-	for _, f := range s.fields("system", 2) {
-		if f[0] != f[1] { // readlink gives back a link that is not there
-			paths[f[0]] = fleet.Clean(f[1])
-		}
-		if len(f) >= 3 && slices.Contains(kernelParts, f[0]) && f[1] != f[2] {
+	paths := targets(s, &sys)
+	for _, part := range kernelParts {
+		if paths["/run/booted-system/"+part] != paths["/run/current-system/"+part] {
 			sys.RebootNeeded = true
-			sys.RebootWhy = append(sys.RebootWhy, f[0])
+			sys.RebootWhy = append(sys.RebootWhy, part)
 		}
 	}
 	sys.NixOS = sys.NixOS || slices.Contains(s.lines("files"), "/etc/NIXOS")
@@ -39,7 +36,7 @@ func system(s sections, now time.Time) fleet.System {
 	top := func(p string) fleet.Toplevel { return fleet.Toplevel{Path: p, Generation: byPath[base(p)]} }
 	sys.Running, sys.Booted = top(paths["/run/current-system"]), top(paths["/run/booted-system"])
 	sys.Default = top(paths["/nix/var/nix/profiles/system"])
-	if n := linkNumber(paths["link"]); n > 0 {
+	if n := linkNumber(strings.Join(s.lines("link"), "")); n > 0 {
 		sys.Default.Generation = n
 		if sys.Running.Path == sys.Default.Path {
 			sys.Running.Generation = n // of several generations with one path, the default is meant
@@ -56,14 +53,29 @@ func system(s sections, now time.Time) fleet.System {
 	return sys
 }
 
+// targets are where the links of the section "system" lead, by link. What
+// readlink says is only believed when it says it of each.
+func targets(s sections, sys *fleet.System) map[string]string {
+	links, to := s.lines("system"), s.lines("targets")
+	paths := map[string]string{}
+	if len(links) != len(to) {
+		sys.Unseen = append(sys.Unseen, "systems: readlink does not read several links at once")
+		return paths
+	}
+	for i, l := range links {
+		paths[l] = fleet.Clean(to[i])
+	}
+	return paths
+}
+
 // base takes a specialisation off a path: it is part of its toplevel.
 func base(p string) string {
 	p, _, _ = strings.Cut(p, "/specialisation/")
 	return p
 }
 
-// who reads: uid, user, node name, kernel release, machine, epoch seconds,
-// machine-id, boot_id.
+// who reads: uid; node name, kernel release and machine; epoch seconds;
+// machine-id; boot_id.
 func who(l []string, now time.Time, sys *fleet.System) {
 	at := func(i int) string {
 		if i < len(l) {
@@ -74,11 +86,13 @@ func who(l []string, now time.Time, sys *fleet.System) {
 	if uid, err := strconv.Atoi(at(0)); err == nil {
 		sys.UID = uid
 	}
-	sys.Hostname, sys.Kernel, sys.Arch = at(2), at(3), at(4)
-	if sec, err := strconv.ParseInt(at(5), 10, 64); err == nil {
+	if f := strings.Fields(at(1)); len(f) == 3 {
+		sys.Hostname, sys.Kernel, sys.Arch = f[0], f[1], f[2]
+	}
+	if sec, err := strconv.ParseInt(at(2), 10, 64); err == nil {
 		sys.ClockSkew = fleet.Seconds(sec - now.Unix())
 	}
-	sys.MachineID, sys.BootID = at(6), at(7)
+	sys.MachineID, sys.BootID = at(3), at(4)
 }
 
 // osRelease reads os-release(5).
@@ -124,7 +138,7 @@ func linkNumber(name string) int {
 	return n
 }
 
-// filesOf reads the output of `grep -H`: path, colon, content.
+// filesOf reads lines of path, colon, content, as `grep -H` prints them.
 func filesOf(s sections, name string) map[string]string {
 	out := map[string]string{}
 	for _, l := range s.lines(name) {

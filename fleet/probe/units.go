@@ -1,9 +1,10 @@
 package probe
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,29 +18,54 @@ func unitFacts(s sections, now time.Time) (fleet.Fact[[]fleet.Unit], fleet.Fact[
 		const why = "systemd does not run here"
 		return fleet.Nothing[[]fleet.Unit](why, now, source), fleet.Nothing[[]fleet.Timer](why, now, source)
 	}
-	units := Units(s["units"])
+	units, timers := Units(s["units"], s["details"])
 	if len(units) == 0 { // PID 1 is systemd: it has services
 		err := errors.New("systemctl tells no units")
 		return fleet.Unknown[[]fleet.Unit](err, now, source), fleet.Unknown[[]fleet.Timer](err, now, source)
 	}
-	units = addFailed(units, s.lines("failed"))
-	timers, err := Timers(s["timers"])
-	if err != nil {
-		return fleet.Known(units, now, source), fleet.Unknown[[]fleet.Timer](err, now, source)
-	}
-	return fleet.Known(units, now, source), fleet.Known(withPeriods(timers, s["calendars"]), now, source)
-}
-
-// Units reads `systemctl show` of several units: blocks of Property=value,
-// parted by an empty line, in systemd's own order.
-func Units(b []byte) []fleet.Unit {
-	var units []fleet.Unit
-	for block := range strings.SplitSeq(string(b), "\n\n") {
-		if u := unit(properties(block)); u.Name != "" {
-			units = append(units, u)
+	files := s.lines("quadlets")
+	for i, u := range units {
+		for _, f := range files {
+			if u.Source == "" && u.Name == strings.TrimSuffix(path.Base(f), ".container")+".service" {
+				units[i].Source = fleet.Clean(f)
+			}
 		}
 	}
-	return units
+	return fleet.Known(units, now, source), fleet.Known(timers, now, source)
+}
+
+// Units reads `systemctl list-units --plain --no-legend` (name, load, active,
+// sub, description) and `systemctl show` of some of them, which adds what it
+// tells. Services count, and failed units of any kind; of timers those that
+// were shown.
+func Units(list, details []byte) ([]fleet.Unit, []fleet.Timer) {
+	shown, timers := map[string]fleet.Unit{}, []fleet.Timer{}
+	for block := range strings.SplitSeq(string(details), "\n\n") {
+		p := properties(block)
+		switch {
+		case strings.HasSuffix(p["Id"], ".timer"):
+			timers = append(timers, timer(p))
+		case p["Id"] != "" && p["LoadState"] != "not-found":
+			shown[p["Id"]] = unit(p)
+		}
+	}
+	var units []fleet.Unit
+	for l := range strings.SplitSeq(string(list), "\n") {
+		f := strings.Fields(fleet.Clean(l))
+		if len(f) < 4 || f[1] == "not-found" && f[2] != "failed" || !strings.HasSuffix(f[0], ".service") && f[2] != "failed" {
+			continue
+		}
+		u, ok := shown[f[0]]
+		if !ok {
+			u = fleet.Unit{Name: f[0], Load: f[1], Active: f[2], Sub: f[3], Description: strings.Join(f[4:], " ")}
+		}
+		delete(shown, f[0])
+		units = append(units, u)
+	}
+	for _, name := range slices.Sorted(maps.Keys(shown)) { // begun between the two
+		units = append(units, shown[name])
+	}
+	return units, timers
 }
 
 // properties reads one block; a value may hold "=".
@@ -81,68 +107,18 @@ func stamp(v string) time.Time {
 	return t.UTC()
 }
 
-// addFailed adds the failed units that are no services: name, load, active,
-// sub, description.
-func addFailed(units []fleet.Unit, lines []string) []fleet.Unit {
-	have := map[string]bool{}
-	for _, u := range units {
-		have[u.Name] = true
+// timer reads a timer's properties. How often it runs is told by its calendar
+// expression where that is one of the usual ones, else by its last and next run.
+func timer(p map[string]string) fleet.Timer {
+	t := fleet.Timer{
+		Name: p["Id"], Activates: p["Unit"], Next: stamp(p["NextElapseUSecRealtime"]), Last: stamp(p["LastTriggerUSec"]),
 	}
-	for _, l := range lines {
-		f := strings.Fields(fleet.Clean(l))
-		if len(f) > 0 && f[0] == "●" {
-			f = f[1:]
-		}
-		if len(f) < 4 || have[f[0]] {
-			continue
-		}
-		units = append(units, fleet.Unit{Name: f[0], Load: f[1], Active: f[2], Sub: f[3], Description: strings.Join(f[4:], " ")})
+	period := Period(p["TimersCalendar"])
+	if period == 0 && !t.Last.IsZero() && t.Next.After(t.Last) {
+		period = t.Next.Sub(t.Last)
 	}
-	return units
-}
-
-// Timers reads `systemctl list-timers --output=json`: microseconds since 1970;
-// its "left" and "passed" are no durations and are not used.
-func Timers(b []byte) ([]fleet.Timer, error) {
-	var rows []struct {
-		Next, Last      *float64
-		Unit, Activates string
-	}
-	if err := json.Unmarshal(b, &rows); err != nil {
-		return nil, fmt.Errorf("reading systemctl list-timers: %w", err)
-	}
-	var timers []fleet.Timer
-	for _, r := range rows {
-		timers = append(timers, fleet.Timer{
-			Name: fleet.Clean(r.Unit), Activates: fleet.Clean(r.Activates), Next: micros(r.Next), Last: micros(r.Last),
-		})
-	}
-	return timers, nil
-}
-
-func micros(v *float64) time.Time {
-	if v == nil || *v <= 0 || *v > 1e17 {
-		return time.Time{}
-	}
-	return time.UnixMicro(int64(*v)).UTC()
-}
-
-// withPeriods adds how often each timer runs, from its calendar expression
-// where that is one of the usual ones, else from its last and next run.
-func withPeriods(timers []fleet.Timer, calendars []byte) []fleet.Timer {
-	period := map[string]time.Duration{}
-	for block := range strings.SplitSeq(string(calendars), "\n\n") {
-		p := properties(block)
-		period[p["Id"]] = Period(p["TimersCalendar"])
-	}
-	for i, t := range timers {
-		d := period[t.Name]
-		if d == 0 && !t.Last.IsZero() && t.Next.After(t.Last) {
-			d = t.Next.Sub(t.Last)
-		}
-		timers[i].Period = fleet.Seconds(d.Seconds())
-	}
-	return timers
+	t.Period = fleet.Seconds(period.Seconds())
+	return t
 }
 
 // Period tells how often a calendar expression of systemd.time(7) elapses, in

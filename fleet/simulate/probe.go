@@ -104,7 +104,7 @@ func (t *teller) who() {
 	m := t.m
 	kernel := m.generation(m.booted).kernel
 	t.begin("who")
-	t.line("%d\n%s\n%s\n%s\n%s\n%d", t.c.uid(), t.c.name(), m.name, kernel, m.arch, t.now.Unix())
+	t.line("%d\n%s %s %s\n%d", t.c.uid(), m.name, kernel, m.arch, t.now.Unix())
 	t.line("%s", hexID(m.seed, 32, m.name, "machine-id"))
 	id := hexID(m.seed, 32, m.name, "boot", m.boot().String())
 	t.line("%s-%s-%s-%s-%s", id[:8], id[8:12], id[12:16], id[16:20], id[20:])
@@ -124,13 +124,20 @@ func (t *teller) nixos() {
 	m := t.m
 	run, boot, std := m.generation(m.running), m.generation(m.booted), m.generation(m.standard)
 	t.begin("system")
-	t.line("/run/current-system\t%s\n%ssystem\t%s\n/run/booted-system\t%s", m.path(run), profile, m.path(std), m.path(boot))
-	t.line("link\tsystem-%d-link", std.number)
+	names := []string{"/run/current-system", profile + "system", "/run/booted-system"}
+	targets := []string{m.path(run), m.path(std), m.path(boot)}
 	for _, part := range []string{"kernel", "initrd", "kernel-modules"} {
-		t.line("%s\t%s\t%s", part, m.part(part, boot), m.part(part, run))
+		names = append(names, "/run/booted-system/"+part, "/run/current-system/"+part)
+		targets = append(targets, m.part(part, boot), m.part(part, run))
 	}
 	systemd := "/nix/store/" + storeHash(m.seed, "systemd") + "-systemd-258.2"
-	t.line("systemd\t%s\t%s", systemd, systemd)
+	names = append(names, "/run/booted-system/systemd", "/run/current-system/systemd")
+	targets = append(targets, systemd, systemd)
+	t.line("%s", strings.Join(names, "\n"))
+	t.begin("targets")
+	t.line("%s", strings.Join(targets, "\n"))
+	t.begin("link")
+	t.line("system-%d-link", std.number)
 	t.begin("links")
 	for _, g := range m.gens {
 		t.line("system-%d-link\t%d.1234567890\t%s", g.number, m.began.Add(-g.age).Unix(), m.path(g))

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"path"
@@ -15,28 +14,31 @@ func (t *teller) systemd() {
 	m := t.m
 	t.begin("manager")
 	t.line("%s", m.manager())
-	t.begin("failed")
-	for _, u := range m.sorted() {
-		if u.active == "failed" {
-			t.line("%s %s failed %s %s", u.name, "loaded", u.sub, u.about)
-		}
-	}
 	t.begin("units")
 	for _, u := range m.sorted() {
-		t.WriteString(u.show(m.seed, nil) + "\n")
+		t.line("%s loaded %s %s %s", u.name, u.active, u.sub, u.about)
 	}
-	t.begin("timers")
-	_ = json.NewEncoder(t).Encode(m.timers())
-	t.begin("calendars")
+	t.begin("details")
 	for _, u := range m.sorted() {
-		switch {
-		case u.timer == "":
-		case u.calendar == "":
-			t.line("TimersMonotonic={ OnUnitActiveUSec=1d ; next_elapse=0 }\nId=%s\n", u.timer)
-		default:
-			t.line("TimersCalendar={ OnCalendar=%s ; next_elapse=%s }\nId=%s\n", u.calendar, u.next.UTC().Format("Mon 2006-01-02 15:04:05 MST"), u.timer)
+		t.WriteString(u.show(m.seed, nil) + "\n")
+		if u.timer != "" {
+			t.WriteString(u.showTimer() + "\n")
 		}
 	}
+}
+
+// showTimer is the timer of a unit as `systemctl show` prints it.
+func (u *unit) showTimer() string {
+	runs := "TimersMonotonic={ OnUnitActiveUSec=1d ; next_elapse=0 }"
+	next := ""
+	if !u.next.IsZero() {
+		next = u.next.UTC().Format("Mon 2006-01-02 15:04:05 MST")
+	}
+	if u.calendar != "" {
+		runs = fmt.Sprintf("TimersCalendar={ OnCalendar=%s ; next_elapse=%s }", u.calendar, next)
+	}
+	return fmt.Sprintf("Unit=%s\n%s\nNextElapseUSecRealtime=%s\nLastTriggerUSec=%s\nId=%s\nLoadState=loaded\nActiveState=active\nSubState=waiting\n",
+		u.name, runs, next, stamp(u.started), u.timer)
 }
 
 // manager is what `systemctl is-system-running` prints.
