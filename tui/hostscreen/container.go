@@ -21,11 +21,11 @@ const oldStats = time.Minute
 func container(c *screen.Context, st fleet.State, ct fleet.Container, w int) widget.Doc {
 	d := widget.Doc{}.Field(w, label, "container", widget.L(themes.Title, ct.Name))
 	state := containerState(ct)
-	if ct.Health != "" {
-		state = state.And(themes.Text, ", ").Join(health(c, ct))
-	}
 	if ct.Running() && !ct.Started.IsZero() {
 		state = state.And(themes.Dim, " since "+words.When(ct.Started, c.Now))
+	}
+	if ct.Health != "" {
+		state = state.And(themes.Text, ", ").Join(health(c, ct))
 	}
 	d = d.Field(w, label, "state", state)
 	if ct.State == fleet.Absent {
