@@ -52,7 +52,7 @@ func (m *machine) backupUnits() {
 func (b backup) newest(m *machine) time.Time {
 	age := b.age
 	if b.failed != 0 { // the run before was good
-		age += 2 * b.every
+		age += b.every
 	}
 	return m.began.Add(-age).Add(time.Duration(share(m.seed, m.name, b.name, "ms") * 1e9))
 }

@@ -74,14 +74,14 @@ func storage(m *machine) {
 	m.up = 4 * day
 	m.daemons("caddy", "Caddy", "netdata", "netdata - Real-time performance monitoring", "restic-rest-server", "Restic REST Server",
 		"samba-smbd", "Samba Server Daemon", "nfs-server", "NFS server and services", "zfs-zed", "ZFS Event Daemon (zed)",
-		"postgresql", "PostgreSQL Server", "backrest", "Backrest")
+		"postgresql", "PostgreSQL Server")
 	m.timed("zfs-scrub", "ZFS pools scrubbing", 7*day, "Sun *-*-* 02:00:00", 3*day)
 	m.timed("podman-image-pull", "Pull the images of the containers", day, "*-*-* 04:40:00", 9*time.Hour)
 	m.timed("podman-prune", "Prune podman resources", 7*day, "Mon *-*-* 00:00:00", 4*day)
 	m.netdata, m.children = true, []string{"storage", "cloud", "vault", "cottage"}
-	m.ports = []int{80, 443, 2019, 8000, 9898, 19999}
+	m.ports = []int{80, 443, 2019, 8000, 19999}
 	m.programs = append(m.programs, "podman", "netdata", "caddy", "restic", "rustic", "backup-status", "rustic-ovh", "restic-documents", "restic-photos", "restic-cottage", "restic-vm")
-	m.files = append(m.files, "/etc/services.json", "/etc/rustic", "/var/lib/backrest/config.json")
+	m.files = append(m.files, "/etc/services.json", "/etc/rustic")
 	for i, name := range shelf {
 		m.container(name, shelfImage(name), uint16(3000+i*37))
 	}

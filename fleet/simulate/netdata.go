@@ -21,7 +21,9 @@ type netdata struct {
 
 // ServeHTTP answers one call.
 func (n *netdata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := n.h.f.now()
 	w.Header().Set("Server", "NetData Embedded HTTP Server v1.37.1")
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	p, m := r.URL.Path, n.m
 	if rest, ok := strings.CutPrefix(p, "/host/"); ok {
 		name, api, _ := strings.Cut(rest, "/")
@@ -31,7 +33,6 @@ func (n *netdata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		p = "/" + api
 	}
-	now := n.h.f.now()
 	switch call, ok := strings.CutPrefix(p, "/api/v1/"); {
 	case strings.HasPrefix(p, "/api/v") && !ok:
 		plain(w, http.StatusNotFound, "Unsupported API version: "+strings.Split(p, "/")[2])
@@ -104,7 +105,7 @@ func (n *netdata) info(w http.ResponseWriter, m *machine) {
 		}
 	}
 	answer(w, map[string]any{
-		"version": "v1.37.1", "uid": hexID(m.seed, 32, m.name, "netdata"), "mirrored_hosts": names, "mirrored_hosts_status": states,
+		"version": "v1.37.1", "uid": guid(n.h), "mirrored_hosts": names, "mirrored_hosts_status": states,
 		"alarms": map[string]int{"normal": 78, "warning": warning, "critical": critical}, "os_name": "NixOS", "os_id": "nixos", "kernel_name": "Linux",
 		"kernel_version": m.generation(m.booted).kernel, "architecture": m.arch, "cores_total": strconv.Itoa(m.cores), "ram_total": strconv.FormatUint(m.memory, 10),
 		"host_labels": map[string]string{"_is_parent": strconv.FormatBool(len(m.children) > 1)}, "collectors": []any{},
@@ -137,9 +138,11 @@ type chart struct {
 	dims                       []dim
 }
 
+// dim is a dimension. Netdata also gives it an ID, which is only another for
+// few; names are those.
 type dim struct {
-	name string
-	at   func(time.Time) float64
+	id, name string
+	at       func(time.Time) float64
 }
 
 // charts of a machine: those that people look at.
@@ -159,25 +162,39 @@ func (m *machine) charts() []chart {
 	per := func(v wave, factor float64) func(time.Time) float64 {
 		return func(t time.Time) float64 { return v.at(t) * factor }
 	}
+	same := func(name string, at func(time.Time) float64) dim { return dim{name, name, at} }
+	pressure := func(kind string, part float64) chart {
+		id := "system." + kind + "_some_pressure"
+		return chart{id, id, "percentage", kind, 0, []dim{same("some 10", cpu(part)), same("some 60", cpu(part*0.9)), same("some 300", cpu(part*0.8))}}
+	}
+	network := []dim{{"InOctets", "received", per(m.netIn, 8./1000)}, {"OutOctets", "sent", per(m.netOut, -8./1000)}}
 	list := []chart{
-		{"system.cpu", "system.cpu", "percentage", "cpu", 1, []dim{{"idle", func(t time.Time) float64 { return 100 * (1 - m.busy.at(t)) }},
-			{"guest_nice", cpu(0)}, {"guest", cpu(0)}, {"steal", cpu(0)}, {"softirq", cpu(0.02)}, {"irq", cpu(0)}, {"user", cpu(0.68)}, {"system", cpu(0.27)}, {"nice", cpu(0)}, {"iowait", cpu(0.03)}}},
-		{"system.load", "system.load", "load", "load", 0, []dim{{"load1", load(0)}, {"load5", load(2 * time.Minute)}, {"load15", load(7 * time.Minute)}}},
-		{"system.ram", "system.ram", "MiB", "ram", 0, []dim{{"free", ram(func(u, t float64) float64 { return (t - u) * 0.3 })}, {"used", ram(func(u, _ float64) float64 { return u })},
-			{"cached", ram(func(u, t float64) float64 { return (t - u) * 0.65 })}, {"buffers", ram(func(u, t float64) float64 { return (t - u) * 0.05 })}}},
-		{"mem.available", "mem.available", "MiB", "system", 0, []dim{{"MemAvailable", ram(func(u, t float64) float64 { return t - u })}}},
-		{"system.net", "system.net", "kilobits/s", "network", 0, []dim{{"InOctets", per(m.netIn, 8./1000)}, {"OutOctets", per(m.netOut, -8./1000)}}},
-		{"net.enp1s0", "net.net", "kilobits/s", "enp1s0", 0, []dim{{"received", per(m.netIn, 8./1000)}, {"sent", per(m.netOut, -8./1000)}}},
-		{"system.io", "system.io", "KiB/s", "disk", 0, []dim{{"in", per(m.diskIn, 1./kib)}, {"out", per(m.diskOut, -1./kib)}}},
-		{"system.uptime", "system.uptime", "seconds", "uptime", 0, []dim{{"uptime", func(t time.Time) float64 { return t.Sub(m.boot()).Seconds() }}}},
-		{"system.cpu_some_pressure", "system.cpu_some_pressure", "percentage", "cpu", 0, []dim{{"some 10", cpu(0.18)}, {"some 60", cpu(0.16)}, {"some 300", cpu(0.14)}}},
+		{"system.cpu", "system.cpu", "percentage", "cpu", 1, []dim{same("idle", func(t time.Time) float64 { return 100 * (1 - m.busy.at(t)) }),
+			same("guest_nice", cpu(0)), same("guest", cpu(0)), same("steal", cpu(0)), same("softirq", cpu(0.02)), same("irq", cpu(0)),
+			same("user", cpu(0.68)), same("system", cpu(0.27)), same("nice", cpu(0)), same("iowait", cpu(0.03))}},
+		{"system.load", "system.load", "load", "load", 0, []dim{same("load1", load(0)), same("load5", load(2*time.Minute)), same("load15", load(7*time.Minute))}},
+		{"system.ram", "system.ram", "MiB", "ram", 0, []dim{same("free", ram(func(u, t float64) float64 { return (t - u) * 0.3 })), same("used", ram(func(u, _ float64) float64 { return u })),
+			same("cached", ram(func(u, t float64) float64 { return (t - u) * 0.65 })), same("buffers", ram(func(u, t float64) float64 { return (t - u) * 0.05 }))}},
+		{"mem.available", "mem.available", "MiB", "system", 0, []dim{{"MemAvailable", "avail", ram(func(u, t float64) float64 { return t - u })}}},
+		{"system.net", "system.net", "kilobits/s", "network", 0, network},
+		{"net.enp1s0", "net.net", "kilobits/s", "enp1s0", 0, network},
+		{"system.io", "system.io", "KiB/s", "disk", 0, []dim{same("in", per(m.diskIn, 1./kib)), same("out", per(m.diskOut, -1./kib))}},
+		{"system.uptime", "system.uptime", "seconds", "uptime", 0, []dim{same("uptime", func(t time.Time) float64 { return t.Sub(m.boot()).Seconds() })}},
+		pressure("cpu", 0.18), pressure("memory", 0.006), pressure("io", 0.05),
+	}
+	if m.swap > 0 {
+		swap := func(of func(float64) float64) func(time.Time) float64 {
+			return func(t time.Time) float64 { return of(m.swapUsed(t)) * float64(m.swap) / mib }
+		}
+		list = append(list, chart{"system.swap", "system.swap", "MiB", "swap", 0,
+			[]dim{same("free", swap(func(u float64) float64 { return 1 - u })), same("used", swap(func(u float64) float64 { return u }))}})
 	}
 	for _, d := range m.disks {
 		gb := func(part float64) func(time.Time) float64 {
 			return func(time.Time) float64 { return float64(d.size) * part / gib }
 		}
 		list = append(list, chart{"disk_space." + strings.ReplaceAll(d.mount, "/", "_"), "disk.space", "GiB", d.mount, 0,
-			[]dim{{"avail", gb(1 - d.full)}, {"used", gb(d.full)}, {"reserved for root", gb(0)}}})
+			[]dim{same("avail", gb(1-d.full)), same("used", gb(d.full)), {"reserved_for_root", "reserved for root", gb(0)}}})
 	}
 	return list
 }
@@ -205,7 +222,7 @@ func allmetrics(w http.ResponseWriter, m *machine, filter string, now time.Time)
 		}
 		dims := map[string]any{}
 		for _, d := range c.dims {
-			dims[d.name] = map[string]any{"name": d.name, "value": d.at(now)}
+			dims[d.id] = map[string]any{"name": d.name, "value": d.at(now)}
 		}
 		rows[c.id] = map[string]any{"name": c.id, "family": c.family, "context": c.context, "units": c.units, "last_updated": now.Unix(), "dimensions": dims}
 	}

@@ -260,9 +260,11 @@ func (p *podman) logs(w http.ResponseWriter, r *http.Request, b *box) {
 	if t, err := time.Parse(time.RFC3339Nano, q.Get("since")); err == nil && t.After(from.since) {
 		from.since = t
 	}
+	p.m.mu.Lock()
 	if u := p.m.unit(b.unit); u != nil {
-		from.sources = []*source{newSource(p.m, u, b.name)}
+		from.sources = []*source{newSource(p.m, u)}
 	}
+	p.m.mu.Unlock()
 	frame := func(e entry) bool {
 		if e.ofUnit {
 			return true

@@ -3,7 +3,6 @@ package simulate
 import (
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"time"
 )
@@ -77,27 +76,10 @@ func (t *teller) tell() string {
 // counters are /proc/uptime, the first line of /proc/stat, /proc/net/dev and
 // /proc/diskstats.
 func (t *teller) counters(name string, at time.Time) {
-	m := t.m
-	up := at.Sub(m.boot()).Seconds()
-	ticks := 100 * float64(m.cores)
-	busy := ticks * m.busy.sum(m.boot(), at)
-	idle := max(0, ticks*up-busy)
 	t.begin(name)
-	t.line("%.2f %.2f", up, idle/100)
-	t.line("cpu  %.0f 0 %.0f %.0f %.0f 0 0 0 0 0", busy*0.7, busy*0.3, idle*0.99, idle*0.01)
-	t.line("Inter-|   Receive                                                |  Transmit")
-	t.line(" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed")
-	in, out := m.netIn.sum(m.boot(), at), m.netOut.sum(m.boot(), at)
-	for _, dev := range []string{"lo", "enp1s0", "tailscale0"} {
-		t.line("%6s: %.0f %.0f    0    0    0     0          0         0 %.0f %.0f    0    0    0     0       0          0",
-			dev, in, in/900, out, out/700)
-	}
-	disk := strings.TrimRight(path.Base(m.disks[0].source), "0123456789")
-	if strings.HasPrefix(disk, "nvme") || strings.HasPrefix(disk, "mmcblk") {
-		disk = strings.TrimSuffix(disk, "p")
-	}
-	read, written := m.diskIn.sum(m.boot(), at)/512, m.diskOut.sum(m.boot(), at)/512
-	t.line(" 259       0 %s %.0f 0 %.0f 0 %.0f 0 %.0f 0 0 0 0 0 0 0 0 0 0", disk, read/16, read, written/16, written)
+	t.WriteString(t.m.uptime(at))
+	t.line("%s", cut(t.m.stat(at), "\n"))
+	t.WriteString(t.m.netDev(at) + t.m.diskStats(at))
 }
 
 func (t *teller) who() {
@@ -193,15 +175,10 @@ func (t *teller) bootMenu() {
 // kernel is what /proc and df tell.
 func (t *teller) kernel() {
 	m := t.m
-	load := m.busy.at(t.now) * float64(m.cores)
 	t.begin("load")
-	t.line("%.2f %.2f %.2f 2/%d 31337\n%d", load, m.busy.at(t.now.Add(-time.Minute))*float64(m.cores), m.busy.base*float64(m.cores), 200+20*len(m.boxes), m.cores)
+	t.line("%s%d", m.loadAvg(t.now), m.cores)
 	t.begin("memory")
-	total := float64(m.memory) / kib
-	used := m.used.at(t.now) * total
-	t.line("MemTotal:       %.0f kB\nMemFree:        %.0f kB\nMemAvailable:   %.0f kB\nBuffers:        %.0f kB\nCached:         %.0f kB",
-		total, (total-used)*0.3, total-used, total*0.01, (total-used)*0.6)
-	t.line("SwapTotal:      %d kB\nSwapFree:       %.0f kB", m.swap/kib, float64(m.swap)/kib*(1-m.used.at(t.now)/8))
+	t.WriteString(m.memInfo(t.now))
 	t.begin("pressure")
 	for i, kind := range []string{"cpu", "memory", "io"} {
 		p := m.busy.at(t.now) * []float64{18, 0.6, 5}[i]

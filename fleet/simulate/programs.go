@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -55,19 +54,13 @@ func sh(c Call) int {
 	if p := c.h.f.played(text); p != nil {
 		return p(c.with(args))
 	}
-	behind := args
-	if len(behind) > 0 {
-		behind = behind[1:] // $0
+	for _, k := range known {
+		if strings.Contains(text, k.piece) {
+			return k.play(c.with(args))
+		}
 	}
-	switch {
-	case strings.Contains(text, "# What a host is and has, told in one go"):
-		return probeProgram(c.with(args))
-	case strings.Contains(text, sentinel):
-		return c.behindSentinel(behind)
-	case strings.Contains(text, "sextant: root by"):
-		return c.elevate(behind)
-	case strings.HasPrefix(text, "PATH=") && strings.HasSuffix(text, `exec "$@"`):
-		return c.with(behind).run()
+	if strings.HasPrefix(text, "PATH=") && strings.HasSuffix(text, `exec "$@"`) {
+		return c.with(behind(args)).run()
 	}
 	return c.line(text)
 }
@@ -270,29 +263,6 @@ func cat(c Call) int {
 		_, _ = io.WriteString(c.Stdout, text)
 	}
 	return 0
-}
-
-// file is the content of one of the few files there are.
-func (m *machine) file(name string, _ time.Time) (string, bool) {
-	switch name {
-	case "/etc/machine-id":
-		return hexID(m.seed, 32, m.name, "machine-id") + "\n", true
-	case "/etc/hostname":
-		return m.name + "\n", true
-	case "/etc/services.json":
-		var b bytes.Buffer
-		b.WriteString("{")
-		for i, box := range m.boxes {
-			if len(box.ports) > 0 {
-				if i > 0 {
-					b.WriteString(",")
-				}
-				fmt.Fprintf(&b, "%q:{\"listenPort\":%d,\"exposePort\":%d,\"portMapping\":null}", box.name, box.ports[0].inside, box.ports[0].host)
-			}
-		}
-		return b.String() + "}\n", true
-	}
-	return "", false
 }
 
 func sleep(c Call) int {

@@ -189,11 +189,40 @@ func (c Call) show(m *machine, names []string, flags map[string]string) int {
 		_, _ = io.WriteString(c.Stdout, text)
 	}
 	for _, name := range names {
-		if m.unit(name) == nil && !strings.Contains(name, "*") {
+		switch {
+		case m.unit(name) != nil, strings.Contains(name, "*"):
+		case m.timer(name) != nil:
+			c.showTimer(m.timer(name), want, flags)
+		default:
 			fmt.Fprintf(c.Stdout, "Id=%s\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n", name)
 		}
 	}
 	return 0
+}
+
+// timer finds the unit that a timer starts, or nil.
+func (m *machine) timer(name string) *unit {
+	i := slices.IndexFunc(m.units, func(u *unit) bool { return u.timer == name })
+	if i < 0 {
+		return nil
+	}
+	return m.units[i]
+}
+
+func (c Call) showTimer(u *unit, want []string, flags map[string]string) {
+	_, bare := flags["--value"]
+	for _, p := range [][2]string{
+		{"Unit", u.name}, {"Persistent", "yes"}, {"LastTriggerUSec", stamp(u.started)}, {"NextElapseUSecRealtime", stamp(u.next)},
+		{"Id", u.timer}, {"Description", u.about}, {"LoadState", "loaded"}, {"ActiveState", "active"}, {"SubState", "waiting"},
+	} {
+		switch {
+		case len(want) > 0 && !slices.Contains(want, p[0]):
+		case bare:
+			fmt.Fprintln(c.Stdout, p[1])
+		default:
+			fmt.Fprintf(c.Stdout, "%s=%s\n", p[0], p[1])
+		}
+	}
 }
 
 func (u *unit) values(seed uint64, want []string) string {
