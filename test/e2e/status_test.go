@@ -129,7 +129,7 @@ func compare(t *testing.T, lab labtest.Lab, h labtest.Host, got hostStatus) {
 	if age := time.Since(got.Reach.At); age < 0 || age > time.Minute {
 		t.Errorf("reach is from %s", got.Reach.At)
 	}
-	l := link.Link(lab.Link(t, h.Name))
+	l := lab.Link(t, h.Name)
 	if h.Base != "debian" {
 		compareSystem(t, l, got)
 	}
