@@ -183,6 +183,10 @@ func (p *sshProcess) live(line string, stdout io.Reader, started chan<- error) {
 	}
 }
 
+// aloneTries is how often a session is tried again when none of ours is open:
+// the host may not have noticed yet that the last one ended.
+const aloneTries = 3
+
 // session opens a session channel within the context and the host's limit. A
 // host whose sshd allows fewer sessions than most is waited for, as long as
 // there are others of ours that will end.
@@ -195,15 +199,18 @@ func (c *connection) session(ctx context.Context) (*ssh.Session, func(), error) 
 		return nil, nil, &deadError{c.why}
 	}
 	release := sync.OnceFunc(func() { <-c.slots })
-	for {
+	for alone := 0; ; {
 		s, err := c.open(ctx, release)
+		if len(c.slots) < 2 {
+			alone++
+		}
 		var full *ssh.OpenChannelError
 		switch {
 		case err == nil:
 			return s, release, nil
 		case errors.Is(err, errAbandoned):
 			return nil, nil, c.dead(ctx, err)
-		case !errors.As(err, &full) || len(c.slots) < 2 || ctx.Err() != nil:
+		case !errors.As(err, &full) || alone > aloneTries || ctx.Err() != nil:
 			release()
 			return nil, nil, c.dead(ctx, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,7 +151,8 @@ func (d *Dialer) settle(ctx context.Context, h fleet.Host) settings {
 	if h.Identity != "" {
 		s.identities = append([]string{h.Identity}, s.identities...)
 	}
-	if strings.EqualFold(s.jump, "none") {
+	onTailnet := slices.ContainsFunc(h.Addresses, func(a fleet.Address) bool { return a.Via == fleet.ViaTailnet })
+	if strings.EqualFold(s.jump, "none") || h.Jump == "" && onTailnet { // ssh_config's jump is the way to an address that the tailnet makes needless
 		s.jump = ""
 	}
 	if files := first("UserKnownHostsFile"); len(files) > 0 && !strings.EqualFold(files[0], "/dev/null") {

@@ -158,6 +158,10 @@ func (t *truster) changedError(want []xknownhosts.KnownKey, got ssh.PublicKey) e
 // askNew asks a person about a key nobody knows, and writes it down. The same
 // key is asked about once at a time: one machine may be several hosts to us.
 func (t *truster) askNew(remote net.Addr, key ssh.PublicKey) error {
+	if t.addr.Via == fleet.ViaMDNS { // anybody on the network can claim a name: no first meeting there
+		return fmt.Errorf("%w: %s was only met at %s, an address from mDNS, which proves nothing; accept its key at another address first",
+			ErrUnknown, t.host.Name, t.addr.Host)
+	}
 	defer t.wait()()
 	about := "host key\x00" + t.host.Name + "\x00" + ssh.FingerprintSHA256(key)
 	g := t.d.secrets.gate(about)
