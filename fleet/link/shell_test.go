@@ -134,7 +134,11 @@ func TestShell(t *testing.T) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the new size on the host", func() bool { s.press("size\r"); time.Sleep(20 * time.Millisecond); return strings.Contains(s.text(), "132×50") })
+		eventually(t, "the new size on the host", func() bool {
+			s.press("size\r")
+			time.Sleep(20 * time.Millisecond)
+			return strings.Contains(s.text(), "132×50")
+		})
 		s.press("exit\r")
 		if err := wait(t, end); err != nil {
 			t.Error(err)

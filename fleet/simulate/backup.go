@@ -10,39 +10,41 @@ import (
 type backup struct {
 	name, tool string
 	every      time.Duration
-	age        time.Duration // of the newest snapshot; 0: there is none
 	size       uint64
-	count      int // of snapshots
+	count      int // of snapshots; 0: it never ran
 	failed     int // status of the last run; 0: it went well
-	ran        time.Duration
+	missed     int // runs that did not take place, because its timer was stopped
+	started    time.Time
 }
 
-// backup adds a job with its unit and timer. It ran age ago, and never where
-// that is 0.
-func (m *machine) backup(name, tool string, every, age time.Duration, size uint64, count int) *backup {
-	m.backups = append(m.backups, backup{name: name, tool: tool, every: every, age: age, size: size, count: count, ran: age})
+// backup adds a job; its unit and timer come when the machine is settled.
+func (m *machine) backup(name, tool string, every time.Duration, size uint64, count int) *backup {
+	m.backups = append(m.backups, backup{name: name, tool: tool, every: every, size: size, count: count})
 	return &m.backups[len(m.backups)-1]
 }
 
 // backupUnits makes the jobs' units, once all is known of the jobs.
 func (m *machine) backupUnits() {
-	for _, b := range m.backups {
+	for i := range m.backups {
+		b := &m.backups[i]
 		unit, about := "restic-backups-"+b.name, "Restic backup of "+b.name
 		if b.tool == "rustic" {
 			unit, about = "rustic-"+b.name, "Rustic backup of "+b.name
 		}
-		calendar := "*-*-* 03:30:00"
+		calendar := fmt.Sprintf("*-*-* 03:%02d:00", 5+10*i)
 		if b.every > day {
-			calendar = "Sun *-*-* 04:30:00"
+			calendar = "Sun " + calendar
 		}
-		u := m.timed(unit, about, b.every, calendar, b.ran)
+		u := m.timed(unit, about, b.every, calendar, 0)
+		u.started = u.started.Add(-time.Duration(b.missed) * b.every)
+		u.exited = u.started.Add(4 * time.Minute)
+		b.started = u.started
 		switch {
-		case b.ran == 0:
-			u.started, u.exited, u.result = time.Time{}, time.Time{}, "success"
-			u.next = m.began.Add(b.every / 3)
+		case b.count == 0:
+			u.started, u.exited = time.Time{}, time.Time{}
 		case b.failed != 0:
-			u.fail(m.began.Add(-b.ran+90*time.Second), b.failed)
-		case b.ran > 2*b.every: // its timer was stopped: nothing failed, and nothing is saved
+			u.fail(u.started.Add(90*time.Second), b.failed)
+		case b.missed > 0:
 			u.next = time.Time{}
 		}
 	}
@@ -50,11 +52,11 @@ func (m *machine) backupUnits() {
 
 // newest is when the newest snapshot was made.
 func (b backup) newest(m *machine) time.Time {
-	age := b.age
+	at := b.started
 	if b.failed != 0 { // the run before was good
-		age += b.every
+		at = at.Add(-b.every)
 	}
-	return m.began.Add(-age).Add(time.Duration(share(m.seed, m.name, b.name, "ms") * 1e9))
+	return at.Add(time.Duration(share(m.seed, m.name, b.name, "ms") * 1e9))
 }
 
 // snapshot is one in the JSON of restic 0.18, of which rustic's is a part.
@@ -87,11 +89,8 @@ type summary struct {
 // snapshots are those a job made, oldest first; only the newest where latest.
 func (m *machine) snapshots(b backup, latest bool) []snapshot {
 	out := []snapshot{}
-	if b.age == 0 {
-		return out
-	}
 	first := 0
-	if latest {
+	if latest && b.count > 0 {
 		first = b.count - 1
 	}
 	for i := first; i < b.count; i++ {
@@ -166,7 +165,7 @@ func backupStatus(c Call) int {
 		if b.every > day {
 			r.MaxAge = 192
 		}
-		if b.age == 0 {
+		if b.count == 0 {
 			why := "no snapshots"
 			r.Problem = &why
 		} else {

@@ -80,7 +80,7 @@ func storage(m *machine) {
 	m.timed("podman-prune", "Prune podman resources", 7*day, "Mon *-*-* 00:00:00", 4*day)
 	m.netdata, m.children = true, []string{"storage", "cloud", "vault", "cottage"}
 	m.ports = []int{80, 443, 2019, 8000, 19999}
-	m.programs = append(m.programs, "podman", "netdata", "caddy", "restic", "rustic", "backup-status", "rustic-ovh", "restic-documents", "restic-photos", "restic-cottage", "restic-vm")
+	m.programs = append(m.programs, "podman", "netdata", "caddy", "restic", "rustic", "rustic-ovh", "restic-documents", "restic-photos", "restic-cottage", "restic-vm")
 	m.files = append(m.files, "/etc/services.json", "/etc/rustic")
 	for i, name := range shelf {
 		m.container(name, shelfImage(name), uint16(3000+i*37))
@@ -89,13 +89,13 @@ func storage(m *machine) {
 	m.boxAs("frigate", "starting", 1)
 	m.alarms = []alarm{
 		{"disk_space_usage", "disk_space._mnt_storage", "WARNING", "78.4%", "disk /mnt/storage space utilization", 3 * day},
-		{"ram_in_use", "system.ram", "WARNING", "88.1%", "system memory utilization", 47 * time.Minute},
+		{"10min_disk_utilization", "disk_util.sda", "WARNING", "98.3%", "average percentage of time sda was busy over the last 10 minutes", 47 * time.Minute},
 	}
-	m.backup("photos", "restic", day, 5*time.Hour, 861*gib, 59)
-	m.backup("documents", "restic", day, 6*time.Hour, 38*gib, 56)
-	m.backup("ovh", "rustic", 7*day, 31*time.Hour, 1833*gib, 10)
-	m.backup("cottage", "restic", day, 4*time.Hour, 445*gib, 34).failed = 10
-	m.backup("vm", "restic", 7*day, 0, 0, 0).ran = 0
+	m.backup("photos", "restic", day, 861*gib, 59)
+	m.backup("documents", "restic", day, 38*gib, 56)
+	m.backup("ovh", "rustic", 7*day, 1833*gib, 10)
+	m.backup("cottage", "restic", day, 445*gib, 34).failed = 10
+	m.backup("vm", "restic", 7*day, 0, 0)
 }
 
 // shelf are the containers of storage.
@@ -141,7 +141,7 @@ func cloud(m *machine) {
 	m.container("dex", "ghcr.io/dexidp/dex:v2.45.0", 5556).health = "unhealthy"
 	m.container("vaultwarden", "docker.io/vaultwarden/server:1.35.0", 8222).health = "healthy"
 	m.container("ntfy", "docker.io/binwiederhier/ntfy:v2.15", 2586)
-	m.backup("state", "restic", day, 7*time.Hour, 2*gib, 59)
+	m.backup("state", "restic", day, 2*gib, 59)
 }
 
 // router was updated, and waits to be booted.
@@ -187,7 +187,8 @@ func desktop(m *machine) {
 	m.programs = append(m.programs, "podman")
 	m.container("ollama", "docker.io/ollama/ollama:0.20.4", 11434)
 	m.container("devdb", "docker.io/library/postgres:17", 5432)
-	m.backup("home", "restic", day, 58*time.Hour, 224*gib, 17)
+	m.programs = append(m.programs, "restic", "restic-home")
+	m.backup("home", "restic", day, 224*gib, 17).missed = 2
 }
 
 // laptop is switched off.
@@ -202,16 +203,16 @@ func vault(m *machine) {
 	m.memory = 4 * gib
 	m.generations(3, 64)
 	m.daemons("netdata", "netdata - Real-time performance monitoring", "postgresql", "PostgreSQL Server")
-	m.programs = append(m.programs, "podman", "netdata", "restic", "restic-secrets")
-	m.timed("postgresqlBackup-vaultwarden", "Backup of vaultwarden database(s)", day, "*-*-* 01:15:00", 11*time.Hour).
-		fail(m.began.Add(-11*time.Hour), 1)
+	m.programs = append(m.programs, "podman", "netdata", "restic", "restic-secrets", "backup-status")
+	dump := m.timed("postgresqlBackup-vaultwarden", "Backup of vaultwarden database(s)", day, "*-*-* 01:15:00", 0)
+	dump.fail(dump.started.Add(2*time.Second), 1)
 	m.container("openbao", "docker.io/openbao/openbao:2.5.0", 8200).health = "healthy"
 	b := m.container("step-ca", "docker.io/smallstep/step-ca:0.29.0", 9000)
 	b.gone, b.exit = true, 2
 	u := m.unit("podman-step-ca")
 	u.restarts = 5
 	u.fail(m.began.Add(-52*time.Minute), 2)
-	m.backup("secrets", "restic", day, 3*time.Hour, 90*mib, 59)
+	m.backup("secrets", "restic", day, 90*mib, 59)
 }
 
 // cottage is far away, behind a relay, and its disk is nearly full.
@@ -225,7 +226,7 @@ func cottage(m *machine) {
 	for i, name := range []string{"home-assistant", "zigbee2mqtt", "mosquitto", "frigate", "esphome", "filebrowser", "gatus"} {
 		m.container(name, shelfImage(name), uint16(4000+i*11))
 	}
-	m.backup("system", "restic", 7*day, 2*day, 61*gib, 12)
+	m.backup("system", "restic", 7*day, 61*gib, 12)
 }
 
 // raspi3 is old and well.
@@ -261,7 +262,7 @@ func extra(name string, seed uint64) role {
 				m.container(svc, shelfImage(svc), uint16(5000+i))
 			}
 		}
-		m.backup("system", "restic", day, time.Duration(1+dice(seed, name, "backup")%20)*time.Hour, 9*gib, 30)
+		m.backup("system", "restic", day, 9*gib, 30)
 		m.programs = append(m.programs, "restic", "restic-system")
 		m.troubled(trouble)
 	}
@@ -283,6 +284,6 @@ func (m *machine) troubled(dice float64) {
 	case dice < 0.12:
 		m.disks[0].full = 0.93
 	case dice < 0.14:
-		m.backups[0].age = 9 * day
+		m.backups[0].missed = 9
 	}
 }

@@ -179,15 +179,45 @@ func (m *machine) tasks(nameAbout ...string) {
 	}
 }
 
-// timed adds a service that a timer starts; it last ran some time ago.
+// timed adds a service that a timer starts. Where there is no calendar, it last
+// ran some time ago.
 func (m *machine) timed(name, about string, every time.Duration, calendar string, ago time.Duration) *unit {
+	last := m.began.Add(-ago)
+	if calendar != "" {
+		last = elapsed(calendar, m.began)
+	}
 	u := &unit{
 		name: name + ".service", about: about, kind: "oneshot", active: "inactive", sub: "dead", result: "success",
-		started: m.began.Add(-ago), exited: m.began.Add(-ago + 40*time.Second), file: "linked",
-		timer: name + ".timer", every: every, calendar: calendar, next: m.began.Add(every - ago),
+		started: last, exited: last.Add(40 * time.Second), file: "linked", timer: name + ".timer", every: every, calendar: calendar, next: last.Add(every),
+	}
+	if last.Add(5 * time.Minute).After(m.began) { // else it might still run
+		u.started, u.exited, u.next = last.Add(-every), u.exited.Add(-every), last
 	}
 	m.units = append(m.units, u)
 	return u
+}
+
+// elapsed is when a calendar last elapsed before a time: "*-*-* 03:30:00",
+// with a day of the week in front, or with "*" for the hour.
+func elapsed(calendar string, now time.Time) time.Time {
+	f := strings.Fields(calendar)
+	clock := f[len(f)-1]
+	if minute, ok := strings.CutPrefix(clock, "*:"); ok {
+		return latest(now, time.Hour, func(t time.Time) bool { return t.Format("04:05") == minute })
+	}
+	return latest(now, 7*day, func(t time.Time) bool {
+		return t.Format("15:04:05") == clock && (len(f) == 2 || t.Format("Mon") == f[0])
+	})
+}
+
+// latest goes back from a time by minutes until it fits.
+func latest(now time.Time, limit time.Duration, fits func(time.Time) bool) time.Time {
+	for t := now.UTC().Truncate(time.Minute); now.Sub(t) <= limit+time.Minute; t = t.Add(-time.Minute) {
+		if fits(t) {
+			return t
+		}
+	}
+	return now.Add(-limit)
 }
 
 // fail makes a unit fail some time ago.

@@ -20,7 +20,7 @@ func probeProgram(c Call) int {
 	text := (&teller{m: m, c: c, f: f, mark: mark, now: c.now()}).tell()
 	m.mu.Unlock()
 	if f.Latin {
-		text = strings.ReplaceAll(text, "e", "\xe9")
+		text = latin(text)
 	}
 	if f.Cut > 0 && f.Cut < len(text) {
 		_, _ = io.WriteString(c.Stdout, text[:f.Cut])
@@ -31,6 +31,19 @@ func probeProgram(c Call) int {
 		return 1
 	}
 	return 0
+}
+
+// latin writes what people named in another encoding than UTF-8.
+func latin(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "Description=") || strings.HasPrefix(line, "PRETTY_NAME=") {
+			name, value, _ := strings.Cut(line, "=")
+			line = name + "=" + strings.ReplaceAll(value, "e", "\xe9")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // teller writes the sections.

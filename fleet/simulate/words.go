@@ -127,11 +127,13 @@ func (p *parser) quoted() error {
 }
 
 func (p *parser) escape() {
+	c := byte('\\') // at the end it stands for itself
 	if p.pos < len(p.line) {
-		if p.line[p.pos] != '\n' { // a line goes on
-			p.word.WriteByte(p.line[p.pos])
-			p.open = true
-		}
+		c = p.line[p.pos]
 		p.pos++
+	}
+	if c != '\n' { // else the line goes on
+		p.word.WriteByte(c)
+		p.open = true
 	}
 }
