@@ -103,7 +103,6 @@ type box struct {
 	ports       []port
 	unit        string
 	network     string
-	pod         string
 	cpu         wave // cores
 	mem         wave // bytes
 	limit       uint64
