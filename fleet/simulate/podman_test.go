@@ -27,7 +27,7 @@ func TestContainersOfTheWorld(t *testing.T) {
 	for name, want := range map[string]int{"storage": 40, "cloud": 5, "vault": 2} {
 		l := d.Open(f.Host(name))
 		st := probed(t, l)
-		list := podman.JoinFact(engines(t, l).Read(soon(t), given(st)), st.Units)
+		list := joined(engines(t, l).Read(soon(t), given(st)), st.Units)
 		if !list.Current() || len(list.Value) != want {
 			t.Errorf("%s: %d containers, %s", name, len(list.Value), list.Err)
 		}
@@ -52,7 +52,7 @@ func TestPodmanTellsWhatHappens(t *testing.T) {
 	l := dialer(t, f).Open(f.Host("vault"))
 	e := engines(t, l)
 	st := probed(t, l)
-	before := podman.JoinFact(e.Read(soon(t), given(st)), st.Units).Value
+	before := joined(e.Read(soon(t), given(st)), st.Units).Value
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var seen atomic.Int32
@@ -70,7 +70,7 @@ func TestPodmanTellsWhatHappens(t *testing.T) {
 		t.Fatal(err)
 	}
 	st = probed(t, l)
-	after := podman.JoinFact(e.Read(soon(t), given(st)), st.Units).Value
+	after := joined(e.Read(soon(t), given(st)), st.Units).Value
 	if before[1].State != fleet.Absent || after[1].State != "running" || len(st.FailedUnits().Value) != 1 {
 		t.Errorf("%+v became %+v", before[1], after[1])
 	}
@@ -135,4 +135,9 @@ func TestHostileContainers(t *testing.T) {
 	if list := engines(t, l).Read(soon(t), given(probed(t, l))); list.Current() {
 		t.Errorf("without Podman: %+v", list)
 	}
+}
+
+// joined adds to what engines told what the units tell.
+func joined(f fleet.Fact[[]fleet.Container], units fleet.Fact[[]fleet.Unit]) fleet.Fact[[]fleet.Container] {
+	return fleet.Derive(f, func(list []fleet.Container) []fleet.Container { return podman.Join(list, units) })
 }
