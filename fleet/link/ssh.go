@@ -75,6 +75,9 @@ func (l *sshLink) Connect(ctx context.Context) (fleet.Reach, error) {
 // or begins one. The attempt outlives a caller that stops waiting only as long
 // as its own deadlines.
 func (l *sshLink) connected(ctx context.Context) (*connection, error) {
+	if ctx.Err() != nil { // nobody waits: nothing is begun
+		return nil, fmt.Errorf("connecting to %s: %w", l.Host().Name, context.Cause(ctx))
+	}
 	l.mu.Lock()
 	if l.shut {
 		l.mu.Unlock()

@@ -15,6 +15,7 @@ type watched struct {
 	wake  chan struct{}        // ask everything now
 	asked map[string]time.Time // when each collector was last asked
 	again chan string          // ask this collector now
+	busy  map[string]bool      // what is slow and being read
 	lives map[string]*running
 	away  bool // the tailnet said that it is off
 }
@@ -37,6 +38,9 @@ func (w *Watcher) Run(ctx context.Context) {
 		w.follow(w.Store.Snapshot())
 		select {
 		case <-ctx.Done():
+			w.mu.Lock()
+			w.hosts = nil // from here on nothing is started any more
+			w.mu.Unlock()
 			w.wg.Wait()
 			return
 		case <-notices:
@@ -53,6 +57,9 @@ func (w *Watcher) Run(ctx context.Context) {
 func (w *Watcher) follow(snap fleet.Snapshot) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.hosts == nil {
+		return
+	}
 	here := map[fleet.HostID]bool{}
 	for _, st := range snap.Hosts {
 		here[st.Host.ID] = true
@@ -60,7 +67,7 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 		if h == nil {
 			h = &watched{
 				id: st.Host.ID, wake: make(chan struct{}, 1), again: make(chan string, 8),
-				asked: map[string]time.Time{}, lives: map[string]*running{},
+				asked: map[string]time.Time{}, busy: map[string]bool{}, lives: map[string]*running{},
 			}
 			ctx, cancel := context.WithCancel(w.ctx)
 			h.stop = cancel
@@ -82,6 +89,7 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 				r.stop()
 			}
 			delete(w.hosts, id)
+			w.Links.Forget(id)
 		}
 	}
 }
@@ -115,11 +123,12 @@ func (w *Watcher) keepOpen(ctx context.Context, lv Live, h *watched, host fleet.
 		default: // enough waits already
 		}
 	}
-	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+	reopen := w.at().reopen
+	for pause := reopen; ; pause = min(2*pause, 60*reopen) {
 		began := time.Now()
 		_ = lv.Run(ctx, w.Links.Open(host), focus, put, again) // its facts say what is wrong; here it is only tried again
-		if time.Since(began) > time.Minute {
-			pause = time.Second
+		if time.Since(began) > 60*reopen {
+			pause = reopen
 		}
 		select {
 		case <-ctx.Done():
@@ -137,7 +146,7 @@ func (w *Watcher) loop(ctx context.Context, h *watched) {
 		if !ok {
 			return
 		}
-		if err := w.round(ctx, st.Host, w.due(h), true); err != nil {
+		if err := w.round(ctx, st.Host, w.turn(ctx, h)); err != nil {
 			failures++
 		} else {
 			failures = 0
@@ -148,24 +157,39 @@ func (w *Watcher) loop(ctx context.Context, h *watched) {
 	}
 }
 
-// due tells which collectors have facts too old, and takes them as asked.
-func (w *Watcher) due(h *watched) func(Collector) bool {
+// turn is what is asked of a host in its turn: the collectors whose facts are
+// too old, which count as asked from now on. What is slow goes on beside the
+// rounds, once at a time.
+func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 	now, looked := time.Now(), w.looked(h.id)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return func(c Collector) bool {
+	return asking{due: func(c Collector) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		every := c.Every
 		if looked && c.Looked > 0 {
 			every = c.Looked
 		}
-		if last, ok := h.asked[c.Name]; ok && now.Sub(last) < every {
+		if last, ok := h.asked[c.Name]; ok && now.Sub(last) < every || h.busy[c.Name] {
 			return false
 		}
 		h.asked[c.Name] = now
 		return true
-	}
+	}, slowly: func(c Collector, read func()) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.hosts == nil || ctx.Err() != nil {
+			return
+		}
+		h.busy[c.Name] = true
+		w.wg.Go(func() {
+			defer func() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				delete(h.busy, c.Name)
+			}()
+			read()
+		})
+	}}
 }
 
 // sleep waits until the host's next turn. Between turns it asks the collectors
@@ -184,7 +208,7 @@ func (w *Watcher) sleep(ctx context.Context, h *watched, failures int) bool {
 			return true
 		case name := <-h.again:
 			w.askAgain(ctx, h.id, name)
-		case <-time.After(min(max(0, pause), time.Second)): // who looks where may change meanwhile
+		case <-time.After(min(max(0, pause), w.at().tick)): // who looks where may change meanwhile
 			if pause <= 0 {
 				return true
 			}
@@ -195,6 +219,7 @@ func (w *Watcher) sleep(ctx context.Context, h *watched, failures int) bool {
 
 // pace is how long a host rests after a round.
 func (w *Watcher) pace(id fleet.HostID, failures int) time.Duration {
+	at := w.at()
 	w.mu.Lock()
 	focus := w.focus
 	w.mu.Unlock()
@@ -203,16 +228,16 @@ func (w *Watcher) pace(id fleet.HostID, failures int) time.Duration {
 	switch {
 	case failures > 0:
 		if p := st.Host.Presence; p.Current() && !p.Value.Online && !looked {
-			return paceOffline
+			return at.offline
 		}
-		back := min(backoffMin<<min(failures-1, 10), backoffMax)
+		back := min(at.backMin<<min(failures-1, 10), at.backMax)
 		return back + rand.N(back/4) // thirty hosts behind one router do not all knock together
 	case looked:
-		return paceLooked
+		return at.looked
 	case focus.Idle:
-		return paceIdle
+		return at.idle
 	}
-	return paceOthers
+	return at.others
 }
 
 func (w *Watcher) looked(id fleet.HostID) bool {
@@ -225,11 +250,8 @@ func (w *Watcher) looked(id fleet.HostID) bool {
 func (w *Watcher) Look(f fleet.Focus) {
 	w.mu.Lock()
 	w.focus = f
-	running := w.hosts != nil
 	w.mu.Unlock()
-	if running {
-		w.follow(w.Store.Snapshot())
-	}
+	w.follow(w.Store.Snapshot())
 }
 
 // Refresh asks a host everything at once, or every host where id is empty.

@@ -61,29 +61,49 @@ type Watcher struct {
 	Due func(fleet.HostID) string
 
 	mu    sync.Mutex
+	paces paces
 	focus fleet.Focus
-	hosts map[fleet.HostID]*watched
-	ctx   context.Context // of Run
+	hosts map[fleet.HostID]*watched // nil: Run does not run
+	ctx   context.Context           // of Run
 	wg    sync.WaitGroup
 }
 
-// Paces of the probe.
-const (
-	paceLooked  = 5 * time.Second
-	paceOthers  = 30 * time.Second
-	paceIdle    = 2 * time.Minute // nobody looks at the screen
-	paceOffline = 5 * time.Minute // the tailnet says that it is off: told at once when it comes back
-	backoffMin  = 3 * time.Second
-	backoffMax  = 2 * time.Minute
-	roundLimit  = 90 * time.Second
-)
+// paces are how often hosts are asked, and how long that may take.
+type paces struct {
+	looked  time.Duration // the host on the screen
+	others  time.Duration
+	idle    time.Duration // nobody looks at the screen
+	offline time.Duration // the tailnet says that it is off: told at once when it comes back
+	backMin time.Duration // after a failure, doubled with each further one
+	backMax time.Duration
+	round   time.Duration // a round may take so long, without what is slow
+	tick    time.Duration // who looks where is noticed within this time
+	reopen  time.Duration // a Live that broke is opened again, doubled with each further time
+}
+
+// usual are the paces outside tests.
+var usual = paces{
+	looked: 5 * time.Second, others: 30 * time.Second, idle: 2 * time.Minute, offline: 5 * time.Minute,
+	backMin: 3 * time.Second, backMax: 2 * time.Minute, round: 90 * time.Second, tick: time.Second, reopen: time.Second,
+}
+
+// at gives the paces.
+func (w *Watcher) at() paces {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.paces == (paces{}) {
+		w.paces = usual
+	}
+	return w.paces
+}
 
 // Once asks the hosts everything once, all at the same time, and returns when
 // all have answered, failed, or ctx has ended. With slow, also what is slow.
 func (w *Watcher) Once(ctx context.Context, hosts []fleet.Host, slow bool) {
 	var wg sync.WaitGroup
+	ask := asking{due: func(c Collector) bool { return slow || !c.Slow }, slowly: func(_ Collector, read func()) { wg.Go(read) }}
 	for _, h := range hosts {
-		wg.Go(func() { _ = w.round(ctx, h, nil, slow) }) // what failed is in the store
+		wg.Go(func() { _ = w.round(ctx, h, ask) }) // what failed is in the store
 	}
 	wg.Wait()
 	for _, h := range hosts {
@@ -114,27 +134,37 @@ func (w *Watcher) askAgain(ctx context.Context, id fleet.HostID, name string) {
 	w.collect(ctx, w.Collectors[i], st.Host, w.Links.Open(st.Host), probed)
 }
 
+// asking is what is asked in a round.
+type asking struct {
+	due func(Collector) bool
+	// slowly has something slow read, in its own time: the round ends without it.
+	slowly func(c Collector, read func())
+}
+
 // round asks one host: the connection, then everything that is due, at once.
-// A nil due means everything.
-func (w *Watcher) round(ctx context.Context, h fleet.Host, due func(Collector) bool, slow bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, roundLimit, errors.New("asking the host took too long"))
+func (w *Watcher) round(ctx context.Context, h fleet.Host, ask asking) error {
+	all := ctx // of what is slow: it has limits of its own
+	ctx, cancel := context.WithTimeoutCause(ctx, w.at().round, errors.New("asking the host took too long"))
 	defer cancel()
 	w.Store.Update(h.ID, func(s *fleet.State) { s.Asking = true })
 	defer w.Store.Update(h.ID, func(s *fleet.State) { s.Asking = false })
 	l := w.Links.Open(h)
 	reach, err := l.Connect(ctx)
 	if err != nil {
-		w.lost(h, err)
+		w.lost(ctx, h, err)
 		return err
 	}
 	w.reached(h, reach)
 	probed := newFuture()
 	var wg sync.WaitGroup
 	for _, c := range w.Collectors {
-		if due != nil && !due(c) || c.Slow && !slow {
-			continue
+		switch {
+		case !ask.due(c):
+		case c.Slow:
+			ask.slowly(c, func() { w.collect(all, c, h, l, probed) })
+		default:
+			wg.Go(func() { w.collect(ctx, c, h, l, probed) })
 		}
-		wg.Go(func() { w.collect(ctx, c, h, l, probed) })
 	}
 	err = w.probe(ctx, h, l)
 	st, _ := w.Store.Get(h.ID)
@@ -146,6 +176,10 @@ func (w *Watcher) round(ctx context.Context, h fleet.Host, due func(Collector) b
 	return err
 }
 
+// dropped tells whether nobody wants to know any more: the watch has ended, or
+// the host has left. What fails then says nothing about the host.
+func dropped(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
 func (w *Watcher) reached(h fleet.Host, r fleet.Reach) {
 	now := time.Now()
 	source := "ssh"
@@ -155,7 +189,10 @@ func (w *Watcher) reached(h fleet.Host, r fleet.Reach) {
 	w.Store.Update(h.ID, func(s *fleet.State) { s.Reach = fleet.Known(r, now, source) })
 }
 
-func (w *Watcher) lost(h fleet.Host, err error) {
+func (w *Watcher) lost(ctx context.Context, h fleet.Host, err error) {
+	if dropped(ctx) {
+		return
+	}
 	now := time.Now()
 	before, _ := w.Store.Get(h.ID)
 	if before.Reach.Err != err.Error() {
@@ -167,13 +204,23 @@ func (w *Watcher) lost(h fleet.Host, err error) {
 func (w *Watcher) probe(ctx context.Context, h fleet.Host, l link.Link) error {
 	change, err := w.Probe(ctx, l)
 	if err != nil {
-		w.Store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Host: h.Name, Text: "probe: " + err.Error()})
-		now := time.Now()
-		w.Store.Update(h.ID, func(s *fleet.State) { s.Unprobed(err, now) })
+		w.unprobed(ctx, h, err)
 		return fmt.Errorf("asking %s what it is: %w", h.Name, err)
 	}
 	w.Store.Update(h.ID, change)
 	return nil
+}
+
+func (w *Watcher) unprobed(ctx context.Context, h fleet.Host, err error) {
+	if dropped(ctx) {
+		return
+	}
+	now := time.Now()
+	before, _ := w.Store.Get(h.ID)
+	if before.System.Err != err.Error() {
+		w.Store.Note(fleet.Message{At: now, Level: fleet.Warn, Host: h.Name, Text: "probe: " + err.Error()})
+	}
+	w.Store.Update(h.ID, func(s *fleet.State) { s.Unprobed(err, now) })
 }
 
 func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link.Link, probed *future) {
@@ -181,9 +228,9 @@ func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link
 	if limit == 0 {
 		limit = 30 * time.Second
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
-	if change := c.Read(ctx, Ask{Link: l, Probed: probed.wait}); change != nil {
+	if change := c.Read(limited, Ask{Link: l, Probed: probed.wait}); change != nil && !dropped(ctx) {
 		w.Store.Update(h.ID, change)
 	}
 }
