@@ -87,6 +87,13 @@ func TestProxyJump(t *testing.T) {
 			t.Errorf("reached %q", got)
 		}
 	})
+	t.Run("not where the tailnet leads there", func(t *testing.T) {
+		d := known(t, f, nil)
+		write(t, d.ConfigFiles[0], "Host vault\n  ProxyJump laptop\n")
+		if got := run(t, d.Open(f.Host("vault")), "uname", "-n"); got != "vault" {
+			t.Errorf("reached %q", got)
+		}
+	})
 	t.Run("through itself", func(t *testing.T) {
 		d := known(t, f, nil)
 		h := plainHost(f, "vault")

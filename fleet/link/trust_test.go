@@ -303,3 +303,17 @@ func TestKeyHoldsWhenSessionKeysAreRenewed(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 }
+
+// TestNoFirstMeetingByMDNS: anybody on the network can claim a name there.
+func TestNoFirstMeetingByMDNS(t *testing.T) {
+	f := simulated(t, simulate.Options{})
+	p := &person{answer: yes}
+	h := plainHost(f, "cloud")
+	h.Addresses[0].Via = fleet.ViaMDNS
+	if err := connect(t, dialer(t, f, p), h); !errors.Is(err, link.ErrUnknown) || len(p.questions("")) != 0 {
+		t.Errorf("%v, asked %v", err, p.questions(""))
+	}
+	if err := connect(t, known(t, f, nil), h); err != nil {
+		t.Errorf("a known key: %v", err)
+	}
+}

@@ -98,6 +98,10 @@ func (t *teller) counters(name string, at time.Time) {
 func (t *teller) who() {
 	m := t.m
 	kernel := m.generation(m.booted).kernel
+	name := m.name
+	if t.f.Hostile {
+		name += strings.ReplaceAll(hostileText, "\n", " ")
+	}
 	t.begin("who")
 	t.line("%d\n%s %s %s\n%d", t.c.uid(), m.name, kernel, m.arch, t.now.Unix())
 	t.line("%s", hexID(m.seed, 32, m.name, "machine-id"))
