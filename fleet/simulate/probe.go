@@ -103,7 +103,7 @@ func (t *teller) who() {
 		name += strings.ReplaceAll(hostileText, "\n", " ")
 	}
 	t.begin("who")
-	t.line("%d\n%s %s %s\n%d", t.c.uid(), m.name, kernel, m.arch, t.now.Unix())
+	t.line("%d\n%s %s %s\n%d", t.c.uid(), name, kernel, m.arch, t.now.Unix())
 	t.line("%s", hexID(m.seed, 32, m.name, "machine-id"))
 	id := hexID(m.seed, 32, m.name, "boot", m.boot().String())
 	t.line("%s-%s-%s-%s-%s", id[:8], id[8:12], id[12:16], id[16:20], id[20:])

@@ -20,7 +20,7 @@ func TestOnceWithBadHosts(t *testing.T) {
 	s := newScene(t, simulate.Options{Hosts: 14, Faults: faults})
 	watch.RoundLimit(s.Watcher, 2*time.Second)
 	began := time.Now()
-	s.Once(context.Background(), s.Fleet.Hosts(), true)
+	s.Once(context.Background(), s.Hosts(), true)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -49,7 +49,7 @@ func TestOnceEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 300*time.Millisecond, errors.New("enough waited"))
 	defer cancel()
 	began := time.Now()
-	s.Once(ctx, s.Fleet.Hosts(), true)
+	s.Once(ctx, s.Hosts(), true)
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -65,11 +65,11 @@ func TestOnceAsksWhatIsSlowOnlyWhenTold(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		return func(st *fleet.State) { st.Backups = fleet.Known([]fleet.BackupJob{}, time.Now(), "units") }
 	}})
-	s.Once(context.Background(), s.Fleet.Hosts(), false)
+	s.Once(context.Background(), s.Hosts(), false)
 	if n := s.times("backups storage"); n != 0 {
 		t.Errorf("asked %d times", n)
 	}
-	s.Once(context.Background(), s.Fleet.Hosts(), true)
+	s.Once(context.Background(), s.Hosts(), true)
 	if n := s.times("backups storage"); n != 1 || !s.state("storage").Backups.Current() {
 		t.Errorf("asked %d times", n)
 	}
@@ -81,7 +81,7 @@ func TestDue(t *testing.T) {
 	s.Due = func(id fleet.HostID) string {
 		return map[fleet.HostID]string{s.Host("cloud").ID: "metrics"}[id]
 	}
-	s.Once(context.Background(), s.Fleet.Hosts(), true)
+	s.Once(context.Background(), s.Hosts(), true)
 	if n, m := s.times("metrics cloud"), s.times("metrics storage"); n != 2 || m != 1 {
 		t.Errorf("asked %d and %d times", n, m)
 	}

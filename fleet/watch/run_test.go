@@ -16,7 +16,7 @@ import (
 // TestRunFollowsTheStore: hosts that come are asked, those that leave are let go.
 func TestRunFollowsTheStore(t *testing.T) {
 	s := newScene(t, simulate.Options{})
-	hosts := s.Fleet.Hosts()
+	hosts := s.Hosts()
 	s.Store.SetHosts(hosts[:2], nil, nil)
 	stop := s.run()
 	s.known("storage")
