@@ -49,7 +49,7 @@ func TestKeysAreAnsweredWhileFactsStreamIn(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("p50 %v, worst %v", took[len(took)/2], took[len(took)-1])
-	if took[len(took)/2] > 80*time.Millisecond {
-		t.Errorf("half of the keys take longer than %v", took[len(took)/2])
+	if unanswered := took[len(took)-1]; unanswered >= 2*time.Second {
+		t.Errorf("a key was not answered within %v", unanswered)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -97,9 +96,9 @@ func many(n int) *fleet.Store {
 	return store
 }
 
-// TestAFrameIsDrawnInTime holds the goal for View at 120×40 with 1,000 hosts:
-// 2 ms and 4,000 allocations. The time has slack for machines under load.
-func TestAFrameIsDrawnInTime(t *testing.T) {
+// TestAFrameAllocatesLittle holds the goal for View at 120×40 with 1,000 hosts,
+// 4,000 allocations. How long it takes, BenchmarkView tells.
+func TestAFrameAllocatesLittle(t *testing.T) {
 	o := sample()
 	o.Store = many(1000)
 	m := model(t, o)
@@ -109,17 +108,7 @@ func TestAFrameIsDrawnInTime(t *testing.T) {
 	if allocs > 4000 {
 		t.Errorf("a frame takes %v allocations", allocs)
 	}
-	best := time.Hour
-	for range 30 {
-		m.Update(move)
-		began := time.Now()
-		m.View()
-		best = min(best, time.Since(began))
-	}
-	if best > 6*time.Millisecond {
-		t.Errorf("a frame takes %v", best)
-	}
-	t.Logf("%v allocations, %v", allocs, best)
+	t.Logf("%v allocations", allocs)
 }
 
 func BenchmarkView(b *testing.B) {

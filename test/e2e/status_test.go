@@ -217,6 +217,46 @@ func TestContainersAgreeWithPodman(t *testing.T) {
 	}
 }
 
+// TestBackupsAgreeWithRestic compares the newest snapshot with what the
+// repository's own program lists.
+func TestBackupsAgreeWithRestic(t *testing.T) {
+	lab := labtest.Load(t)
+	out, _, code := sextant(t, "backups", "--json", "storage", "cloud", "r2s")
+	if code != 1 {
+		t.Errorf("exit code %d, want 1: there are stale, failed and missing backups", code)
+	}
+	got := decode[struct {
+		Jobs []struct {
+			Host, Name, Tool, State, Error string
+			NewestSnapshot                 time.Time
+		}
+	}](t, out)
+	states := map[string]string{}
+	for _, j := range got.Jobs {
+		states[j.Host+"/"+j.Name] = j.State
+		if j.Name != "home" {
+			continue
+		}
+		list := decode[[]struct{ Time time.Time }](t, labtest.Output(t, lab.Link(t, j.Host), "restic-home", "snapshots", "--json", "--no-lock"))
+		newest := time.Time{}
+		for _, s := range list {
+			if s.Time.After(newest) {
+				newest = s.Time
+			}
+		}
+		if d := j.NewestSnapshot.Sub(newest).Abs(); d > time.Second {
+			t.Errorf("newest snapshot %s, want %s", j.NewestSnapshot, newest)
+		}
+	}
+	for job, want := range map[string]string{
+		"storage/home": "fresh", "storage/cold": "fresh", "storage/offsite": "stale", "cloud/broken": "failed", "r2s/never": "never",
+	} {
+		if states[job] != want {
+			t.Errorf("%s is %q, want %q", job, states[job], want)
+		}
+	}
+}
+
 // TestHostsSaysWhyNot holds what is a host and what is not.
 func TestHostsSaysWhyNot(t *testing.T) {
 	lab := labtest.Load(t)

@@ -9,6 +9,7 @@ package tuitest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -137,9 +138,9 @@ func (t *Term) reply() {
 
 func (t *Term) close() {
 	t.pty.Close()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_ = t.emu.Close()
+	if w, ok := t.emu.InputPipe().(io.Closer); ok { // Emulator.Close would race with its Read
+		w.Close()
+	}
 }
 
 // Screen is the text on the screen, its lines without the blanks at their end.
