@@ -248,9 +248,16 @@ func (l *lockedSigner) unlock() (ssh.Signer, error) {
 		})
 		return reply.Text, err
 	}, func(secret string) (bool, error) {
+		if l.open = l.a.d.secrets.opened(l.pem); l.open != nil {
+			return true, nil
+		}
 		s, err := ssh.ParsePrivateKeyWithPassphrase(l.pem, []byte(secret))
+		if err != nil {
+			return false, nil //nolint:nilerr // a wrong passphrase is an answer
+		}
 		l.open = s
-		return err == nil, nil
+		l.a.d.secrets.open(l.pem, s)
+		return true, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("key %s stays locked: %w", l.path, err)

@@ -121,6 +121,9 @@ func TestContextEndsTheCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := p.Read(make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
 	p.Close()
 	eventually(t, "the second command's end", func() bool { return ended.Load() == 2 })
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // secrets are the answers a person gave, by what was asked, and what a person
@@ -13,10 +15,11 @@ type secrets struct {
 	kept    map[string]string
 	refused map[string]error
 	asking  map[string]gate
+	keys    map[string]ssh.Signer // opened key files, by their content: opening one takes long on purpose
 }
 
 func newSecrets() *secrets {
-	return &secrets{kept: map[string]string{}, refused: map[string]error{}, asking: map[string]gate{}}
+	return &secrets{kept: map[string]string{}, refused: map[string]error{}, asking: map[string]gate{}, keys: map[string]ssh.Signer{}}
 }
 
 // gate lets one through at a time; unlike with a mutex, waiting ends with a
@@ -90,6 +93,19 @@ func (s *secrets) get(ctx context.Context, key string, ask func(attempt int) (st
 	err := fmt.Errorf("%w: wrong %d times", ErrRefused, attempts)
 	s.refuse(key, err)
 	return err
+}
+
+// opened gives the key of an encrypted file that was opened before, or nil.
+func (s *secrets) opened(file []byte) ssh.Signer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys[string(file)]
+}
+
+func (s *secrets) open(file []byte, key ssh.Signer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[string(file)] = key
 }
 
 func (s *secrets) peek(key string) (string, error) {
