@@ -21,11 +21,17 @@ type readers struct {
 	cfg     *discover.Config
 	metrics *metrics.Reader
 	mu      sync.Mutex
-	engines map[link.Link]*podman.Engines
+	engines map[fleet.HostID]hostEngines
+}
+
+// hostEngines are the container engines of a host over one link.
+type hostEngines struct {
+	link link.Link
+	*podman.Engines
 }
 
 func newReaders(cfg *discover.Config) *readers {
-	return &readers{cfg: cfg, metrics: metrics.New(), engines: map[link.Link]*podman.Engines{}}
+	return &readers{cfg: cfg, metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}}
 }
 
 func (r *readers) close() {
@@ -36,15 +42,19 @@ func (r *readers) close() {
 	}
 }
 
-// of gives the container engines of a host.
+// of gives the container engines of a host. Those over a link that is no
+// longer the host's are closed.
 func (r *readers) of(l link.Link) *podman.Engines {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.engines[l]
-	if e == nil {
-		e = podman.New(l)
-		r.engines[l] = e
+	id := l.Host().ID
+	if e := r.engines[id]; e.link == l {
+		return e.Engines
+	} else if e.Engines != nil {
+		e.Close()
 	}
+	e := podman.New(l)
+	r.engines[id] = hostEngines{l, e}
 	return e
 }
 
