@@ -81,7 +81,13 @@ func TestScreenOfEveryHost(t *testing.T) {
 	answer(ui)
 	for _, h := range lab.Hosts {
 		l := lab.Link(t, h.Name)
-		ui.Press("/").Send(h.Name).Press("enter").WaitFor("> "+h.Name).Press("enter").WaitFor(h.Name, "[1 Overview]", "since when")
+		ui.Press("/").Send(h.Name).Press("enter").WaitFor("/" + h.Name)
+		for range 3 { // the filter knows tags too: another host may stand first
+			if ui.Settle(200 * time.Millisecond); !strings.Contains(ui.Screen(), "> "+h.Name) {
+				ui.Press("j")
+			}
+		}
+		ui.WaitFor("> "+h.Name).Press("enter").WaitFor(h.Name, "[1 Overview]", "since when")
 		if h.Base != "debian" {
 			ui.WaitFor(strings.TrimSpace(labtest.Output(t, l, "cat", "/run/current-system/nixos-version")))
 		}
