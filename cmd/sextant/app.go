@@ -87,11 +87,16 @@ func (a *app) asker() link.Asker {
 	return nil
 }
 
-// start finds and watches hosts until stop is called.
-func (a *app) start(ctx context.Context) (stop func()) {
+// start finds and watches hosts after a while, until stop is called.
+func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		select {
+		case <-time.After(after):
+		case <-ctx.Done():
+			return
+		}
 		if err := a.finder.follow(ctx, a.store.SetHosts); err != nil && ctx.Err() == nil {
 			a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Error, Text: "finding hosts: " + err.Error()})
 		}

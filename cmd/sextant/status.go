@@ -228,7 +228,7 @@ func watchStatus(ctx context.Context, w io.Writer, o options, sel []string) erro
 		return err
 	}
 	defer a.close()
-	stop := a.start(ctx)
+	stop := a.start(ctx, 0)
 	defer stop()
 	notices, unsubscribe := a.store.Subscribe()
 	defer unsubscribe()

@@ -12,6 +12,10 @@ import (
 // actions are all that can be done, of every room.
 func actions() []fleet.Action { return nixops.Actions() }
 
+// firstFrame is how long hosts are not asked yet: what is remembered is drawn
+// before logins take the processor.
+const firstFrame = 50 * time.Millisecond
+
 // runUI shows the terminal UI on what is remembered, and on what comes in.
 func runUI(ctx context.Context, o options) error {
 	o.interactive = true
@@ -43,7 +47,7 @@ func (a *app) show(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
-	stop := a.start(ctx)
+	stop := a.start(ctx, firstFrame)
 	defer stop()
 	return tui.Run(ctx, tui.Options{
 		Store: a.store, Console: console{a}, Actions: actions(), Theme: ui.Theme, Glyphs: ui.Glyphs, Keys: keys,

@@ -28,8 +28,13 @@ counters() {
 counters before
 
 begin who
-id -u
-uname -nrm
+while read -r k l _; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status
+printf '%s\n' "${uid:=$(id -u)}"
+if read -r n </proc/sys/kernel/hostname && read -r r </proc/sys/kernel/osrelease && read -r m </proc/sys/kernel/arch; then
+	printf '%s %s %s\n' "$n" "$r" "$m"
+else
+	uname -nrm # a kernel before 6.1
+fi
 date +%s
 lines /etc/machine-id /proc/sys/kernel/random/boot_id
 begin os
@@ -104,7 +109,9 @@ fi
 
 begin load
 lines /proc/loadavg
-grep -c '^processor' /proc/cpuinfo
+n=0
+while read -r k _; do case $k in cpu[0-9]*) n=$((n + 1)) ;; intr) break ;; esac; done </proc/stat
+echo $n
 begin memory
 lines /proc/meminfo
 begin pressure
@@ -139,7 +146,7 @@ for s in /run/podman/podman.sock /run/docker.sock /run/user/*/podman/podman.sock
 	[ -r "$s" ] && [ -w "$s" ] && o=open
 	printf '%s\t%s\t%s\t%s\n' "$s" "$o" "$(stat -c %U "$s")" "$(readlink -f "$s")"
 done
-[ "$(id -u)" = 0 ] || cannot 'rootless sockets and files of other users: not root'
+[ "$uid" = 0 ] || cannot 'rootless sockets and files of other users: not root'
 begin ports
 grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6
 begin files
@@ -150,5 +157,5 @@ done
 counters after
 begin unseen
 printf '%s' "$unseen"
-[ -r /var/log/journal ] || [ "$(id -u)" = 0 ] || printf 'journal of other users: not root\n'
+[ -r /var/log/journal ] || [ "$uid" = 0 ] || printf 'journal of other users: not root\n'
 begin end
