@@ -59,8 +59,8 @@ func TestFigures(t *testing.T) {
 	row("`sextant --version`", ms(tv), "≤ 30 ms")
 	first, bytes, cpu := onScreen(t, bin)
 	row("first frame from the cache, after exec", ms(first), "≤ 100 ms")
-	row("idle UI, bytes written in 20 s", strconv.FormatInt(bytes, 10), "0")
-	row("idle UI, share of a core over 20 s", fmt.Sprintf("%.2f %%", cpu*100), "≤ 1 %")
+	row("UI left alone on ten live hosts whose load changes, bytes written in 20 s", strconv.FormatInt(bytes, 10), "0 where nothing changes: a test holds that")
+	row("the same, share of a core, asking the hosts included", fmt.Sprintf("%.2f %%", cpu*100), "≤ 1 %")
 
 	text := fmt.Sprintf("Measured %s on %s/%s with %d cores, %s; medians of %d.\n\n| what | figure | goal |\n|---|---|---|\n%s",
 		time.Now().UTC().Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuModel(), runs, table.String())
@@ -146,6 +146,7 @@ func onScreen(t *testing.T, bin string) (first time.Duration, bytes int64, cpu f
 		ui := startUI(t, bin)
 		took = append(took, ui.first(t))
 		ui.stop()
+		time.Sleep(3 * time.Second) // the hosts share this machine: their logins are not to count
 	}
 	ui := startUI(t, bin)
 	defer ui.stop()
