@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -99,6 +100,21 @@ func TestTopLevel(t *testing.T) {
 	for name := range strings.FieldsSeq(string(out)) {
 		if !slices.Contains(topLevel, name) {
 			t.Errorf("%s may not stand at the top of the repository", name)
+		}
+	}
+}
+
+// TestNoBinaries holds that nothing built is committed: no tracked file is
+// large enough to be a program.
+func TestNoBinaries(t *testing.T) {
+	out, err := exec.Command("git", "-C", "../..", "ls-tree", "-r", "-l", "HEAD").Output()
+	if err != nil {
+		t.Fatalf("git ls-tree: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line) // mode, type, object, size, path
+		if size, err := strconv.Atoi(f[3]); err == nil && size > 1<<20 {
+			t.Errorf("%s has %d bytes", f[4], size)
 		}
 	}
 }
