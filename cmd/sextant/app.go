@@ -87,13 +87,15 @@ func (a *app) asker() link.Asker {
 	return nil
 }
 
-// start finds and watches hosts after a while, until stop is called.
+// start finds and watches hosts after a while, until stop is called. The wait
+// is before both: hosts that are remembered need not be found to be asked.
 func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		select {
 		case <-time.After(after):
+			wg.Go(func() { a.watcher.Run(ctx) })
 		case <-ctx.Done():
 			return
 		}
@@ -101,7 +103,6 @@ func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {
 			a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Error, Text: "finding hosts: " + err.Error()})
 		}
 	})
-	wg.Go(func() { a.watcher.Run(ctx) })
 	wg.Go(func() { a.remember(ctx) })
 	return func() {
 		cancel()
@@ -155,11 +156,7 @@ func (a *app) close() {
 // pick gives the states of the hosts that selectors name.
 func (a *app) pick(sel []string) ([]fleet.State, error) {
 	snap := a.store.Snapshot()
-	hosts := make([]fleet.Host, len(snap.Hosts))
-	for i, s := range snap.Hosts {
-		hosts[i] = s.Host
-	}
-	picked, err := fleet.Select(hosts, sel)
+	picked, err := fleet.Select(hostsOf(snap.Hosts), sel)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -170,6 +167,15 @@ func (a *app) pick(sel []string) ([]fleet.State, error) {
 		}
 	}
 	return states, nil
+}
+
+// hostsOf gives the hosts of states.
+func hostsOf(states []fleet.State) []fleet.Host {
+	hosts := make([]fleet.Host, len(states))
+	for i, s := range states {
+		hosts[i] = s.Host
+	}
+	return hosts
 }
 
 // scope is what a command wants asked of its hosts.
@@ -228,12 +234,7 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 	late := fmt.Errorf("no answer within %s (--timeout)", a.opts.timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, a.opts.timeout, late)
 	defer cancel()
-	hosts := make([]fleet.Host, len(states))
-	for i, s := range states {
-		hosts[i] = s.Host
-	}
-	w := *a.watcherFor(what)
-	w.Once(ctx, hosts, true)
+	a.watcherFor(what).Once(ctx, hostsOf(states), true)
 	a.save(a.store.Snapshot())
 }
 

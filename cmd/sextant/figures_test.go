@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-
-	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // four are the hosts the figures are taken with.
@@ -122,10 +120,7 @@ func warm(t *testing.T) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := make([]fleet.Host, len(states))
-	for i, s := range states {
-		hosts[i] = s.Host
-	}
+	hosts := hostsOf(states)
 	w := a.watcherFor(everything)
 	w.Once(t.Context(), hosts, false)
 	var took []time.Duration

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui"
-	"github.com/sextant-fleet/sextant/tui/screen"
 )
 
 // boundKeys are the keys that the configuration binds, by the ID of what they
@@ -32,26 +31,4 @@ func boundKeys(keys map[string]string) (map[string][]string, error) {
 		}
 	}
 	return bound, errors.Join(errs...)
-}
-
-// keysDoc is docs/keys.md.
-func keysDoc() string {
-	var b strings.Builder
-	b.WriteString("# Keys\n\nMade from the key map by `go test ./cmd/sextant -update`; `?` in the program shows the same, with the reason where a key is off.\n" +
-		"Nothing needs Ctrl, Alt or a function key, and everything can be tapped. `[ui] keys` in the [configuration](configuration.md) binds other keys, by ID.\n\n" +
-		"| key | does | where | ID |\n|---|---|---|---|\n")
-	for _, k := range tui.Bindings(actions()) {
-		var names []string
-		for _, key := range k.Keys {
-			names = append(names, "`"+screen.KeyName(key)+"`")
-		}
-		does := k.Help
-		if k.Action != nil && k.Action.Disabled != nil {
-			if why := k.Action.Off(fleet.Target{}); why != "" {
-				does += " (" + why + ")"
-			}
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", strings.Join(names, " "), does, strings.Join(k.In, ", "), k.ID)
-	}
-	return b.String()
 }
