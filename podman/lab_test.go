@@ -13,7 +13,6 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
-	"github.com/sextant-fleet/sextant/fleet/probe"
 	"github.com/sextant-fleet/sextant/podman"
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
@@ -40,7 +39,7 @@ func (a *asked) read(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	a.list = a.engines.Read(ctx, func(ctx context.Context) (fleet.State, error) {
-		f, err := probe.Read(ctx, a.link)
+		f, err := labtest.Probe(t).Read(ctx, a.link)
 		if err != nil {
 			return fleet.State{}, err
 		}
@@ -304,7 +303,7 @@ func TestLabColdTime(t *testing.T) {
 			bare = append(bare, time.Since(began))
 			l.Close()
 			began, l = time.Now(), lab.Link(t, name)
-			if _, err := probe.Read(t.Context(), l); err != nil {
+			if _, err := labtest.Probe(t).Read(t.Context(), l); err != nil {
 				t.Fatal(err)
 			}
 			probing = append(probing, time.Since(began))

@@ -19,6 +19,7 @@ import (
 // This is the one place that knows all of them.
 type readers struct {
 	cfg     *discover.Config
+	probes  *probe.Reader
 	metrics *metrics.Reader
 	mu      sync.Mutex
 	engines map[fleet.HostID]hostEngines
@@ -31,10 +32,11 @@ type hostEngines struct {
 }
 
 func newReaders(cfg *discover.Config) *readers {
-	return &readers{cfg: cfg, metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}}
+	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}}
 }
 
 func (r *readers) close() {
+	r.probes.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.engines {
@@ -61,7 +63,7 @@ func (r *readers) of(l link.Link) *podman.Engines {
 // probe is the first question of every round. What is told of units also tells
 // how backups stand and which containers are missing.
 func (r *readers) probe(ctx context.Context, l link.Link) (watch.Change, error) {
-	f, err := probe.Read(ctx, l)
+	f, err := r.probes.Read(ctx, l)
 	if err != nil {
 		return nil, err
 	}

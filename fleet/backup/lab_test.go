@@ -13,7 +13,6 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/backup"
 	"github.com/sextant-fleet/sextant/fleet/link"
-	"github.com/sextant-fleet/sextant/fleet/probe"
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
@@ -21,7 +20,7 @@ func probed(t *testing.T, l link.Link) fleet.State {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	f, err := probe.Read(ctx, l)
+	f, err := labtest.Probe(t).Read(ctx, l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,14 +13,13 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/metrics"
-	"github.com/sextant-fleet/sextant/fleet/probe"
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
 // probing gives a host's state as the watcher would.
-func probing(l link.Link) func(context.Context) (fleet.State, error) {
+func probing(t testing.TB, l link.Link) func(context.Context) (fleet.State, error) {
 	return func(ctx context.Context) (fleet.State, error) {
-		f, err := probe.Read(ctx, l)
+		f, err := labtest.Probe(t).Read(ctx, l)
 		return fleet.State{
 			Host: l.Host(), System: f.System, Inventory: f.Inventory, Units: f.Units, Timers: f.Timers, Proc: f.Proc,
 		}, err
@@ -31,7 +30,7 @@ func read(t *testing.T, r *metrics.Reader, l link.Link) (fleet.Fact[fleet.Metric
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	m, alarms := r.Read(ctx, l, probing(l))
+	m, alarms := r.Read(ctx, l, probing(t, l))
 	if !m.Current() {
 		t.Fatalf("%s: %s", l.Host().Name, m.Err)
 	}

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
@@ -26,7 +27,7 @@ func TestProbeAgreesWithTheHosts(t *testing.T) {
 			l := lab.Link(t, h.Name)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			f, err := probe.Read(ctx, l)
+			f, err := labtest.Probe(t).Read(ctx, l)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,4 +73,40 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func sorted(names []string) string {
 	slices.Sort(names)
 	return strings.Join(names, " ")
+}
+
+// TestProbeSeesWhatMoved asks again and again while a unit fails, and while it
+// is forgotten, which leaves no trace but in systemd's own count.
+func TestProbeSeesWhatMoved(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, name := range []string{"storage", "router"} { // systemd 257 and 252
+		t.Run(name, func(t *testing.T) {
+			l, r := lab.Link(t, name), labtest.Probe(t)
+			const unit = "sextant-test-moved.service"
+			see := func(want bool) {
+				t.Helper()
+				for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+					f, err := r.Read(t.Context(), l)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if slices.ContainsFunc(f.Units.Value, func(u fleet.Unit) bool { return u.Name == unit && u.Failed() }) == want {
+						return
+					}
+					if age := time.Since(f.Units.At); age > 15*time.Second || time.Since(began) > time.Minute {
+						t.Fatalf("the unit's failure is not told as %v; the units are of %s ago", want, age)
+					}
+				}
+			}
+			see(false)
+			see(false)
+			labtest.Output(t, l, "systemd-run", "--unit="+unit, "--quiet", "sh", "-c", "exit 3")
+			t.Cleanup(func() {
+				_, _ = l.Run(context.Background(), link.Command{Args: []string{"systemctl", "reset-failed", unit}, Root: true})
+			})
+			see(true)
+			labtest.Output(t, l, "systemctl", "reset-failed", unit)
+			see(false)
+		})
+	}
 }

@@ -2,30 +2,20 @@
 // what it is, which NixOS systems it has, what runs and what failed, how full
 // and busy it is, and which services and sockets could be asked more.
 //
-// The questions are one POSIX shell program (probe.sh); the answers are read by
-// pure functions, a file a subject. It asks nothing twice and changes nothing.
+// The questions are one POSIX shell program (probe.sh), which stays open and
+// tells only what has moved when it is asked again; the answers are read by pure
+// functions, a file a subject. It changes nothing.
 package probe
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
-	_ "embed"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
-	"github.com/sextant-fleet/sextant/fleet/link"
-)
-
-//go:embed probe.sh
-var script string
-
-// timeout is how long a host may take to answer; limit is how much it may say.
-const (
-	timeout = 30 * time.Second
-	limit   = 8 << 20
 )
 
 // Facts are what one probe told, each with its own error where it could not
@@ -39,44 +29,33 @@ type Facts struct {
 	Proc        fleet.Fact[fleet.Proc]
 }
 
-// Read probes the host. An error means that nothing was learnt: the host did
-// not answer, or what it said broke off.
-func Read(ctx context.Context, l link.Link) (Facts, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
-	defer cancel()
-	mark := rand.Text()
-	cmd := link.Script(script, mark)
-	cmd.IfRoot, cmd.Limit = true, limit
-	res, err := l.Run(ctx, cmd)
-	if err != nil {
-		return Facts{}, err
-	}
-	facts, err := Parse(res.Stdout, mark, time.Now())
-	if err != nil && len(res.Stderr) > 0 {
-		err = fmt.Errorf("%w: %s", err, fleet.Short(fleet.Clean(strings.TrimSpace(string(res.Stderr))), 200))
-	}
-	return facts, err
-}
-
-// Parse reads what the program printed between its marks.
-func Parse(out []byte, mark string, now time.Time) (Facts, error) {
+// parse reads an answer of the program, which printed it between its marks.
+// last are the sections of the answer before, or nil: what the host said has
+// not changed since is taken from there. It gives the sections of now.
+func parse(out []byte, mark string, now time.Time, last sections) (Facts, sections, error) {
 	s, err := split(out, mark)
 	if err != nil {
-		return Facts{}, err
+		return Facts{}, nil, err
 	}
-	sys := system(s, now)
+	if _, same := s["same"]; same {
+		if last == nil {
+			return Facts{}, nil, errors.New("the host says that nothing changed, and was asked for the first time")
+		}
+		s = s.over(last)
+	}
+	sys, asked := system(s, now), now.Add(-patience(s))
 	f := Facts{
 		System:    fleet.Known(sys, now, source),
-		Inventory: fleet.Known(inventory(s), now, source),
+		Inventory: fleet.Known(inventory(s), asked, source),
 		Proc:      procFact(s, now),
 	}
-	f.Units, f.Timers = unitFacts(s, now)
+	f.Units, f.Timers = unitFacts(s, asked)
 	if sys.NixOS {
 		f.Generations = fleet.Known(generations(s, sys), now, source)
 	} else {
 		f.Generations = fleet.Nothing[[]fleet.Generation]("not NixOS: "+sys.OSName, now, source)
 	}
-	return f, nil
+	return f, s, nil
 }
 
 // source is how facts of the probe name it.
@@ -84,6 +63,9 @@ const source = "probe"
 
 // sections are the parts of the output, by name.
 type sections map[string][]byte
+
+// errBrokenOff is an answer without its end.
+var errBrokenOff = errors.New("the answer of the host broke off")
 
 // split cuts the output at its marks. One that does not end with the section
 // "end" broke off, and nothing of it is believed.
@@ -103,9 +85,26 @@ func split(out []byte, mark string) (sections, error) {
 		pos = next
 	}
 	if name != "end" {
-		return nil, fmt.Errorf("the answer of the host broke off after %d bytes (in %q)", len(out), fleet.Clean(name))
+		return nil, fmt.Errorf("%w after %d bytes (in %q)", errBrokenOff, len(out), fleet.Clean(name))
 	}
 	return s, nil
+}
+
+// patience is how long ago the host was last asked what costs it most: systemd,
+// and who listens. The section "clock" tells the time of then, and how many
+// seconds ago that was.
+func patience(s sections) time.Duration {
+	return time.Duration(min(count(s.lines("clock"), 1), 3600)) * time.Second
+}
+
+// over lays the sections of an answer over those of the one before. Rates are
+// taken since then.
+func (s sections) over(last sections) sections {
+	out := maps.Clone(last)
+	out["before"] = last["after"]
+	maps.Copy(out, s)
+	delete(out, "same")
+	return out
 }
 
 // trimBlank takes off the empty line that goes before each mark.

@@ -1,13 +1,15 @@
 #!/bin/sh
-# What a host is and has, told in one go. POSIX sh and coreutils; what else is
-# there is used, what is missing is said in the section "unseen".
+# What a host is and has, told in one go, and again whenever it is asked. POSIX
+# sh and coreutils; what else is there is used, what is missing is said in the
+# section "unseen".
 #
-# $1 is a random word: each section begins with a line "$1 NAME", so that no
-# text of the host can be taken for one. The last section is "end".
-mark=$1
+# A question is a line "MARK all" or "MARK moved" on the standard input, MARK a
+# random word: each section of the answer begins with a line "MARK NAME", so
+# that no text of the host can be taken for one. The last section is "end".
+# Asked for what has moved, it says "same" in place of all that stands where
+# nothing of that can have changed since it was last told.
 export LC_ALL=C TZ=UTC SYSTEMD_COLORS=0 SYSTEMD_PAGER='' SYSTEMD_URLIFY=0 NO_COLOR=1
 exec 2>/dev/null
-unseen=
 begin() { printf '\n%s %s\n' "$mark" "$1"; }
 cannot() { unseen="$unseen$1
 "; }
@@ -25,137 +27,184 @@ counters() {
 	lines /proc/diskstats
 }
 
-counters before
-
-begin who
-while read -r k l _; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status
-printf '%s\n' "${uid:=$(id -u)}"
-if read -r n </proc/sys/kernel/hostname && read -r r </proc/sys/kernel/osrelease && read -r m </proc/sys/kernel/arch; then
-	printf '%s %s %s\n' "$n" "$r" "$m"
-else
-	uname -nrm # a kernel before 6.1
-fi
-date +%s
-lines /etc/machine-id /proc/sys/kernel/random/boot_id
-begin os
-lines /etc/os-release
-
 p=/nix/var/nix/profiles
-begin system
-set --
-for l in /run/current-system "$p/system" /run/booted-system; do [ -e "$l" ] && set -- "$@" "$l"; done
-for k in kernel initrd kernel-modules systemd; do
-	[ -e "/run/booted-system/$k" ] && [ -e "/run/current-system/$k" ] && set -- "$@" "/run/booted-system/$k" "/run/current-system/$k"
-done
-# one program for all links: starting one costs more than what it does
-if [ $# != 0 ]; then
-	printf '%s\n' "$@"
-	begin targets
-	readlink -f "$@"
-	begin link
-	readlink "$p/system"
-fi
-if [ -d $p ]; then
-	begin links
-	find $p -maxdepth 1 -name 'system-*-link' -printf '%f\t%T@\t%l\n' || cannot 'generation dates: no GNU find'
-	begin versions
-	for l in "$p"/system-*-link/nixos-version /run/current-system/nixos-version; do
-		[ -r "$l" ] && read -r v <"$l" || [ "$v" ] && printf '%s:%s\n' "$l" "$v"
-		v=
-	done
-	begin revisions
-	grep -Ho '"configurationRevision":"[^"]*"' $p/system-*-link/sw/bin/nixos-version /run/current-system/sw/bin/nixos-version /dev/null
-	begin kernels
-	for l in "$p"/system-*-link/kernel-modules/lib/modules/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
-	begin specialisations
-	for l in "$p"/system-*-link/specialisation/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
-fi
-begin boot
-if [ -r /boot/loader/entries ]; then
-	echo readable
-	for l in /boot/loader/entries/*; do printf '%s\n' "${l##*/}"; done
-elif [ -r /boot/grub/grub.cfg ]; then
-	echo readable
-	grep -o 'NixOS - Configuration [0-9]*' /boot/grub/grub.cfg
-elif [ -r /boot/extlinux/extlinux.conf ]; then
-	echo readable
-	grep -o 'LABEL nixos-[0-9]*' /boot/extlinux/extlinux.conf
-fi
 
-if [ -d /run/systemd/system ]; then
-	begin manager
-	systemctl is-system-running
-	begin quadlets
-	for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do [ -e "$l" ] && printf '%s\n' "$l"; done
-	begin units
-	u=$(systemctl list-units --all --plain --no-legend --full --no-pager) || cannot 'units: systemctl list-units failed'
-	printf '%s\n' "$u"
-	# systemd takes some milliseconds to tell all of one unit: only of those where it matters
-	begin details
-	printf '%s\n' "$u" | {
-		set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'docker-*.service'
-		for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do
-			l=${l##*/}
-			[ "$l" = '*.container' ] || set -- "$@" "${l%.container}.service"
-		done
-		while read -r name _ active _; do
-			[ "$active" = failed ] && set -- "$@" "$name"
-		done
-		systemctl show --no-pager --timestamp=unix -p Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
-	} || cannot 'units: systemctl show failed'
-else
-	cannot 'units: systemd does not run here'
-fi
-
-begin load
-lines /proc/loadavg
-n=0
-while read -r k _; do case $k in cpu[0-9]*) n=$((n + 1)) ;; intr) break ;; esac; done </proc/stat
-echo $n
-begin memory
-lines /proc/meminfo
-begin pressure
-for k in cpu memory io; do
-	[ -r /proc/pressure/$k ] && read -r l </proc/pressure/$k && printf '%s %s\n' $k "$l"
-done
-begin temperatures
-for f in /sys/class/hwmon/hwmon*/temp*_input; do
-	read -r t <"$f" || continue
-	d=${f%/*} n='' l=''
-	read -r n <"$d/name"
-	read -r l <"${f%_input}_label"
-	printf '%s\t%s\t%s\n' "$t" "$n" "$l"
-done
-begin disks
-# a dead network mount would hang df for ever: local ones only, and not for long
-timeout 5 df -P -T -l -B1 || {
-	case $? in 124) cannot 'disks: df did not end within 5 s' ;; *) timeout 5 df -P -k || cannot 'disks: df failed' ;; esac
+# signs puts into $sign what is another as soon as anything that stands is: the
+# systems, the boot menu, the sockets, and the links by which systemd (235)
+# exports each run of a unit.
+#
+# Not all is in them: a unit may fail without having run, and a service begins to
+# listen when it likes. But starting systemctl costs more than all the rest, so
+# that is asked every $patience seconds only; $asked is when, in seconds since
+# the boot, $clock what time it was.
+patience=10 asked=0
+signs() {
+	IFS=. read -r now _ </proc/uptime
+	links=$(stat -c '%y %N' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
+		/boot/extlinux/extlinux.conf /etc/containers/systemd /run/containers/systemd /run/podman/podman.sock /run/docker.sock /run/caddy/admin.sock \
+		/run/user/*/podman/podman.sock)
+	if [ "$which" = all ] || [ "$links" != "$before" ] || [ $((now - asked)) -ge $patience ]; then
+		before=$links asked=$now clock=$(date +%s) manager=
+		if [ -d /run/systemd/system ]; then
+			manager=$(systemctl show --no-pager -p SystemState,NFailedUnits,NNames,NJobs,NInstalledJobs,NFailedJobs)
+			begin manager
+			printf '%s\n' "$manager"
+		fi
+		begin ports
+		grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6
+	fi
+	begin clock
+	printf '%s\n' "$clock" $((now - asked))
+	sign="$links $manager"
 }
 
-begin programs
-for c in podman docker netdata caddy restic rustic borg backrest backup-status nix nixos-rebuild flock systemd-run tailscale wg nft sudo doas run0 journalctl comin; do
-	l=$(command -v $c) && printf '%s\t%s\n' $c "$l"
-done
-for d in /run/current-system/sw/bin /usr/local/bin; do
-	for l in "$d"/restic-* "$d"/rustic-*; do [ -x "$l" ] && printf '%s\t%s\n' "${l##*/}" "$l"; done
-done
-begin sockets
-for s in /run/podman/podman.sock /run/docker.sock /run/user/*/podman/podman.sock /run/caddy/admin.sock; do
-	[ -S "$s" ] || continue
-	o=closed
-	[ -r "$s" ] && [ -w "$s" ] && o=open
-	printf '%s\t%s\t%s\t%s\n' "$s" "$o" "$(stat -c %U "$s")" "$(readlink -f "$s")"
-done
-[ "$uid" = 0 ] || cannot 'rootless sockets and files of other users: not root'
-begin ports
-grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6
-begin files
-for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json; do
-	[ -e "$f" ] && printf '%s\n' "$f"
-done
+# standing tells what changes only when somebody does something.
+standing() {
+	begin who
+	while read -r k l _; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status
+	printf '%s\n' "${uid:=$(id -u)}"
+	if read -r n </proc/sys/kernel/hostname && read -r r </proc/sys/kernel/osrelease && read -r m </proc/sys/kernel/arch; then
+		printf '%s %s %s\n' "$n" "$r" "$m"
+	else
+		uname -nrm # a kernel before 6.1
+	fi
+	lines /etc/machine-id /proc/sys/kernel/random/boot_id
+	begin os
+	lines /etc/os-release
 
-counters after
-begin unseen
-printf '%s' "$unseen"
-[ -r /var/log/journal ] || [ "$uid" = 0 ] || printf 'journal of other users: not root\n'
-begin end
+	begin system
+	set --
+	for l in /run/current-system $p/system /run/booted-system; do [ -e "$l" ] && set -- "$@" "$l"; done
+	for k in kernel initrd kernel-modules systemd; do
+		[ -e "/run/booted-system/$k" ] && [ -e "/run/current-system/$k" ] && set -- "$@" "/run/booted-system/$k" "/run/current-system/$k"
+	done
+	# one program for all links: starting one costs more than what it does
+	if [ $# != 0 ]; then
+		printf '%s\n' "$@"
+		begin targets
+		readlink -f "$@"
+		begin link
+		readlink "$p/system"
+	fi
+	if [ -d $p ]; then
+		begin links
+		find $p -maxdepth 1 -name 'system-*-link' -printf '%f\t%T@\t%l\n' || cannot 'generation dates: no GNU find'
+		begin versions
+		for l in "$p"/system-*-link/nixos-version /run/current-system/nixos-version; do
+			[ -r "$l" ] && read -r v <"$l" || [ "$v" ] && printf '%s:%s\n' "$l" "$v"
+			v=
+		done
+		begin revisions
+		grep -Ho '"configurationRevision":"[^"]*"' "$p"/system-*-link/sw/bin/nixos-version /run/current-system/sw/bin/nixos-version /dev/null
+		begin kernels
+		for l in "$p"/system-*-link/kernel-modules/lib/modules/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
+		begin specialisations
+		for l in "$p"/system-*-link/specialisation/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
+	fi
+	begin boot
+	if [ -r /boot/loader/entries ]; then
+		echo readable
+		for l in /boot/loader/entries/*; do printf '%s\n' "${l##*/}"; done
+	elif [ -r /boot/grub/grub.cfg ]; then
+		echo readable
+		grep -o 'NixOS - Configuration [0-9]*' /boot/grub/grub.cfg
+	elif [ -r /boot/extlinux/extlinux.conf ]; then
+		echo readable
+		grep -o 'LABEL nixos-[0-9]*' /boot/extlinux/extlinux.conf
+	fi
+
+	if [ -d /run/systemd/system ]; then
+		begin quadlets
+		for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do [ -e "$l" ] && printf '%s\n' "$l"; done
+		begin units
+		u=$(systemctl list-units --all --plain --no-legend --full --no-pager) || cannot 'units: systemctl list-units failed'
+		printf '%s\n' "$u"
+		# systemd takes some milliseconds to tell all of one unit: only of those where it matters
+		begin details
+		printf '%s\n' "$u" | {
+			set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'docker-*.service'
+			for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do
+				l=${l##*/}
+				[ "$l" = '*.container' ] || set -- "$@" "${l%.container}.service"
+			done
+			while read -r name _ active _; do
+				[ "$active" = failed ] && set -- "$@" "$name"
+			done
+			systemctl show --no-pager --timestamp=unix -p Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
+		} || cannot 'units: systemctl show failed'
+	else
+		cannot 'units: systemd does not run here'
+	fi
+	begin programs
+	for c in podman docker netdata caddy restic rustic borg backrest backup-status nix nixos-rebuild flock systemd-run tailscale wg nft sudo doas run0 journalctl comin; do
+		l=$(command -v $c) && printf '%s\t%s\n' $c "$l"
+	done
+	for d in /run/current-system/sw/bin /usr/local/bin; do
+		for l in "$d"/restic-* "$d"/rustic-*; do [ -x "$l" ] && printf '%s\t%s\n' "${l##*/}" "$l"; done
+	done
+	begin sockets
+	for s in /run/podman/podman.sock /run/docker.sock /run/user/*/podman/podman.sock /run/caddy/admin.sock; do
+		[ -S "$s" ] || continue
+		o=closed
+		[ -r "$s" ] && [ -w "$s" ] && o=open
+		printf '%s\t%s\t%s\t%s\n' "$s" "$o" "$(stat -c %U "$s")" "$(readlink -f "$s")"
+	done
+	[ "$uid" = 0 ] || cannot 'rootless sockets and files of other users: not root'
+	[ -r /var/log/journal ] || [ "$uid" = 0 ] || cannot 'journal of other users: not root'
+	begin files
+	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json; do
+		[ -e "$f" ] && printf '%s\n' "$f"
+	done
+}
+
+# moving tells what is another at every moment.
+moving() {
+	begin load
+	lines /proc/loadavg
+	n=0
+	while read -r k _; do case $k in cpu[0-9]*) n=$((n + 1)) ;; intr) break ;; esac; done </proc/stat
+	echo $n
+	begin memory
+	lines /proc/meminfo
+	begin pressure
+	for k in cpu memory io; do
+		[ -r /proc/pressure/$k ] && read -r l </proc/pressure/$k && printf '%s %s\n' $k "$l"
+	done
+	begin temperatures
+	for f in /sys/class/hwmon/hwmon*/temp*_input; do
+		read -r t <"$f" || continue
+		d=${f%/*} n='' l=''
+		read -r n <"$d/name"
+		read -r l <"${f%_input}_label"
+		printf '%s\t%s\t%s\n' "$t" "$n" "$l"
+	done
+	begin disks
+	# A dead mount would hang df for ever: local ones only, and not for long. Where
+	# it ended once, it is no longer watched: whoever waits gives up and begins anew.
+	if [ "$lively" ]; then
+		df -P -T -l -B1 || lively=''
+	elif timeout 5 df -P -T -l -B1; then
+		lively=1
+	else
+		case $? in 124) cannot 'disks: df did not end within 5 s' ;; *) timeout 5 df -P -k || cannot 'disks: df failed' ;; esac
+	fi
+}
+
+told='' before='' lively=''
+while read -r mark which; do
+	unseen=
+	[ "$which" = all ] && counters before
+	signs
+	if [ "$which" = moved ] && [ "$sign" = "$told" ]; then
+		begin same
+		unseen=$missed
+	else
+		standing
+		told=$sign missed=$unseen
+	fi
+	moving
+	counters after
+	begin unseen
+	printf '%s' "$unseen"
+	begin end
+done

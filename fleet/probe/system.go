@@ -19,7 +19,10 @@ var kernelParts = []string{"kernel", "initrd", "kernel-modules", "systemd"}
 // system reads what the host is and which NixOS systems it has.
 func system(s sections, now time.Time) fleet.System {
 	sys := fleet.System{Manager: "none", UID: -1, Unseen: fleet.CleanAll(s.lines("unseen"))}
-	who(s.lines("who"), now, &sys)
+	who(s.lines("who"), &sys)
+	if sec, err := strconv.Atoi(first(s.lines("clock"))); err == nil {
+		sys.ClockSkew = fleet.Seconds(int64(sec) - now.Add(-patience(s)).Unix())
+	}
 	osRelease(s.lines("os"), &sys)
 	paths := targets(s, &sys)
 	for _, part := range kernelParts {
@@ -47,8 +50,10 @@ func system(s sections, now time.Time) fleet.System {
 	if up := s.lines("after"); len(up) > 0 {
 		sys.Uptime = fleet.Seconds(number(strings.Fields(up[0]), 0))
 	}
-	if m := s.lines("manager"); len(m) > 0 {
-		sys.Manager = fleet.Clean(m[0])
+	for _, l := range s.lines("manager") {
+		if state, ok := strings.CutPrefix(l, "SystemState="); ok {
+			sys.Manager = fleet.Clean(state)
+		}
 	}
 	return sys
 }
@@ -74,9 +79,16 @@ func base(p string) string {
 	return p
 }
 
-// who reads: uid; node name, kernel release and machine; epoch seconds;
-// machine-id; boot_id.
-func who(l []string, now time.Time, sys *fleet.System) {
+// first is the first of some lines, or "".
+func first(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
+}
+
+// who reads: uid; node name, kernel release and machine; machine-id; boot_id.
+func who(l []string, sys *fleet.System) {
 	at := func(i int) string {
 		if i < len(l) {
 			return fleet.Clean(l[i])
@@ -89,10 +101,7 @@ func who(l []string, now time.Time, sys *fleet.System) {
 	if f := strings.Fields(at(1)); len(f) == 3 {
 		sys.Hostname, sys.Kernel, sys.Arch = f[0], f[1], f[2]
 	}
-	if sec, err := strconv.ParseInt(at(2), 10, 64); err == nil {
-		sys.ClockSkew = fleet.Seconds(sec - now.Unix())
-	}
-	sys.MachineID, sys.BootID = at(3), at(4)
+	sys.MachineID, sys.BootID = at(2), at(3)
 }
 
 // osRelease reads os-release(5).

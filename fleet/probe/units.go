@@ -14,7 +14,7 @@ import (
 
 // unitFacts reads systemd's services and timers, and failed units of any kind.
 func unitFacts(s sections, now time.Time) (fleet.Fact[[]fleet.Unit], fleet.Fact[[]fleet.Timer]) {
-	if _, ok := s["manager"]; !ok {
+	if _, ok := s["units"]; !ok {
 		const why = "systemd does not run here"
 		return fleet.Nothing[[]fleet.Unit](why, now, source), fleet.Nothing[[]fleet.Timer](why, now, source)
 	}

@@ -31,7 +31,7 @@ func TestSameSeedSameWorld(t *testing.T) {
 		d := dialer(t, f)
 		var b bytes.Buffer
 		for _, name := range []string{"storage", "host-001", "host-003"} {
-			facts, err := probe.Read(soon(t), d.Open(f.Host(name)))
+			facts, err := prober(t).Read(soon(t), d.Open(f.Host(name)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +64,7 @@ func TestTimeGoesOn(t *testing.T) {
 	var last fleet.Proc
 	busy := map[int]bool{}
 	for i := range 5 {
-		facts, err := probe.Read(soon(t), l)
+		facts, err := prober(t).Read(soon(t), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestProbeOfOddHosts(t *testing.T) {
 		"storage": {NotNixOS: true}, "cloud": {NoSystemd: true}, "router": {Cut: 700}, "r2s": {NoPodman: true, NoNetdata: true}, "vault": {Drip: 100 * time.Microsecond},
 	}, Logins: map[string]simulate.Login{"cottage": {User: "ada", Sudo: simulate.SudoNone}}})
 	d := dialer(t, f)
-	ask := func(name string) (probe.Facts, error) { return probe.Read(soon(t), d.Open(f.Host(name))) }
+	ask := func(name string) (probe.Facts, error) { return prober(t).Read(soon(t), d.Open(f.Host(name))) }
 	if facts, err := ask("storage"); err != nil || facts.System.Value.NixOS || !facts.Generations.None || !strings.HasPrefix(facts.System.Value.OSName, "Debian") {
 		t.Errorf("a Debian: %+v, %v", facts.System.Value, err)
 	}
@@ -238,7 +238,7 @@ func TestThousandHosts(t *testing.T) {
 	for range 32 {
 		wg.Go(func() {
 			for h := range work {
-				facts, err := probe.Read(soon(t), d.Open(h))
+				facts, err := prober(t).Read(soon(t), d.Open(h))
 				switch {
 				case !h.Presence.Value.Online:
 					away.Add(1)

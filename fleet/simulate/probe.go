@@ -1,36 +1,64 @@
 package simulate
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 )
 
-// probeProgram answers the program that asks a host everything in one go: its
-// first argument is a mark, and each section of the answer begins with a line
-// "mark name".
+// probeProgram answers the program that asks a host everything in one go: each
+// line of its input is a mark and "all" or "moved", and each section of the
+// answer begins with a line "mark name".
 func probeProgram(c Call) int {
-	mark := "no-mark"
-	if len(c.Args) > 1 {
-		mark = c.Args[1]
+	told := ""
+	for lines := bufio.NewScanner(c.Stdin); lines.Scan(); {
+		mark, which, _ := strings.Cut(lines.Text(), " ")
+		text := ""
+		if text, told = c.probe(mark, which == "all", told); !c.sayProbe(text) {
+			return 1
+		}
 	}
-	m, f := c.machine(), c.fault()
+	return 0
+}
+
+// probe answers one question. What stands is left out where it is what was
+// told last.
+func (c Call) probe(mark string, all bool, told string) (text, standing string) {
+	m := c.machine()
 	m.mu.Lock()
-	text := (&teller{m: m, c: c, f: f, mark: mark, now: c.now()}).tell()
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	part := func(write func(*teller)) string {
+		t := &teller{m: m, c: c, f: c.fault(), mark: mark, now: c.now()}
+		write(t)
+		return t.String()
+	}
+	standing = strings.ReplaceAll(part((*teller).standing), mark, "")
+	switch {
+	case all:
+		text = part((*teller).before) + part((*teller).standing)
+	case standing == told:
+		text = part(func(t *teller) { t.begin("same") })
+	default:
+		text = part((*teller).standing)
+	}
+	return text + part((*teller).asked) + part((*teller).moving), standing
+}
+
+// sayProbe gives an answer as the host's fault lets it.
+func (c Call) sayProbe(text string) bool {
+	f := c.fault()
 	if f.Latin {
 		text = latin(text)
 	}
 	if f.Cut > 0 && f.Cut < len(text) {
 		_, _ = io.WriteString(c.Stdout, text[:f.Cut])
 		c.hangUp()
-		return 1
+		return false
 	}
-	if _, err := io.WriteString(c.Stdout, text); err != nil {
-		return 1
-	}
-	return 0
+	_, err := io.WriteString(c.Stdout, text)
+	return err == nil
 }
 
 // latin writes what people named in another encoding than UTF-8.
@@ -60,8 +88,10 @@ func (t *teller) begin(name string) { fmt.Fprintf(t, "\n%s %s\n", t.mark, name) 
 
 func (t *teller) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 
-func (t *teller) tell() string {
-	t.counters("before", t.now.Add(-150*time.Millisecond))
+func (t *teller) before() { t.counters("before", t.now.Add(-150*time.Millisecond)) }
+
+// standing is what changes only when somebody does something.
+func (t *teller) standing() {
 	t.who()
 	if !t.f.NotNixOS {
 		t.nixos()
@@ -71,8 +101,12 @@ func (t *teller) tell() string {
 	if !t.f.NoSystemd {
 		t.systemd()
 	}
-	t.kernel()
 	t.inventory()
+}
+
+// moving is what is another at every moment, and the end.
+func (t *teller) moving() {
+	t.kernel()
 	t.counters("after", t.now)
 	t.begin("unseen")
 	if t.f.NoSystemd {
@@ -83,7 +117,6 @@ func (t *teller) tell() string {
 		t.line("journal of other users: not root")
 	}
 	t.begin("end")
-	return t.String()
 }
 
 // counters are /proc/uptime, the first line of /proc/stat, /proc/net/dev and
@@ -103,7 +136,7 @@ func (t *teller) who() {
 		name += strings.ReplaceAll(hostileText, "\n", " ")
 	}
 	t.begin("who")
-	t.line("%d\n%s %s %s\n%d", t.c.uid(), name, kernel, m.arch, t.now.Unix())
+	t.line("%d\n%s %s %s", t.c.uid(), name, kernel, m.arch)
 	t.line("%s", hexID(m.seed, 32, m.name, "machine-id"))
 	id := hexID(m.seed, 32, m.name, "boot", m.boot().String())
 	t.line("%s-%s-%s-%s-%s", id[:8], id[8:12], id[12:16], id[16:20], id[20:])
@@ -213,7 +246,7 @@ func (t *teller) kernel() {
 	}
 }
 
-// inventory is which programs, sockets, ports and files there are.
+// inventory is which programs, sockets and files there are.
 func (t *teller) inventory() {
 	m := t.m
 	has := func(p string) bool {
@@ -243,18 +276,28 @@ func (t *teller) inventory() {
 		}
 		t.line("%s\t%s\troot\t%s", podmanSocket, open, podmanSocket)
 	}
-	t.begin("ports")
-	ports := append([]int{22}, m.ports...)
-	for i, p := range ports {
-		if p == netdataPort && t.f.NoNetdata {
-			continue
-		}
-		t.line("  %2d: 00000000:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12%03d 1 0000000000000000 100 0 0 10 0", i, p, i)
-	}
 	t.begin("files")
 	for _, f := range m.files {
 		if f != "/etc/NIXOS" || !t.f.NotNixOS {
 			t.line("%s", f)
 		}
+	}
+}
+
+// asked is what a real host tells only every few seconds.
+func (t *teller) asked() {
+	t.begin("clock")
+	t.line("%d\n0", t.now.Unix())
+	if !t.f.NoSystemd {
+		t.begin("manager")
+		t.line("SystemState=%s", t.m.manager())
+	}
+	t.begin("ports")
+	ports := append([]int{22}, t.m.ports...)
+	for i, p := range ports {
+		if p == netdataPort && t.f.NoNetdata {
+			continue
+		}
+		t.line("  %2d: 00000000:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12%03d 1 0000000000000000 100 0 0 10 0", i, p, i)
 	}
 }

@@ -23,6 +23,13 @@ import (
 // The rooms that read real hosts read simulated ones here: what they send must
 // be understood, and what they are told must make sense to them.
 
+// prober probes hosts until the end of the test.
+func prober(t testing.TB) *probe.Reader {
+	r := probe.New()
+	t.Cleanup(r.Close)
+	return r
+}
+
 // probed is the state of a host after its probe.
 func probed(t testing.TB, l link.Link) fleet.State {
 	t.Helper()
@@ -32,7 +39,7 @@ func probed(t testing.TB, l link.Link) fleet.State {
 		t.Fatal(err)
 	}
 	st.Reach = fleet.Known(reach, time.Now(), "ssh")
-	f, err := probe.Read(soon(t), l)
+	f, err := prober(t).Read(soon(t), l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
-	"github.com/sextant-fleet/sextant/fleet/probe"
 	"github.com/sextant-fleet/sextant/fleet/simulate"
 )
 
@@ -55,7 +54,7 @@ func TestProbeReadsEveryHost(t *testing.T) {
 		if !h.Presence.Value.Online {
 			continue
 		}
-		facts, err := probe.Read(soon(t), d.Open(h))
+		facts, err := prober(t).Read(soon(t), d.Open(h))
 		if err != nil {
 			t.Errorf("%s: %v", h.Name, err)
 			continue

@@ -12,8 +12,6 @@ import (
 // systemd tells of the manager, the units and the timers.
 func (t *teller) systemd() {
 	m := t.m
-	t.begin("manager")
-	t.line("%s", m.manager())
 	t.begin("units")
 	for _, u := range m.sorted() {
 		t.line("%s loaded %s %s %s", u.name, u.active, u.sub, u.about)

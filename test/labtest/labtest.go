@@ -13,6 +13,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/probe"
 )
 
 // Host is one host of the lab, as lab.json describes it.
@@ -46,6 +47,13 @@ func Load(t testing.TB) Lab {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// Probe gives a reader of probes that is closed with the test.
+func Probe(t testing.TB) *probe.Reader {
+	r := probe.New()
+	t.Cleanup(r.Close)
+	return r
 }
 
 // Named gives a host of the lab.
