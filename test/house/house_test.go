@@ -34,7 +34,7 @@ var rooms = map[string][]string{
 	"podman":         {"fleet", "fleet/link"},
 	"nixops":         {"fleet", "fleet/link"},
 	"test/lab":       {},
-	"test/labtest":   {"fleet", "fleet/link"}, // for tests only
+	"test/labtest":   {"fleet", "fleet/link", "fleet/probe"}, // for tests only
 	"test/e2e":       {},
 	"test/house":     {},
 }
