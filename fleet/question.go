@@ -11,6 +11,7 @@ const (
 	AskPassword   QuestionKind = "password"   // SSH password or keyboard-interactive answer
 	AskPassphrase QuestionKind = "passphrase" // of a private key file
 	AskSudo       QuestionKind = "sudo"       // password for sudo on the host
+	AskConfirm    QuestionKind = "confirm"    // keep a system that was activated? yes or no
 	AskVisit      QuestionKind = "visit"      // open URL in a browser (Tailscale SSH check); ends by itself
 )
 

@@ -88,6 +88,16 @@ func (d *Dialer) Open(h fleet.Host) Link {
 	return l
 }
 
+// Apart gives a link to a host that shares no connection with any other: what is
+// reached over it, can be reached anew. Whoever asked closes it.
+func (d *Dialer) Apart(h fleet.Host) Link {
+	d.init()
+	if h.Local {
+		return newLocal(d, h)
+	}
+	return newSSH(d, h)
+}
+
 // Forget ends the link to a host that has left the fleet.
 func (d *Dialer) Forget(id fleet.HostID) {
 	d.init()

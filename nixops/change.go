@@ -1,0 +1,352 @@
+package nixops
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// Confirmation is who says that a deploy is well.
+type Confirmation string
+
+// Confirmations.
+const (
+	ConfirmAuto Confirmation = "auto" // the checks alone, when they find nothing; else a person is asked
+	ConfirmAsk  Confirmation = "ask"  // a person, always
+	ConfirmNone Confirmation = "none" // somebody else, from elsewhere: we leave when it waits
+)
+
+// Change is one change of a host's system.
+type Change struct {
+	Kind      string         // "deploy" or "rollback"
+	Action    string         // "switch" (also "" ), "boot" or "test"
+	To        fleet.Toplevel // Generation 0: it becomes a new generation
+	Run       string         // the specialisation of To to activate, a store path; "": To itself
+	As        string         // the host name of a toplevel that is of another host, typed by a person
+	Confirm   Confirmation
+	Limits    Limits
+	Reboot    bool // allowed as the last step back
+	Revision  string
+	Elsewhere func(context.Context) []string // more that is worse than before: containers, checks of the configuration
+}
+
+// Deployer changes systems of hosts, under guard.
+type Deployer struct {
+	Links  *link.Dialer
+	Ask    link.Asker // nil: nobody can be asked
+	Who    string     // the person, and the machine, for the hosts' own records
+	Client string
+
+	paces paces
+}
+
+// paces are how often a host is asked, and how long it is waited for.
+type paces struct {
+	poll   time.Duration // while a deploy is under way
+	settle time.Duration // between two checks that both must find nothing
+	lost   time.Duration // a host that cannot be reached is tried for so long beyond its own limits
+}
+
+var usual = paces{poll: 200 * time.Millisecond, settle: 3 * time.Second, lost: time.Minute}
+
+// Progress is how a change is getting on.
+type Progress struct {
+	Deploy fleet.Deploy
+	Line   string // something to tell; "" only the state has changed
+}
+
+// Do changes a host's system and follows it to its end, or until ctx ends: then
+// the host goes on, and back by itself unless somebody confirms. The error is
+// for what was not even begun, or can no longer be told.
+func (d *Deployer) Do(ctx context.Context, h fleet.Host, c Change, tell func(Progress)) (fleet.Deploy, error) {
+	l := d.Links.Open(h)
+	p, err := look(ctx, l, c.To.Path)
+	if err != nil {
+		return fleet.Deploy{}, err
+	}
+	if c.Action == "" {
+		c.Action = "switch"
+	}
+	if no := p.refusal(h, c); no != nil {
+		return fleet.Deploy{State: fleet.Refused, Why: no.Why}, no
+	}
+	r := request{
+		id: time.Now().UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6]), nonce: rand.Text(),
+		kind: c.Kind, action: c.Action, to: c.To, run: c.Run, limits: p.window(c.Limits), reboot: c.Reboot,
+		who: d.Who, client: d.Client, revision: c.Revision,
+	}
+	if err := stage(ctx, l, r); err != nil {
+		return fleet.Deploy{ID: r.id, State: fleet.Refused, Why: err.Error()}, err
+	}
+	f := d.follower(h, c, tell)
+	f.nonce = r.nonce
+	return f.follow(ctx, r.id)
+}
+
+// Attach follows a deploy that is under way, whoever began it; "" is the newest.
+func (d *Deployer) Attach(ctx context.Context, h fleet.Host, id string, confirm Confirmation, tell func(Progress)) (fleet.Deploy, error) {
+	dep, nonce, err := d.find(ctx, h, id)
+	if err != nil {
+		return dep, err
+	}
+	f := d.follower(h, Change{Kind: dep.Kind, Confirm: confirm}, tell)
+	f.nonce = nonce
+	return f.follow(ctx, dep.ID)
+}
+
+// Confirm makes what waits on a host its default, over a connection that is
+// made for it: that the host can be reached is what it proves.
+func (d *Deployer) Confirm(ctx context.Context, h fleet.Host, id string) (Answer, error) {
+	return d.answer(ctx, h, "confirm", id)
+}
+
+// Cancel sends a host back to the system before.
+func (d *Deployer) Cancel(ctx context.Context, h fleet.Host, id string) (Answer, error) {
+	return d.answer(ctx, h, "cancel", id)
+}
+
+// Extend gives a host more time from now on until it goes back by itself.
+func (d *Deployer) Extend(ctx context.Context, h fleet.Host, id string, by time.Duration) error {
+	dep, _, err := d.find(ctx, h, id)
+	if err != nil {
+		return err
+	}
+	_, err = guard(ctx, d.Links.Open(h), "extend", dep.ID, fmt.Sprint(int(by.Seconds())))
+	return err
+}
+
+func (d *Deployer) answer(ctx context.Context, h fleet.Host, word, id string) (Answer, error) {
+	dep, nonce, err := d.find(ctx, h, id)
+	if err != nil {
+		return Answer{}, err
+	}
+	l := d.Links.Apart(h)
+	defer l.Close()
+	return reply(ctx, l, word, dep.ID, nonce, d.by())
+}
+
+func (d *Deployer) by() string { return d.Who + "@" + d.Client }
+
+// find reads one deploy of a host: the one named, or the newest.
+func (d *Deployer) find(ctx context.Context, h fleet.Host, id string) (fleet.Deploy, string, error) {
+	got, err := list(ctx, d.Links.Open(h), id, 0)
+	if err != nil {
+		return fleet.Deploy{}, "", err
+	}
+	if len(got.Deploys) == 0 {
+		return fleet.Deploy{}, "", &Refusal{Host: h.Name, Why: "it knows of no deploy" + map[bool]string{true: "s", false: " " + id}[id == ""]}
+	}
+	dep := got.Deploys[0]
+	return dep, got.nonces[dep.ID], nil
+}
+
+func (d *Deployer) follower(h fleet.Host, c Change, tell func(Progress)) *follower {
+	if tell == nil {
+		tell = func(Progress) {}
+	}
+	at := d.paces
+	if at == (paces{}) {
+		at = usual
+	}
+	return &follower{d: d, host: h, change: c, tell: tell, at: at}
+}
+
+// follower stays with a deploy.
+type follower struct {
+	d      *Deployer
+	host   fleet.Host
+	change Change
+	tell   func(Progress)
+	at     paces
+	nonce  string
+
+	last    fleet.Deploy
+	offset  int64
+	heard   time.Time // when the host last answered
+	checked time.Time // when the checks last found nothing; zero: they have not
+	asked   bool      // a person was asked, and has not refused
+	fresh   link.Link // the connection made since it waits
+}
+
+// follow reads the deploy again and again until it is over.
+func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) {
+	defer func() {
+		if f.fresh != nil {
+			f.fresh.Close()
+		}
+	}()
+	f.heard = time.Now()
+	f.last = fleet.Deploy{ID: id, State: fleet.Staged}
+	for {
+		if over, err := f.turn(ctx, id); over || err != nil {
+			return f.last, err
+		}
+		select {
+		case <-ctx.Done():
+			return f.last, fmt.Errorf("%s: no longer followed: %w; the host goes on by itself: sextant attach %s", f.host.Name, context.Cause(ctx), f.host.Name)
+		case <-time.After(f.at.poll):
+		}
+	}
+}
+
+// turn asks the host once.
+func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
+	got, err := list(ctx, f.link(), id, f.offset)
+	if err != nil {
+		return f.silent(ctx, err)
+	}
+	f.heard = time.Now()
+	if len(got.Deploys) == 0 {
+		return true, fmt.Errorf("%s: deploy %s is no longer there", f.host.Name, id)
+	}
+	f.offset += int64(len(got.Log))
+	f.say(got.Log)
+	if dep := got.Deploys[0]; dep.State != f.last.State || dep.Why != f.last.Why || !dep.Deadline.Equal(f.last.Deadline) {
+		f.last = dep
+		f.tell(Progress{Deploy: dep})
+	}
+	switch {
+	case f.last.State.Over():
+		return true, nil
+	case f.last.State == fleet.Awaiting && f.change.Confirm == ConfirmNone:
+		return true, nil
+	case f.last.State == fleet.Awaiting && !f.asked:
+		return false, f.waiting(ctx)
+	}
+	return false, nil
+}
+
+// link is the connection that is used: a new one from when the host waits on.
+func (f *follower) link() link.Link {
+	if f.fresh != nil {
+		return f.fresh
+	}
+	return f.d.Links.Open(f.host)
+}
+
+// silent is a host that does not answer: that says nothing about the deploy,
+// which goes on there. It is given up long after its own limits have passed.
+func (f *follower) silent(ctx context.Context, err error) (bool, error) {
+	var no *Refusal
+	if errors.As(err, &no) {
+		return true, err
+	}
+	if f.last.Why != err.Error() || f.last.State != fleet.Unreachable {
+		f.last.Why = err.Error()
+		f.tell(Progress{Deploy: f.unknown(), Line: "not reachable just now: " + err.Error()})
+	}
+	patience := f.at.lost
+	if until := time.Until(f.last.Deadline); until > 0 {
+		patience += until + f.change.Limits.RollBack
+	} else if f.last.State == fleet.Activating || f.last.State == fleet.Staged {
+		patience += max(f.change.Limits.Activation, defaultActivation)
+	}
+	if ctx.Err() == nil && time.Since(f.heard) > patience {
+		f.last = f.unknown()
+		return true, fmt.Errorf("%s has not answered for %s: %w", f.host.Name, time.Since(f.heard).Round(time.Second), err)
+	}
+	return false, nil
+}
+
+func (f *follower) unknown() fleet.Deploy {
+	d := f.last
+	d.State = fleet.Unreachable
+	return d
+}
+
+// say tells the lines of the log.
+func (f *follower) say(log []byte) {
+	for line := range strings.Lines(string(log)) {
+		if line = strings.TrimSpace(fleet.Clean(line)); line != "" {
+			f.tell(Progress{Deploy: f.last, Line: line})
+		}
+	}
+}
+
+// waiting reaches the host anew, has it checked, and confirms.
+func (f *follower) waiting(ctx context.Context) error {
+	if f.fresh == nil {
+		f.fresh = f.d.Links.Apart(f.host)
+	}
+	findings, err := check(ctx, f.fresh, f.last.ID)
+	if err != nil {
+		return nil // it is tried again until the host goes back by itself: the next turn tells why
+	}
+	if f.change.Elsewhere != nil {
+		findings = append(findings, f.change.Elsewhere(ctx)...)
+	}
+	f.last.Findings = findings
+	switch {
+	case len(findings) > 0:
+		f.checked = time.Time{}
+		return f.ask(ctx, findings)
+	case f.change.Confirm == ConfirmAsk:
+		return f.ask(ctx, nil)
+	case f.checked.IsZero():
+		f.checked = time.Now()
+		f.tell(Progress{Deploy: f.last, Line: "reached anew, the checks find nothing; looking once more"})
+		return nil
+	case time.Since(f.checked) < f.at.settle:
+		return nil
+	}
+	return f.confirm(ctx)
+}
+
+// ask has a person decide, in the background: the deploy is followed meanwhile.
+// Where nobody can be asked it is left to go back by itself, or to be confirmed
+// from elsewhere.
+func (f *follower) ask(ctx context.Context, findings []string) error {
+	f.asked = true
+	f.tell(Progress{Deploy: f.last, Line: "it waits to be confirmed" + colon(findings)})
+	if f.d.Ask == nil {
+		f.tell(Progress{Deploy: f.last, Line: "nobody can be asked here: sextant confirm " + f.host.Name})
+		return nil
+	}
+	q := fleet.Question{
+		Host: f.host.Name, Kind: fleet.AskConfirm, Text: "keep the new system of " + f.host.Name + "?", Detail: findings, At: time.Now(),
+	}
+	ctx, cancel := context.WithDeadline(ctx, f.last.Deadline)
+	defer cancel()
+	reply, err := f.d.Ask.Ask(ctx, q)
+	switch {
+	case err != nil:
+		return nil // nobody answered in time: the host goes back by itself
+	case reply.Refuse:
+		_, err := replyTo(ctx, f, "cancel")
+		return err
+	}
+	return f.confirm(ctx)
+}
+
+func (f *follower) confirm(ctx context.Context) error {
+	f.asked = true
+	a, err := replyTo(ctx, f, "confirm")
+	if err == nil && !a.Taken && a.Why != "" {
+		f.tell(Progress{Deploy: f.last, Line: "answered before: " + a.Why})
+	}
+	return err
+}
+
+// replyTo answers over the new connection. What fails on the way is tried again
+// with the next turn; what the host refuses is its answer.
+func replyTo(ctx context.Context, f *follower, word string) (Answer, error) {
+	a, err := reply(ctx, f.fresh, word, f.last.ID, f.nonce, f.d.by())
+	var no *Refusal
+	if err != nil && !errors.As(err, &no) {
+		f.asked = false
+	}
+	return a, nil
+}
+
+func colon(findings []string) string {
+	if len(findings) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(findings, ", ")
+}

@@ -1,0 +1,187 @@
+package nixops
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+//go:embed guard.sh
+var guardText string
+
+// Exit codes of the guard's commands that mean that nothing was changed.
+const (
+	codeRefused = 10
+	codeBusy    = 11
+)
+
+// guardLimit is how much one answer of the guard may be.
+const guardLimit = 8 << 20
+
+// Refusal is why a host does not do what it was asked; nothing was changed.
+type Refusal struct {
+	Host string
+	Why  string
+	Cure string // what to do about it, where that is known
+	Busy bool   // another deploy is under way
+}
+
+// Error tells it with the host and the cure.
+func (r *Refusal) Error() string {
+	text := r.Host + " refuses: " + r.Why
+	if r.Cure != "" {
+		text += "; " + r.Cure
+	}
+	return text
+}
+
+// guard runs one command of the guard as root and gives what it said.
+func guard(ctx context.Context, l link.Link, args ...string) ([]byte, error) {
+	cmd := link.Script(guardText, args...)
+	cmd.Limit = guardLimit
+	switch args[0] {
+	case "look", "list":
+		cmd.IfRoot = true
+	default:
+		cmd.Root = true
+	}
+	if args[0] == "stage" {
+		cmd.Stdin = strings.NewReader(guardText)
+	}
+	res, err := l.Run(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if res.Status == 0 {
+		return res.Stdout, nil
+	}
+	name := l.Host().Name
+	last := lastLine(res.Stdout)
+	if why, ok := strings.CutPrefix(last, "refused "); ok {
+		return nil, &Refusal{Host: name, Why: fleet.Short(fleet.Clean(why), 300), Busy: res.Status == codeBusy}
+	}
+	why := fleet.Short(fleet.Clean(lastLine(res.Stderr)), 300)
+	return nil, fmt.Errorf("%s: the guard's %q ended with %d: %s", name, args[0], res.Status, why)
+}
+
+func lastLine(b []byte) string {
+	b = bytes.TrimSpace(b)
+	return string(b[bytes.LastIndexByte(b, '\n')+1:])
+}
+
+// Limits are how long each part of a deploy may take. Zero is the default.
+type Limits struct {
+	Activation time.Duration // 15 min
+	Confirm    time.Duration // 120 s; 300 s where the ways in change
+	Commit     time.Duration // 5 min
+	RollBack   time.Duration // 10 min
+}
+
+// Defaults of the limits.
+const (
+	defaultActivation = 15 * time.Minute
+	defaultConfirm    = 2 * time.Minute
+	longConfirm       = 5 * time.Minute
+	defaultCommit     = 5 * time.Minute
+	defaultRollBack   = 10 * time.Minute
+)
+
+// request is what a guard is told of a deploy.
+type request struct {
+	id, nonce   string
+	kind        string // "deploy", "rollback"
+	action      string // "switch", "boot", "test"
+	to          fleet.Toplevel
+	run         string // what is activated, where that is a specialisation of To
+	limits      Limits
+	reboot      bool // allowed as the last step back
+	who, client string
+	revision    string
+}
+
+// stage begins a deploy on the host.
+func stage(ctx context.Context, l link.Link, r request) error {
+	seconds := func(d, or time.Duration) string {
+		if d <= 0 {
+			d = or
+		}
+		return strconv.Itoa(int(max(d, time.Second) / time.Second))
+	}
+	args := []string{
+		"stage", r.id, "kind=" + r.kind, "action=" + r.action, "new=" + r.to.Path, "run=" + r.run, "nonce=" + r.nonce,
+		"window=" + seconds(r.limits.Confirm, defaultConfirm), "activation=" + seconds(r.limits.Activation, defaultActivation),
+		"commit=" + seconds(r.limits.Commit, defaultCommit), "rollback=" + seconds(r.limits.RollBack, defaultRollBack),
+		"who=" + oneLine(r.who), "client=" + oneLine(r.client), "revision=" + oneLine(r.revision),
+	}
+	if r.to.Generation > 0 {
+		args = append(args, "number="+strconv.Itoa(r.to.Generation))
+	}
+	if r.reboot {
+		args = append(args, "reboot=1")
+	}
+	out, err := guard(ctx, l, args...)
+	if err == nil && lastLine(out) != "staged "+r.id {
+		err = fmt.Errorf("%s: the guard did not say that it was staged", l.Host().Name)
+	}
+	return err
+}
+
+// oneLine is a text that fits into one line of a file.
+func oneLine(s string) string { return fleet.Short(fleet.Clean(strings.ReplaceAll(s, "\n", " ")), 200) }
+
+// Answer is what a host makes of a confirmation or of a cancellation.
+type Answer struct {
+	Taken bool              // it counts
+	State fleet.DeployState // where it was over before
+	Why   string            // what was answered before, by whom; or how it had ended
+}
+
+// reply confirms or cancels a deploy.
+func reply(ctx context.Context, l link.Link, word, id, nonce, who string) (Answer, error) {
+	out, err := guard(ctx, l, word, id, nonce, oneLine(who))
+	if err != nil {
+		return Answer{}, err
+	}
+	verb, rest, _ := strings.Cut(lastLine(out), " ")
+	rest = fleet.Clean(rest)
+	switch verb {
+	case "taken", "settling":
+		return Answer{Taken: true}, nil
+	case "before":
+		return Answer{Why: rest}, nil
+	case "over":
+		state, why, _ := strings.Cut(rest, " ")
+		return Answer{State: fleet.DeployState(state), Why: why}, nil
+	}
+	return Answer{}, fmt.Errorf("%s: the guard's answer is not understood: %q", l.Host().Name, fleet.Short(rest, 100))
+}
+
+// check tells what is worse on the host than before the deploy began.
+func check(ctx context.Context, l link.Link, id string) ([]string, error) {
+	out, err := guard(ctx, l, "check", id)
+	if err != nil {
+		return nil, err
+	}
+	if lastLine(out) != "checked" {
+		return nil, errors.New(l.Host().Name + ": the guard's checks broke off")
+	}
+	var findings []string
+	for line := range strings.Lines(string(out)) {
+		kind, unit, _ := strings.Cut(fleet.Clean(strings.TrimSpace(line)), " ")
+		switch kind {
+		case "failed":
+			findings = append(findings, unit+" failed")
+		case "idle":
+			findings = append(findings, unit+" does not run any more")
+		}
+	}
+	return findings, nil
+}
