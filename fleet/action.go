@@ -19,10 +19,11 @@ const (
 
 // Target is what an action is asked to act on.
 type Target struct {
-	Hosts     []State
-	Container string // name, with ContainerUser, for ScopeContainer
-	User      string // whose container or user unit; empty: root's
-	Unit      string // for ScopeUnit
+	Hosts      []State
+	Container  string // name, with ContainerUser, for ScopeContainer
+	User       string // whose container or user unit; empty: root's
+	Unit       string // for ScopeUnit
+	Generation int    // of the one host's systems, where one was chosen; 0: none
 }
 
 // Action is something a person can have done. It is declared once and feeds

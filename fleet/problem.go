@@ -103,8 +103,29 @@ func (s State) systemProblems(add addProblem) {
 	if sys.NixOS && sys.Default.Path != "" && sys.Running.Path != "" && sys.Default.Path != sys.Running.Path {
 		add(SeverityWarn, time.Time{}, "running system is not the default")
 	}
+	s.deployProblem(add)
 	if p := s.Host.Presence; p.Current() && p.Value.Expired {
 		add(SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
+	}
+}
+
+// deployProblem tells of the newest deploy where that needs somebody: it waits,
+// or it went wrong and nothing was deployed since.
+func (s State) deployProblem(add addProblem) {
+	if !s.Deploys.Current() || len(s.Deploys.Value) == 0 {
+		return
+	}
+	switch d := s.Deploys.Value[0]; d.State {
+	case Awaiting:
+		add(SeverityWarn, d.Changed, "a new system waits to be confirmed")
+	case RolledBack:
+		add(SeverityWarn, d.Changed, "it went back by itself: %s", d.Why)
+	case RollbackFailed:
+		add(SeverityFail, d.Changed, "the roll-back failed: %s", d.Why)
+	case Conflict:
+		add(SeverityWarn, d.Changed, "a deploy was left undecided: %s", d.Why)
+	case Staged, Activating, Committing, RollingBack:
+		add(SeverityWarn, d.Changed, "deploy under way: %s", strings.TrimSpace(strings.ToLower(string(d.State))+" "+d.Why))
 	}
 }
 
@@ -182,6 +203,7 @@ func (s State) unreadProblems(add addProblem) {
 		none      bool
 	}{
 		{"system", s.System.Err, s.System.ErrAt, s.System.None},
+		{"deploys", s.Deploys.Err, s.Deploys.ErrAt, s.Deploys.None},
 		{"units", s.Units.Err, s.Units.ErrAt, s.Units.None},
 		{"containers", s.Containers.Err, s.Containers.ErrAt, s.Containers.None},
 		{"backups", s.Backups.Err, s.Backups.ErrAt, s.Backups.None},

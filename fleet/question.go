@@ -30,6 +30,7 @@ type Question struct {
 // Reply answers a question. Refuse ends the attempt that asked.
 type Reply struct {
 	Refuse bool
+	Later  bool   // no decision: only of AskConfirm
 	Text   string // the secret; empty for yes/no questions
 }
 

@@ -11,7 +11,8 @@ type State struct {
 	System      Fact[System]
 	Inventory   Fact[Inventory]
 	Generations Fact[[]Generation]
-	Units       Fact[[]Unit] // services that run, failed or own something; see the probe
+	Deploys     Fact[[]Deploy] // newest first
+	Units       Fact[[]Unit]   // services that run, failed or own something; see the probe
 	Timers      Fact[[]Timer]
 	Containers  Fact[[]Container]
 	Backups     Fact[[]BackupJob]
@@ -51,6 +52,7 @@ func Derive[T, U any](f Fact[T], of func(T) U) Fact[U] {
 func (s State) Lost(err error, at time.Time) State {
 	why := "host not reachable: " + err.Error()
 	s.unprobed(why, at)
+	lose(&s.Deploys, why, at)
 	lose(&s.Containers, why, at)
 	lose(&s.Backups, why, at)
 	lose(&s.Metrics, why, at)

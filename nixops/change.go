@@ -20,6 +20,7 @@ const (
 	ConfirmAuto Confirmation = "auto" // the checks alone, when they find nothing; else a person is asked
 	ConfirmAsk  Confirmation = "ask"  // a person, always
 	ConfirmNone Confirmation = "none" // somebody else, from elsewhere: we leave when it waits
+	ConfirmElse Confirmation = "else" // somebody else: we stay and look on
 )
 
 // Change is one change of a host's system.
@@ -42,6 +43,9 @@ type Deployer struct {
 	Ask    link.Asker // nil: nobody can be asked
 	Who    string     // the person, and the machine, for the hosts' own records
 	Client string
+	Limits Limits // where a change sets none
+
+	Differences *Differences
 
 	paces paces
 }
@@ -170,17 +174,15 @@ type follower struct {
 	offset  int64
 	heard   time.Time // when the host last answered
 	checked time.Time // when the checks last found nothing; zero: they have not
-	asked   bool      // a person was asked, and has not refused
+	asked   bool      // the answer was given, or is a person's to give
 	fresh   link.Link // the connection made since it waits
+	decided chan string
+	unask   context.CancelFunc
 }
 
 // follow reads the deploy again and again until it is over.
 func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) {
-	defer func() {
-		if f.fresh != nil {
-			f.fresh.Close()
-		}
-	}()
+	defer f.leave()
 	f.heard = time.Now()
 	f.last = fleet.Deploy{ID: id, State: fleet.Staged}
 	for {
@@ -190,8 +192,25 @@ func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) 
 		select {
 		case <-ctx.Done():
 			return f.last, fmt.Errorf("%s: no longer followed: %w; the host goes on by itself: sextant attach %s", f.host.Name, context.Cause(ctx), f.host.Name)
+		case word := <-f.decided:
+			f.reply(ctx, word)
 		case <-time.After(f.at.poll):
 		}
+	}
+}
+
+// leave lets go of what was held for the deploy.
+func (f *follower) leave() {
+	f.withdraw()
+	if f.fresh != nil {
+		f.fresh.Close()
+	}
+}
+
+// withdraw takes back a question that is no longer anybody's.
+func (f *follower) withdraw() {
+	if f.unask != nil {
+		f.unask()
 	}
 }
 
@@ -216,8 +235,10 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 		return true, nil
 	case f.last.State == fleet.Awaiting && f.change.Confirm == ConfirmNone:
 		return true, nil
-	case f.last.State == fleet.Awaiting && !f.asked:
-		return false, f.waiting(ctx)
+	case f.last.State != fleet.Awaiting:
+		f.withdraw()
+	case !f.asked && f.change.Confirm != ConfirmElse:
+		f.waiting(ctx)
 	}
 	return false, nil
 }
@@ -270,13 +291,13 @@ func (f *follower) say(log []byte) {
 }
 
 // waiting reaches the host anew, has it checked, and confirms.
-func (f *follower) waiting(ctx context.Context) error {
+func (f *follower) waiting(ctx context.Context) {
 	if f.fresh == nil {
 		f.fresh = f.d.Links.Apart(f.host)
 	}
 	findings, err := check(ctx, f.fresh, f.last.ID)
 	if err != nil {
-		return nil // it is tried again until the host goes back by itself: the next turn tells why
+		return // it is tried again until the host goes back by itself; the next turn tells why
 	}
 	if f.change.Elsewhere != nil {
 		findings = append(findings, f.change.Elsewhere(ctx)...)
@@ -285,63 +306,57 @@ func (f *follower) waiting(ctx context.Context) error {
 	switch {
 	case len(findings) > 0:
 		f.checked = time.Time{}
-		return f.ask(ctx, findings)
+		f.ask(ctx, findings)
 	case f.change.Confirm == ConfirmAsk:
-		return f.ask(ctx, nil)
+		f.ask(ctx, nil)
 	case f.checked.IsZero():
 		f.checked = time.Now()
 		f.tell(Progress{Deploy: f.last, Line: "reached anew, the checks find nothing; looking once more"})
-		return nil
-	case time.Since(f.checked) < f.at.settle:
-		return nil
+	case time.Since(f.checked) >= f.at.settle:
+		f.asked = true
+		f.reply(ctx, "confirm")
 	}
-	return f.confirm(ctx)
 }
 
-// ask has a person decide, in the background: the deploy is followed meanwhile.
-// Where nobody can be asked it is left to go back by itself, or to be confirmed
-// from elsewhere.
-func (f *follower) ask(ctx context.Context, findings []string) error {
+// ask has a person decide, while the deploy is followed on. Where nobody can be
+// asked it is left to go back by itself, or to be confirmed from elsewhere.
+func (f *follower) ask(ctx context.Context, findings []string) {
 	f.asked = true
 	f.tell(Progress{Deploy: f.last, Line: "it waits to be confirmed" + colon(findings)})
 	if f.d.Ask == nil {
 		f.tell(Progress{Deploy: f.last, Line: "nobody can be asked here: sextant confirm " + f.host.Name})
-		return nil
+		return
 	}
 	q := fleet.Question{
 		Host: f.host.Name, Kind: fleet.AskConfirm, Text: "keep the new system of " + f.host.Name + "?", Detail: findings, At: time.Now(),
 	}
-	ctx, cancel := context.WithDeadline(ctx, f.last.Deadline)
-	defer cancel()
-	reply, err := f.d.Ask.Ask(ctx, q)
-	switch {
-	case err != nil:
-		return nil // nobody answered in time: the host goes back by itself
-	case reply.Refuse:
-		_, err := replyTo(ctx, f, "cancel")
-		return err
-	}
-	return f.confirm(ctx)
+	ctx, f.unask = context.WithDeadline(ctx, f.last.Deadline)
+	f.decided = make(chan string, 1)
+	go func(decided chan<- string) {
+		reply, err := f.d.Ask.Ask(ctx, q)
+		switch {
+		case err != nil, reply.Later: // nobody answered in time: the host goes back by itself
+		case reply.Refuse:
+			decided <- "cancel"
+		default:
+			decided <- "confirm"
+		}
+	}(f.decided)
 }
 
-func (f *follower) confirm(ctx context.Context) error {
-	f.asked = true
-	a, err := replyTo(ctx, f, "confirm")
-	if err == nil && !a.Taken && a.Why != "" {
-		f.tell(Progress{Deploy: f.last, Line: "answered before: " + a.Why})
-	}
-	return err
-}
-
-// replyTo answers over the new connection. What fails on the way is tried again
+// reply answers over the new connection. What fails on the way is tried again
 // with the next turn; what the host refuses is its answer.
-func replyTo(ctx context.Context, f *follower, word string) (Answer, error) {
+func (f *follower) reply(ctx context.Context, word string) {
 	a, err := reply(ctx, f.fresh, word, f.last.ID, f.nonce, f.d.by())
 	var no *Refusal
-	if err != nil && !errors.As(err, &no) {
+	switch {
+	case err == nil && !a.Taken && a.Why != "":
+		f.tell(Progress{Deploy: f.last, Line: "answered before: " + a.Why})
+	case errors.As(err, &no):
+		f.tell(Progress{Deploy: f.last, Line: no.Error()})
+	case err != nil:
 		f.asked = false
 	}
-	return a, nil
 }
 
 func colon(findings []string) string {

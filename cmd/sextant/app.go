@@ -17,6 +17,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/history"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/watch"
+	"github.com/sextant-fleet/sextant/nixops"
 )
 
 // app is the product without its face: what finds hosts, reaches them, asks
@@ -31,6 +32,8 @@ type app struct {
 	questions *watch.Questions
 	readers   *readers
 	finder    finder
+
+	differences *nixops.Differences
 }
 
 // openApp reads the configuration and what was known before; nothing is asked yet.
@@ -52,7 +55,7 @@ func openApp(o options) (*app, error) {
 
 // newApp makes an app that remembers nothing and finds nobody yet.
 func newApp(o options, cfg *discover.Config) *app {
-	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg)}
+	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg), differences: &nixops.Differences{}}
 	a.questions = &watch.Questions{Store: a.store}
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{

@@ -27,7 +27,7 @@ func keysDoc() string {
 	b.WriteString("# Keys\n\nMade from the key map by `go test ./cmd/sextant -update`; `?` in the program shows the same, with the reason where a key is off.\n" +
 		"Nothing needs Ctrl, Alt or a function key, and everything can be tapped. `[ui] keys` in the [configuration](configuration.md) binds other keys, by ID.\n\n" +
 		"| key | does | where | ID |\n|---|---|---|---|\n")
-	for _, k := range tui.Bindings(actions()) {
+	for _, k := range tui.Bindings(declared()) {
 		var names []string
 		for _, key := range k.Keys {
 			names = append(names, "`"+screen.KeyName(key)+"`")

@@ -15,7 +15,7 @@ import (
 // do. An ID that does not exist is refused with the nearest one.
 func boundKeys(keys map[string]string) (map[string][]string, error) {
 	var ids []string
-	for _, b := range tui.Bindings(actions()) {
+	for _, b := range tui.Bindings(declared()) {
 		ids = append(ids, b.ID)
 	}
 	bound := map[string][]string{}

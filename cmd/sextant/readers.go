@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/metrics"
 	"github.com/sextant-fleet/sextant/fleet/probe"
 	"github.com/sextant-fleet/sextant/fleet/watch"
+	"github.com/sextant-fleet/sextant/nixops"
 	"github.com/sextant-fleet/sextant/podman"
 )
 
@@ -79,6 +81,8 @@ func (r *readers) probe(ctx context.Context, l link.Link) (watch.Change, error) 
 // events; the long interval is for what an event missed.
 const (
 	everyContainers = 5 * time.Minute
+	everyDeploys    = 30 * time.Second
+	lookedDeploys   = 5 * time.Second
 	everyMetrics    = 30 * time.Second
 	lookedMetrics   = 5 * time.Second
 	everySnapshots  = 30 * time.Minute
@@ -89,9 +93,36 @@ const (
 func (r *readers) collectors() []watch.Collector {
 	return []watch.Collector{
 		{Name: "containers", Every: everyContainers, Looked: 30 * time.Second, Read: r.readContainers},
+		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Read: readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
 		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
 	}
+}
+
+// deploysDir is where a host keeps what the guard wrote down.
+const deploysDir = "/var/lib/sextant/deploys"
+
+func readDeploys(ctx context.Context, a watch.Ask) watch.Change {
+	st, err := a.Probed(ctx)
+	if err != nil {
+		return nil // the probe has said why nothing is known
+	}
+	now := time.Now()
+	var f fleet.Fact[[]fleet.Deploy]
+	switch {
+	case !st.System.Value.NixOS:
+		f = fleet.Nothing[[]fleet.Deploy]("not NixOS", now, "probe")
+	case st.System.Value.UID != 0:
+		f = fleet.Nothing[[]fleet.Deploy]("deploys are root's to see", now, "probe")
+	case !slices.Contains(st.Inventory.Value.Files, deploysDir):
+		f = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", now, "probe")
+	default:
+		list, err := nixops.Deploys(ctx, a.Link)
+		if f = fleet.Known(list, time.Now(), "guard"); err != nil {
+			f = fleet.Unknown[[]fleet.Deploy](err, time.Now(), "guard")
+		}
+	}
+	return func(s *fleet.State) { s.Deploys = s.Deploys.Refresh(f) }
 }
 
 func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change {

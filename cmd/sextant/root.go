@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"charm.land/fang/v2"
-	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 )
 
@@ -51,7 +50,7 @@ func rootCommand() *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell what is done, on standard error")
 	root.AddCommand(
 		statusCommand(&o), hostsCommand(&o), generationsCommand(&o), containersCommand(&o), unitsCommand(&o),
-		backupsCommand(&o), metricsCommand(&o), alarmsCommand(&o), logsCommand(&o), sshCommand(&o), demoCommand(&o),
+		backupsCommand(&o), metricsCommand(&o), alarmsCommand(&o), rollbackCommand(&o), deploysCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), rebootCommand(&o), logsCommand(&o), sshCommand(&o), demoCommand(&o),
 	)
 	return root
 }
@@ -62,7 +61,7 @@ func tell(w io.Writer, styles fang.Styles, err error) {
 	if errors.As(err, &exit) {
 		return
 	}
-	if f, ok := w.(term.File); ok && term.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" {
+	if f, ok := w.(*os.File); ok && isTerminal(f) && os.Getenv("NO_COLOR") == "" {
 		fang.DefaultErrorHandler(w, styles, err)
 		return
 	}

@@ -10,7 +10,10 @@ import (
 )
 
 // actions are all that can be done, of every room.
-func actions() []fleet.Action { return nixops.Actions() }
+func (a *app) actions() []fleet.Action { return a.deployer().Actions() }
+
+// declared are the actions for their names and keys alone: nobody can do them.
+func declared() []fleet.Action { return (&nixops.Deployer{}).Actions() }
 
 // firstFrame is how long hosts are not asked yet: what is remembered is drawn
 // before logins take the processor.
@@ -50,7 +53,7 @@ func (a *app) show(ctx context.Context) error {
 	stop := a.start(ctx, firstFrame)
 	defer stop()
 	return tui.Run(ctx, tui.Options{
-		Store: a.store, Console: console{a}, Actions: actions(), Theme: ui.Theme, Glyphs: ui.Glyphs, Keys: keys,
+		Store: a.store, Console: console{a}, Actions: a.actions(), Theme: ui.Theme, Glyphs: ui.Glyphs, Keys: keys,
 		ReadOnly: a.opts.readOnly || a.cfg.ReadOnly, NoMouse: ui.Mouse != nil && !*ui.Mouse, Version: version,
 	})
 }

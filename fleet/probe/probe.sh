@@ -42,7 +42,7 @@ signs() {
 	IFS=. read -r now _ </proc/uptime
 	links=$(stat -c '%y %N' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
 		/boot/extlinux/extlinux.conf /etc/containers/systemd /run/containers/systemd /run/podman/podman.sock /run/docker.sock /run/caddy/admin.sock \
-		/run/user/*/podman/podman.sock)
+		/run/user/*/podman/podman.sock /var/lib/sextant/deploys)
 	if [ "$which" = all ] || [ "$links" != "$before" ] || [ $((now - asked)) -ge $patience ]; then
 		before=$links asked=$now clock=$(date +%s) manager=
 		if [ -d /run/systemd/system ]; then
@@ -152,7 +152,7 @@ standing() {
 	[ "$uid" = 0 ] || cannot 'rootless sockets and files of other users: not root'
 	[ -r /var/log/journal ] || [ "$uid" = 0 ] || cannot 'journal of other users: not root'
 	begin files
-	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json; do
+	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json /var/lib/sextant/deploys; do
 		[ -e "$f" ] && printf '%s\n' "$f"
 	done
 }

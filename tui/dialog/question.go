@@ -28,7 +28,11 @@ func NewQuestion(q fleet.Question, clock func() time.Time) *Question {
 
 // typed tells whether something is to be typed.
 func (d *Question) typed() bool {
-	return d.Ask.Kind != fleet.AskHostKey && d.Ask.Kind != fleet.AskVisit
+	switch d.Ask.Kind {
+	case fleet.AskHostKey, fleet.AskVisit, fleet.AskConfirm:
+		return false
+	}
+	return true
 }
 
 // Key implements screen.Popup.
@@ -36,7 +40,10 @@ func (d *Question) Key(_ *screen.Context, k screen.Key) screen.Effect {
 	if d.grace.swallow(d.clock(), quietSurprise) {
 		return nil
 	}
-	if k.Name == "esc" {
+	switch {
+	case k.Name == "esc" && d.Ask.Kind == fleet.AskConfirm:
+		return d.answer(fleet.Reply{Later: true})
+	case k.Name == "esc":
 		return d.answer(fleet.Reply{Refuse: true})
 	}
 	if !d.typed() {
@@ -64,7 +71,11 @@ func (d *Question) short(k screen.Key) screen.Effect {
 			return screen.Copy{What: "the address", Text: d.Ask.URL}
 		}
 		return d.answer(fleet.Reply{})
-	case "n", "N", "enter":
+	case "n", "N":
+		if d.Ask.Kind != fleet.AskVisit { // of a host key, and of a system to keep
+			return d.answer(fleet.Reply{Refuse: true})
+		}
+	case "enter":
 		if d.Ask.Kind == fleet.AskHostKey {
 			return d.answer(fleet.Reply{Refuse: true})
 		}
@@ -125,6 +136,7 @@ func (d *Question) title() string {
 	return map[fleet.QuestionKind]string{
 		fleet.AskHostKey: "Trust this host?", fleet.AskPassword: "Password", fleet.AskPassphrase: "Passphrase",
 		fleet.AskSudo: "Password for root rights", fleet.AskVisit: "Open this address",
+		fleet.AskConfirm: "It runs. Keep it?",
 	}[d.Ask.Kind]
 }
 
@@ -148,6 +160,8 @@ func (d *Question) choices() []Choice {
 	switch d.Ask.Kind {
 	case fleet.AskHostKey:
 		return []Choice{{"n", "n", "No", true}, {"y", "y", "yes, trust it", false}}
+	case fleet.AskConfirm:
+		return []Choice{{"y", "y", "keep it", false}, {"n", "n", "go back", false}, {"esc", "esc", "later", true}}
 	case fleet.AskVisit:
 		return []Choice{{"y", "y", "copy", false}, {"esc", "esc", "give up", false}}
 	}

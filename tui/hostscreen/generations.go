@@ -51,6 +51,11 @@ func generations() *tableTab {
 			return [2]widget.Line{first, widget.L(themes.Dim, "  "+words.Stamp(g.Date)+" "+words.Ago(g.Date, c.Now)+"  "+g.NixOSVersion)}
 		},
 		detail: generation,
+		aim: func(st fleet.State, at int, t *fleet.Target) {
+			if g := st.Generations.Value[at]; !g.Running { // nothing is rolled back to what runs: then the one before is meant
+				t.Generation = g.Number
+			}
+		},
 		missing: func(c *screen.Context, st fleet.State) []widget.Line {
 			return none(c, st, st.Generations, "no generation")
 		},

@@ -1,0 +1,395 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/nixops"
+)
+
+// Exit codes of what changes a host's system, beside those of all commands.
+const (
+	exitAccepted     = 4  // confirmed with findings that a person accepted
+	exitRefused      = 10 // nothing was changed
+	exitBusy         = 11
+	exitRolledBack   = 20
+	exitBackFailed   = 21
+	exitNotKnown     = 30
+	exitRebootNeeded = 100
+)
+
+// deployer changes systems in the name of whoever runs this.
+func (a *app) deployer() *nixops.Deployer {
+	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Who: "unknown", Client: "unknown", Differences: a.differences}
+	if u, err := user.Current(); err == nil {
+		d.Who = u.Username
+	}
+	if name, err := os.Hostname(); err == nil {
+		d.Client = name
+	}
+	return d
+}
+
+// deployCode is the exit code of how a deploy ended.
+func deployCode(d fleet.Deploy, err error) int {
+	var no *nixops.Refusal
+	switch {
+	case errors.As(err, &no) && no.Busy:
+		return exitBusy
+	case errors.As(err, &no):
+		return exitRefused
+	}
+	switch d.State {
+	case fleet.Confirmed:
+		if len(d.Findings) > 0 {
+			return exitAccepted
+		}
+		return 0
+	case fleet.Refused:
+		return exitRefused
+	case fleet.NeedsReboot:
+		return exitRebootNeeded
+	case fleet.RolledBack, fleet.Cancelled:
+		return exitRolledBack
+	case fleet.RollbackFailed:
+		return exitBackFailed
+	case fleet.Conflict:
+		return exitProblem
+	case fleet.Awaiting:
+		return 0 // it was left to wait, as asked
+	}
+	return exitNotKnown
+}
+
+// deployRow is a deploy in machine output, with its host.
+type deployRow struct {
+	Host string `json:"host"`
+	fleet.Deploy
+}
+
+// ended tells how a change of one host ended, in words and as exit code.
+func ended(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) error {
+	out := struct {
+		Schema int    `json:"schema"`
+		Error  string `json:"error,omitempty"`
+		deployRow
+	}{Schema: 1, deployRow: deployRow{h.Name, d}}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	werr := o.write(w, out, func(t *table) {
+		switch {
+		case err != nil:
+			t.note(err.Error())
+		default:
+			t.note(strings.TrimSpace(h.Name + ": " + strings.ToLower(string(d.State)) + " " + d.Why))
+		}
+	})
+	if werr != nil {
+		return werr
+	}
+	if code := deployCode(d, err); code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// telling writes the progress of a change to the error output.
+func telling(w io.Writer, host string) func(nixops.Progress) {
+	return func(p nixops.Progress) {
+		text := p.Line
+		if text == "" {
+			text = strings.TrimSpace(string(p.Deploy.State) + " " + p.Deploy.Why)
+		} else if strings.HasPrefix(text, "== ") {
+			return
+		}
+		fmt.Fprintln(w, host+": "+text)
+	}
+}
+
+// terminalAsker asks on the terminal.
+type terminalAsker struct {
+	in  io.Reader
+	out io.Writer
+}
+
+// Ask puts a question that is answered with yes or no. Others are not asked in commands.
+func (t terminalAsker) Ask(ctx context.Context, q fleet.Question) (fleet.Reply, error) {
+	if q.Kind != fleet.AskConfirm {
+		return fleet.Reply{}, errors.New("commands ask for no passwords")
+	}
+	for _, l := range q.Detail {
+		fmt.Fprintln(t.out, "  "+l)
+	}
+	fmt.Fprint(t.out, q.Text+" [y/N] ")
+	said := make(chan string, 1)
+	go func() { // ends with the process: a terminal cannot be left while it is read
+		line, _ := bufio.NewReader(t.in).ReadString('\n')
+		said <- line
+	}()
+	select {
+	case line := <-said:
+		return fleet.Reply{Refuse: !agrees(line)}, nil
+	case <-ctx.Done():
+		return fleet.Reply{}, context.Cause(ctx)
+	}
+}
+
+func agrees(line string) bool {
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true
+	}
+	return false
+}
+
+// changeFlags are those of all that changes a system.
+type changeFlags struct {
+	confirm string
+	window  time.Duration
+	yes     bool
+}
+
+func (f *changeFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.confirm, "confirm", "auto", "auto: keep it when the checks find nothing; ask: ask here; none: leave it waiting")
+	c.Flags().DurationVar(&f.window, "confirm-timeout", 0, "how long it waits before it goes back by itself (120 s; 300 s where ssh, network or tailscale change)")
+	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask before it begins")
+}
+
+// confirmation reads --confirm; without a terminal nobody is asked.
+func (f *changeFlags) confirmation(d *nixops.Deployer) (nixops.Confirmation, error) {
+	c := nixops.Confirmation(f.confirm)
+	switch c {
+	case nixops.ConfirmAuto, nixops.ConfirmNone, nixops.ConfirmAsk, nixops.ConfirmElse:
+	default:
+		return "", usageError{fmt.Errorf("--confirm %s: auto, ask or none", f.confirm)}
+	}
+	if isTerminal(os.Stdin) {
+		d.Ask = terminalAsker{os.Stdin, os.Stderr}
+	} else if c == nixops.ConfirmAsk {
+		return "", usageError{errors.New("--confirm ask needs a terminal; auto and none do not")}
+	}
+	d.Limits.Confirm = f.window
+	return c, nil
+}
+
+// oneHost finds one host and asks what it is and what is under way.
+func oneHost(cmd *cobra.Command, o options, sel string, then func(*app, fleet.State) error) error {
+	return failed(withHosts(cmd.Context(), o, []string{sel}, only("deploys"), func(a *app, states []fleet.State) error {
+		if len(states) != 1 {
+			return usageError{fmt.Errorf("%s names %d hosts: name one", sel, len(states))}
+		}
+		return then(a, states[0])
+	}))
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(f.Fd()) }
+
+var errReadOnly = errors.New("nothing is changed: --read-only")
+
+func rollbackCommand(o *options) *cobra.Command {
+	var f changeFlags
+	var to int
+	c := &cobra.Command{
+		Use: "rollback HOST", Short: "Go back to an older generation, under guard", Args: cobra.ExactArgs(1),
+		Long: "Activates an older generation and makes it the default once the host was reached anew and is well; " +
+			"otherwise the host goes back by itself. A deploy that waits to be confirmed is cancelled. Needs no flake, no build and no network beyond the host.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return oneHost(cmd, *o, args[0], func(a *app, s fleet.State) error {
+				d := a.deployer()
+				confirm, err := f.confirmation(d)
+				if err != nil {
+					return err
+				}
+				t := fleet.Target{Hosts: []fleet.State{s}, Generation: to}
+				if err := a.agree(cmd, d, "rollback", t, f.yes); err != nil {
+					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
+				}
+				dep, err := d.RollBack(cmd.Context(), t, confirm, telling(cmd.ErrOrStderr(), s.Host.Name))
+				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
+			})
+		},
+	}
+	c.Flags().IntVar(&to, "to", 0, "the generation to go to (the one before the running one)")
+	f.add(c)
+	return c
+}
+
+// agree shows the plan of an action and asks whether to go on.
+func (a *app) agree(cmd *cobra.Command, d *nixops.Deployer, id string, t fleet.Target, yes bool) error {
+	host := t.Hosts[0].Host.Name
+	if a.opts.readOnly || a.cfg.ReadOnly {
+		return &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
+	}
+	for _, action := range d.Actions() {
+		if action.ID != id {
+			continue
+		}
+		if why := action.Off(t); why != "" {
+			return &nixops.Refusal{Host: host, Why: why}
+		}
+		if yes || action.Plan == nil {
+			return nil
+		}
+		plan, err := action.Plan(cmd.Context(), t)
+		if err != nil {
+			return err
+		}
+		w := cmd.ErrOrStderr()
+		fmt.Fprintln(w, plan.Title)
+		for _, l := range plan.Lines {
+			fmt.Fprintln(w, "  "+l)
+		}
+		return consent(cmd.Context(), w, host)
+	}
+	return nil
+}
+
+// consent asks on the terminal; without one there must be --yes.
+func consent(ctx context.Context, w io.Writer, host string) error {
+	if !isTerminal(os.Stdin) {
+		return &nixops.Refusal{Host: host, Why: "nobody agreed", Cure: "say --yes where nobody can be asked"}
+	}
+	reply, err := terminalAsker{os.Stdin, w}.Ask(ctx, fleet.Question{Kind: fleet.AskConfirm, Text: "go on?"})
+	if err == nil && reply.Refuse {
+		err = &nixops.Refusal{Host: host, Why: "nobody agreed"}
+	}
+	return err
+}
+
+func rebootCommand(o *options) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "reboot SEL…", Short: "Restart hosts, one after the other, and wait until each is back", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("deploys"), func(a *app, states []fleet.State) error {
+				d := a.deployer()
+				for _, s := range states {
+					if err := a.agree(cmd, d, "reboot", fleet.Target{Hosts: []fleet.State{s}}, yes); err != nil {
+						return err
+					}
+					if err := d.Reboot(cmd.Context(), s.Host, func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": "+line) }); err != nil {
+						return err // the others are not begun: who knows what is wrong with them too
+					}
+				}
+				return nil
+			}))
+		},
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before it begins")
+	return c
+}
+
+func deploysCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "deploys [SEL…]", Short: "What is and was deployed, read from the hosts",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("deploys"), func(_ *app, states []fleet.State) error {
+				return printDeploys(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+}
+
+func printDeploys(w io.Writer, o options, states []fleet.State) error {
+	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Deploy] { return s.Deploys },
+		func(s fleet.State, d fleet.Deploy) deployRow { return deployRow{s.Host.Name, d} })
+	out := struct {
+		Schema  int         `json:"schema"`
+		Deploys []deployRow `json:"deploys"`
+		Errors  []hostError `json:"errors"`
+	}{1, rows, errs}
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "ID", "STATE", "FROM", "TO", "WHO", "STARTED", "WHY")
+		for _, d := range rows {
+			t.row(d.Host, d.ID, string(d.State), toplevel(d.From), toplevel(d.To), d.Who+"@"+d.Client, d.Started.Local().Format("2006-01-02 15:04"), d.Why)
+		}
+		notes(t, errs)
+	})
+	return cmp.Or(err, unknown(errs))
+}
+
+// toplevel is a system in one word: its generation, or the name in its path.
+func toplevel(t fleet.Toplevel) string {
+	if t.Generation > 0 {
+		return fmt.Sprint(t.Generation)
+	}
+	_, name, _ := strings.Cut(strings.TrimPrefix(t.Path, "/nix/store/"), "-")
+	return cmp.Or(name, "?")
+}
+
+func attachCommand(o *options) *cobra.Command {
+	var f changeFlags
+	c := &cobra.Command{
+		Use: "attach HOST [ID]", Short: "Follow a deploy that is under way, whoever began it", Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return oneHost(cmd, *o, args[0], func(a *app, s fleet.State) error {
+				d := a.deployer()
+				confirm, err := f.confirmation(d)
+				if err != nil {
+					return err
+				}
+				dep, err := d.Attach(cmd.Context(), s.Host, at(args, 1), confirm, telling(cmd.ErrOrStderr(), s.Host.Name))
+				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
+			})
+		},
+	}
+	c.Flags().StringVar(&f.confirm, "confirm", "else", "auto: keep it when the checks find nothing; ask: ask here; else: only look on, to the end")
+	return c
+}
+
+// at is argument i, or "".
+func at(args []string, i int) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return ""
+}
+
+// answerCommand confirms or cancels what waits on a host.
+func answerCommand(o *options, word, short string, answer func(*nixops.Deployer) func(context.Context, fleet.Host, string) (nixops.Answer, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: word + " HOST [ID]", Short: short, Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return oneHost(cmd, *o, args[0], func(a *app, s fleet.State) error {
+				if o.readOnly || a.cfg.ReadOnly {
+					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, &nixops.Refusal{Host: s.Host.Name, Why: errReadOnly.Error()})
+				}
+				d := a.deployer()
+				got, err := answer(d)(cmd.Context(), s.Host, at(args, 1))
+				if err != nil {
+					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
+				}
+				if !got.Taken && got.Why != "" {
+					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": answered before: "+got.Why)
+				}
+				dep, err := d.Attach(cmd.Context(), s.Host, at(args, 1), nixops.ConfirmElse, telling(cmd.ErrOrStderr(), s.Host.Name))
+				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
+			})
+		},
+	}
+}
+
+func confirmCommand(o *options) *cobra.Command {
+	return answerCommand(o, "confirm", "Keep the system that waits on a host, and make it the default", func(d *nixops.Deployer) func(context.Context, fleet.Host, string) (nixops.Answer, error) {
+		return d.Confirm
+	})
+}
+
+func cancelCommand(o *options) *cobra.Command {
+	return answerCommand(o, "cancel", "Go back to the system before the deploy that waits", func(d *nixops.Deployer) func(context.Context, fleet.Host, string) (nixops.Answer, error) {
+		return d.Cancel
+	})
+}

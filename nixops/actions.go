@@ -1,0 +1,117 @@
+package nixops
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Actions are what can be done to the systems of hosts.
+func (d *Deployer) Actions() []fleet.Action {
+	return []fleet.Action{
+		{
+			ID: "rollback", Title: "Roll back", Keys: []string{"R"}, Scope: fleet.ScopeHost, Danger: true,
+			Help:     "run an older generation, and go back by itself unless the host can be reached",
+			Disabled: offRollBack, Plan: d.planRollBack,
+			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
+				kind := "rollback"
+				if _, ok := waiting(t.Hosts[0]); ok {
+					kind = "cancel"
+				}
+				dep, err := d.RollBack(ctx, t, ConfirmAuto, saying(say))
+				return errorOf(t.Hosts[0].Host, kind, dep, err)
+			},
+		},
+		{
+			ID: "confirm", Title: "Confirm", Scope: fleet.ScopeHost, Danger: true, Disabled: offWaiting,
+			Help: "keep the new system that waits, and make it the default",
+			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
+				dep, err := d.answerAndFollow(ctx, t, d.Confirm, saying(say))
+				return errorOf(t.Hosts[0].Host, "confirm", dep, err)
+			},
+		},
+		{
+			ID: "cancel", Title: "Cancel the deploy", Scope: fleet.ScopeHost, Danger: true, Disabled: offWaiting,
+			Help: "go back to the system before the deploy that waits",
+			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
+				dep, err := d.answerAndFollow(ctx, t, d.Cancel, saying(say))
+				return errorOf(t.Hosts[0].Host, "cancel", dep, err)
+			},
+		},
+		{
+			ID: "reboot", Title: "Reboot", Scope: fleet.ScopeHost, Danger: true, Disabled: offReboot,
+			Help: "restart the host and wait until it is back",
+			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) { return planReboot(t), nil },
+			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
+				return d.Reboot(ctx, t.Hosts[0].Host, say)
+			},
+		},
+	}
+}
+
+// offReboot is why a host cannot be restarted now.
+func offReboot(t fleet.Target) string {
+	switch {
+	case len(t.Hosts) != 1:
+		return "choose one host"
+	case !t.Hosts[0].Reach.Current():
+		return t.Hosts[0].Host.Name + " is not reachable: " + cmp.Or(t.Hosts[0].Reach.Err, "not asked yet")
+	case t.Hosts[0].Host.Local:
+		return "this machine is not restarted from here"
+	}
+	return ""
+}
+
+// planReboot tells what a restart will do: which system comes up.
+func planReboot(t fleet.Target) fleet.Plan {
+	s := t.Hosts[0]
+	p := fleet.Plan{Title: "Restart " + s.Host.Name, Typed: typedFor(s)}
+	if s.System.HasValue() && s.System.Value.NixOS {
+		p.Lines = append(p.Lines, "it comes up with "+name(s.System.Value.Default))
+		if s.System.Value.Default.Path != s.System.Value.Running.Path {
+			p.Lines = append(p.Lines, "that is not what runs now")
+		}
+	}
+	if dep, ok := waiting(s); ok {
+		p.Lines = append(p.Lines, "the system that waits to be confirmed since "+dep.Changed.Local().Format("15:04")+" is lost: it goes back to "+name(dep.From))
+	}
+	return p
+}
+
+// offWaiting is why there is nothing to confirm or to cancel.
+func offWaiting(t fleet.Target) string {
+	if why := offHost(t); why != "" {
+		return why
+	}
+	if s := t.Hosts[0]; !s.Deploys.HasValue() || len(s.Deploys.Value) == 0 || s.Deploys.Value[0].State.Over() {
+		return "no deploy is under way on " + s.Host.Name
+	}
+	return ""
+}
+
+// answerAndFollow answers the newest deploy of a host and stays to its end.
+func (d *Deployer) answerAndFollow(ctx context.Context, t fleet.Target, answer func(context.Context, fleet.Host, string) (Answer, error), tell func(Progress)) (fleet.Deploy, error) {
+	h := t.Hosts[0].Host
+	a, err := answer(ctx, h, "")
+	if err != nil {
+		return fleet.Deploy{}, err
+	}
+	if !a.Taken && a.Why != "" {
+		tell(Progress{Line: "answered before: " + a.Why})
+	}
+	return d.Attach(ctx, h, "", ConfirmElse, tell)
+}
+
+// saying makes lines of progress: the states in words, and what the host says.
+func saying(say func(string)) func(Progress) {
+	return func(p Progress) {
+		switch {
+		case p.Line == "":
+			say(strings.TrimSpace(strings.ToLower(string(p.Deploy.State)) + "  " + p.Deploy.Why))
+		case !strings.HasPrefix(p.Line, "== "): // those are the states again
+			say(p.Line)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package nixops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// rebootLimit is how long a host may take to come back.
+const rebootLimit = 10 * time.Minute
+
+// errStillUp is a host that has not gone down yet.
+var errStillUp = errors.New("it has not gone down yet")
+
+// Reboot restarts a host and waits until it is back: reached anew, with another
+// boot ID. The error tells what it was last seen doing.
+func (d *Deployer) Reboot(ctx context.Context, h fleet.Host, tell func(string)) error {
+	l := d.Links.Open(h)
+	before, err := bootID(ctx, l)
+	if err != nil {
+		return err
+	}
+	tell("restarting")
+	// the answer may be lost with the connection: the boot ID is what tells
+	if res, err := l.Run(ctx, link.Command{Args: []string{"systemctl", "--no-block", "reboot"}, Root: true}); err == nil && res.Status != 0 {
+		return fmt.Errorf("%s: systemctl reboot: %s", h.Name, fleet.Short(fleet.Clean(lastLine(res.Stderr)), 200))
+	} else if errors.Is(err, link.ErrNoRoot) {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, rebootLimit, fmt.Errorf("it did not come back within %s", rebootLimit))
+	defer cancel()
+	why := errStillUp
+	for {
+		now, err := d.anew(ctx, h)
+		switch {
+		case err == nil && now != before:
+			tell("it is back")
+			return nil
+		case err == nil:
+			err = errStillUp
+		}
+		if err.Error() != why.Error() && ctx.Err() == nil {
+			tell("waiting: " + err.Error())
+			why = err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w; last: %w", h.Name, context.Cause(ctx), why)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// anew reads the boot ID over a connection of its own.
+func (d *Deployer) anew(ctx context.Context, h fleet.Host) (string, error) {
+	l := d.Links.Apart(h)
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	return bootID(ctx, l)
+}
+
+func bootID(ctx context.Context, l link.Link) (string, error) {
+	res, err := l.Run(ctx, link.Command{Args: []string{"cat", "/proc/sys/kernel/random/boot_id"}})
+	if err != nil {
+		return "", err
+	}
+	if id := lastLine(res.Stdout); res.Status == 0 && id != "" {
+		return id, nil
+	}
+	return "", fmt.Errorf("%s: its boot ID cannot be read", l.Host().Name)
+}

@@ -1,0 +1,253 @@
+package nixops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Earlier is the generation that a roll-back goes to where none is chosen: the
+// one below the running one, among those with another system. It is an error
+// where there is none, or where it cannot be told.
+func Earlier(s fleet.State) (fleet.Generation, error) {
+	if !s.Generations.HasValue() || !s.System.HasValue() {
+		return fleet.Generation{}, fmt.Errorf("the generations of %s are not known: %s", s.Host.Name, cmp.Or(s.Generations.Err, s.System.Err, "not asked yet"))
+	}
+	running := s.System.Value.Running
+	from := cmp.Or(running.Generation, s.System.Value.Default.Generation)
+	best := fleet.Generation{}
+	for _, g := range s.Generations.Value {
+		if g.Number < from && g.Path != running.Path && g.Number > best.Number {
+			best = g
+		}
+	}
+	if best.Number == 0 {
+		return best, fmt.Errorf("%s has no generation before the running one", s.Host.Name)
+	}
+	return best, nil
+}
+
+// Generation gives a generation of a host by its number.
+func Generation(s fleet.State, number int) (fleet.Generation, error) {
+	i := slices.IndexFunc(s.Generations.Value, func(g fleet.Generation) bool { return g.Number == number })
+	if i < 0 {
+		var have []string
+		for _, g := range s.Generations.Value {
+			have = append(have, fmt.Sprint(g.Number))
+		}
+		return fleet.Generation{}, fmt.Errorf("%s has no generation %d; it has %s", s.Host.Name, number, cmp.Or(strings.Join(have, ", "), "none"))
+	}
+	return s.Generations.Value[i], nil
+}
+
+// waiting is the newest deploy of a host, where that waits to be confirmed.
+func waiting(s fleet.State) (fleet.Deploy, bool) {
+	if !s.Deploys.Current() || len(s.Deploys.Value) == 0 || s.Deploys.Value[0].State != fleet.Awaiting {
+		return fleet.Deploy{}, false
+	}
+	return s.Deploys.Value[0], true
+}
+
+// target is where a roll-back goes: the generation that was chosen, or the
+// earlier one.
+func target(t fleet.Target) (fleet.Generation, error) {
+	s := t.Hosts[0]
+	if t.Generation > 0 {
+		return Generation(s, t.Generation)
+	}
+	return Earlier(s)
+}
+
+// offRollBack is why a roll-back cannot be done now; "": it can.
+func offRollBack(t fleet.Target) string {
+	if why := offHost(t); why != "" {
+		return why
+	}
+	if _, ok := waiting(t.Hosts[0]); ok {
+		return ""
+	}
+	g, err := target(t)
+	switch {
+	case err != nil:
+		return err.Error()
+	case g.Running && g.Default:
+		return fmt.Sprintf("generation %d runs and is the default", g.Number)
+	}
+	return ""
+}
+
+// offHost is why nothing can be done to the one host of a target.
+func offHost(t fleet.Target) string {
+	if len(t.Hosts) != 1 {
+		return "choose one host"
+	}
+	s := t.Hosts[0]
+	switch {
+	case !s.Reach.Current():
+		return s.Host.Name + " is not reachable: " + cmp.Or(s.Reach.Err, "not asked yet")
+	case s.System.HasValue() && !s.System.Value.NixOS:
+		return s.Host.Name + " is not NixOS"
+	case !s.System.HasValue():
+		return "what " + s.Host.Name + " runs is not known: " + cmp.Or(s.System.Err, "not asked yet")
+	}
+	return ""
+}
+
+// planRollBack tells what a roll-back will do.
+func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan, error) {
+	s := t.Hosts[0]
+	if dep, ok := waiting(s); ok {
+		return fleet.Plan{
+			Title: "Cancel the deploy of " + s.Host.Name + " that waits",
+			Lines: []string{
+				"back to " + name(dep.From) + "; begun by " + dep.Who + " from " + dep.Client,
+				"left alone it goes back by itself at " + dep.Deadline.Local().Format("15:04:05"),
+			},
+			Typed: typedFor(s),
+		}, nil
+	}
+	g, err := target(t)
+	if err != nil {
+		return fleet.Plan{}, err
+	}
+	from := s.System.Value.Running
+	p := fleet.Plan{Title: fmt.Sprintf("Roll %s back to generation %d", s.Host.Name, g.Number), Typed: typedFor(s)}
+	add := func(format string, args ...any) { p.Lines = append(p.Lines, fmt.Sprintf(format, args...)) }
+	if now, err := Generation(s, from.Generation); err == nil {
+		add("from %s", one(now))
+	} else {
+		add("from %s, which is no generation", from.Path)
+	}
+	add("to   %s", one(g))
+	if last := s.Deploys; last.Current() && len(last.Value) > 0 && last.Value[0].State == fleet.RolledBack {
+		add("it went back by itself %s: %s", last.Value[0].Changed.Local().Format("2006-01-02 15:04"), last.Value[0].Why)
+	}
+	diff, err := d.Differences.Read(ctx, d.Links.Open(s.Host), from.Path, g.Path)
+	if err != nil {
+		add("what is different cannot be told: %s", err)
+	} else {
+		p.Lines = append(p.Lines, tellDifference(diff)...)
+	}
+	switch {
+	case g.BootEntry == nil:
+		add("whether it is in the boot menu cannot be read")
+	case !*g.BootEntry:
+		add("it is not in the boot menu now; it will be when it is confirmed")
+	}
+	add("unless it can be reached and is well within %s, it goes back by itself", d.window(diff))
+	return p, nil
+}
+
+func (d *Deployer) window(diff fleet.Difference) time.Duration {
+	if slices.ContainsFunc(diff.Units, func(u fleet.UnitChange) bool { return slices.Contains(waysIn, u.Unit) }) {
+		return cmp.Or(d.Limits.Confirm, longConfirm)
+	}
+	return cmp.Or(d.Limits.Confirm, defaultConfirm)
+}
+
+// waysIn are the units by which a host is reached, as the guard lists them.
+var waysIn = []string{
+	"sshd.service", "sshd.socket", "ssh.service", "ssh.socket", "tailscaled.service", "systemd-networkd.service", "NetworkManager.service",
+	"dhcpcd.service", "wpa_supplicant.service", "systemd-resolved.service", "nftables.service", "firewall.service", "network-setup.service",
+}
+
+// one is a generation in one line.
+func one(g fleet.Generation) string {
+	parts := []string{fmt.Sprint(g.Number)}
+	if !g.Date.IsZero() {
+		parts = append(parts, g.Date.Local().Format("2006-01-02 15:04"))
+	}
+	return strings.Join(append(parts, cmp.Or(g.NixOSVersion, "version ?")), "  ")
+}
+
+// name is a toplevel in few words.
+func name(t fleet.Toplevel) string {
+	if t.Generation > 0 {
+		return fmt.Sprintf("generation %d", t.Generation)
+	}
+	return t.Path
+}
+
+// Most of a difference that is told in a plan.
+const (
+	planPackages = 8
+	planUnits    = 6
+)
+
+// tellDifference is a difference in a few lines.
+func tellDifference(d fleet.Difference) []string {
+	var lines []string
+	if d.Kernel[0] != d.Kernel[1] {
+		lines = append(lines, fmt.Sprintf("kernel %s -> %s: after the next reboot", cmp.Or(d.Kernel[0], "none"), cmp.Or(d.Kernel[1], "none")))
+	}
+	lines = append(lines, listed("packages", planPackages, d.Packages, func(p fleet.PackageChange) string {
+		return p.Name + " " + cmp.Or(strings.Join(p.Old, ","), "+") + " -> " + cmp.Or(strings.Join(p.New, ","), "removed")
+	})...)
+	return append(lines, listed("units", planUnits, d.Units, func(u fleet.UnitChange) string { return u.Unit + " " + u.How })...)
+}
+
+// listed tells the first few of a list, and how many there are.
+func listed[T any](what string, most int, list []T, tell func(T) string) []string {
+	if len(list) == 0 {
+		return []string{"no " + what + " change"}
+	}
+	lines := []string{fmt.Sprintf("%d %s change:", len(list), what)}
+	for i, x := range list {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("  and %d more", len(list)-most))
+			break
+		}
+		lines = append(lines, "  "+tell(x))
+	}
+	return lines
+}
+
+// typedFor is what must be typed before a host on which others depend is changed.
+func typedFor(s fleet.State) string {
+	for _, role := range []string{"router", "storage"} {
+		if s.Host.Name == role || slices.Contains(s.Host.Tags, role) || slices.Contains(s.Host.Tags, "tag:"+role) {
+			return s.Host.Name
+		}
+	}
+	return ""
+}
+
+// RollBack takes a host back: a deploy that waits is cancelled, else the
+// generation is activated under guard.
+func (d *Deployer) RollBack(ctx context.Context, t fleet.Target, confirm Confirmation, tell func(Progress)) (fleet.Deploy, error) {
+	s := t.Hosts[0]
+	if dep, ok := waiting(s); ok && t.Generation == 0 {
+		a, err := d.Cancel(ctx, s.Host, dep.ID)
+		if err != nil {
+			return dep, err
+		}
+		if !a.Taken {
+			return dep, fmt.Errorf("%s: answered before: %s", s.Host.Name, a.Why)
+		}
+		return d.Attach(ctx, s.Host, dep.ID, ConfirmElse, tell)
+	}
+	g, err := target(t)
+	if err != nil {
+		return fleet.Deploy{}, err
+	}
+	return d.Do(ctx, s.Host, Change{
+		Kind: "rollback", To: fleet.Toplevel{Path: g.Path, Generation: g.Number}, Confirm: confirm, Limits: d.Limits, Revision: g.Revision,
+	}, tell)
+}
+
+// errorOf is how a change ended, as an error where it did not end well.
+func errorOf(h fleet.Host, kind string, dep fleet.Deploy, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case dep.State == fleet.Confirmed, dep.State == fleet.Cancelled && kind == "cancel":
+		return nil
+	}
+	return errors.New(h.Name + ": " + strings.TrimSpace(strings.ToLower(string(dep.State))+": "+dep.Why))
+}
