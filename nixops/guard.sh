@@ -359,7 +359,7 @@ run() {
 	trap told TERM
 	# what an earlier guard began still holds the lock; it ends in its own time
 	take "$(($(get activation || say 900) + 60))" || exit 1
-	put guard $$
+	put pid $$
 	if [ "$(boot)" != "$(get boot-id)" ]; then rebooted; fi
 	resume
 }
