@@ -6,7 +6,7 @@ export CGO_ENABLED ?= 0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build demo test bench lab lint clean
+.PHONY: build demo test faults bench lab lint clean
 
 build: ## bin/sextant
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sextant ./cmd/sextant
@@ -16,6 +16,9 @@ demo: build ## the terminal UI on a fleet that does not exist
 
 test: ## everything: lint, unit tests, and the lab of real hosts where it can run
 	test/run
+
+faults: build ## deploys broken in every way, again and again: docs/reliability.md
+	test/faults/campaign
 
 bench: build ## the figures of docs/performance.md
 	test/bench

@@ -25,16 +25,15 @@ const (
 
 // Change is one change of a host's system.
 type Change struct {
-	Kind      string         // "deploy" or "rollback"
-	Action    string         // "switch" (also "" ), "boot" or "test"
-	To        fleet.Toplevel // Generation 0: it becomes a new generation
-	Run       string         // the specialisation of To to activate, a store path; "": To itself
-	As        string         // the host name of a toplevel that is of another host, typed by a person
-	Confirm   Confirmation
-	Limits    Limits
-	Reboot    bool // allowed as the last step back
-	Revision  string
-	Elsewhere func(context.Context) []string // more that is worse than before: containers, checks of the configuration
+	Kind     string         // "deploy" or "rollback"
+	Action   string         // "switch" (also "" ), "boot" or "test"
+	To       fleet.Toplevel // Generation 0: it becomes a new generation
+	Run      string         // the specialisation of To to activate, a store path; "": To itself
+	As       string         // the host name of a toplevel that is of another host, typed by a person
+	Confirm  Confirmation
+	Limits   Limits
+	Reboot   bool // allowed as the last step back
+	Revision string
 }
 
 // Deployer changes systems of hosts, under guard.
@@ -46,6 +45,9 @@ type Deployer struct {
 	Limits Limits // where a change sets none
 
 	Differences *Differences
+	// Broken names the containers of a host that are broken now, each with how.
+	// nil: containers are not looked at.
+	Broken func(context.Context, fleet.Host) ([]string, error)
 
 	paces paces
 }
@@ -85,10 +87,13 @@ func (d *Deployer) Do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 		kind: c.Kind, action: c.Action, to: c.To, run: c.Run, limits: p.window(c.Limits), reboot: c.Reboot,
 		who: d.Who, client: d.Client, revision: c.Revision,
 	}
+	f := d.follower(h, c, tell)
+	if d.Broken != nil && c.Confirm != ConfirmNone {
+		f.broken, _ = d.Broken(ctx, h) // what cannot be read before, will be said after
+	}
 	if err := stage(ctx, l, r); err != nil {
 		return fleet.Deploy{ID: r.id, State: fleet.Refused, Why: err.Error()}, err
 	}
-	f := d.follower(h, c, tell)
 	f.nonce = r.nonce
 	return f.follow(ctx, r.id)
 }
@@ -175,6 +180,7 @@ type follower struct {
 	heard   time.Time // when the host last answered
 	checked time.Time // when the checks last found nothing; zero: they have not
 	asked   bool      // the answer was given, or is a person's to give
+	broken  []string  // containers that were broken before it began
 	fresh   link.Link // the connection made since it waits
 	decided chan string
 	unask   context.CancelFunc
@@ -295,12 +301,9 @@ func (f *follower) waiting(ctx context.Context) {
 	if f.fresh == nil {
 		f.fresh = f.d.Links.Apart(f.host)
 	}
-	findings, err := check(ctx, f.fresh, f.last.ID)
+	findings, err := f.worse(ctx)
 	if err != nil {
 		return // it is tried again until the host goes back by itself; the next turn tells why
-	}
-	if f.change.Elsewhere != nil {
-		findings = append(findings, f.change.Elsewhere(ctx)...)
 	}
 	f.last.Findings = findings
 	switch {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/nixops"
+	"github.com/sextant-fleet/sextant/podman"
 )
 
 // Exit codes of what changes a host's system, beside those of all commands.
@@ -39,7 +40,30 @@ func (a *app) deployer() *nixops.Deployer {
 	if name, err := os.Hostname(); err == nil {
 		d.Client = name
 	}
+	d.Broken = a.broken
 	return d
+}
+
+// broken names the containers of a host that are broken now.
+func (a *app) broken(ctx context.Context, h fleet.Host) ([]string, error) {
+	st, ok := a.store.Get(h.ID)
+	if !ok || !st.Inventory.HasValue() {
+		return nil, nil // nothing is known of it: nothing can be worse
+	}
+	f := a.readers.of(a.links.Open(h)).Read(ctx, func(context.Context) (fleet.State, error) { return st, nil })
+	if f.None {
+		return nil, nil
+	}
+	if !f.Current() {
+		return nil, errors.New(f.Err)
+	}
+	var names []string
+	for _, c := range podman.Join(f.Value, st.Units) {
+		if c.Broken() {
+			names = append(names, c.Name+" is "+cmp.Or(c.Health, c.State))
+		}
+	}
+	return names, nil
 }
 
 // deployCode is the exit code of how a deploy ended.

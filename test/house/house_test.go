@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 	"test/lab":       {},
 	"test/labtest":   {"fleet", "fleet/link", "fleet/probe"}, // for tests only
 	"test/e2e":       {},
+	"test/faults":    {"test/labtest"},
 	"test/house":     {},
 }
 

@@ -1,0 +1,83 @@
+package nixops
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// checkLimit is how long one check of the configuration may take.
+const checkLimit = time.Minute
+
+// worse tells what is worse on the host than before: what the guard sees of
+// units, the checks of the configuration, and containers that broke.
+func (f *follower) worse(ctx context.Context) ([]string, error) {
+	findings, err := check(ctx, f.fresh, f.last.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range f.host.Checks {
+		if why := checked(ctx, f.fresh, c); why != "" {
+			findings = append(findings, fmt.Sprintf("check %q: %s", c, why))
+		}
+	}
+	return append(findings, f.containers(ctx)...), nil
+}
+
+// containers are those that broke since the deploy began.
+func (f *follower) containers(ctx context.Context) []string {
+	if f.d.Broken == nil {
+		return nil
+	}
+	broken, err := f.d.Broken(ctx, f.host)
+	if err != nil {
+		return []string{"containers cannot be read: " + err.Error()}
+	}
+	return slices.DeleteFunc(broken, func(name string) bool { return slices.Contains(f.broken, name) })
+}
+
+// checked does one check of the configuration: a URL that is fetched from here,
+// or a command that is run on the host as root where that is possible. It gives
+// why it failed, "" where it did not.
+func checked(ctx context.Context, l link.Link, check string) string {
+	ctx, cancel := context.WithTimeoutCause(ctx, checkLimit, fmt.Errorf("no end within %s", checkLimit))
+	defer cancel()
+	if u, err := url.Parse(check); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+		return fetched(ctx, check)
+	}
+	cmd := link.Script(check)
+	cmd.IfRoot = true
+	res, err := l.Run(ctx, cmd)
+	switch {
+	case err != nil:
+		return err.Error()
+	case res.Status != 0:
+		said := cmp.Or(lastLine(res.Stderr), lastLine(res.Stdout))
+		return strings.TrimSuffix(fmt.Sprintf("exit %d: %s", res.Status, fleet.Short(fleet.Clean(said), 120)), ": ")
+	}
+	return ""
+}
+
+func fetched(ctx context.Context, address string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err.Error()
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= http.StatusBadRequest {
+		return fleet.Clean(res.Status)
+	}
+	return ""
+}

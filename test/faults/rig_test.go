@@ -1,0 +1,306 @@
+//go:build lab
+
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// patience bounds every wait. It is no figure: what takes longer hangs.
+const patience = 3 * time.Minute
+
+// rig is one host of the lab and the hands that break it. The tests run in the
+// operator's namespaces; what is done to the host itself is done from outside.
+type rig struct {
+	testing.TB
+	host    string
+	root    string          // the host's disk as seen from outside
+	outside string          // a process that lives where the lab was brought up
+	from    gen             // what runs and is the default when a case begins
+	to      gen             // where it is to go
+	before  map[string]bool // folders of deploys that were there before
+	client  *client
+	later   func() // the fault, once the deploy has begun
+}
+
+// gen is a generation: its number and its toplevel.
+type gen struct {
+	number int
+	path   string
+}
+
+func newRig(t testing.TB, host string) *rig {
+	lab := labtest.Load(t)
+	return &rig{TB: t, host: host, root: filepath.Join(lab.Dir, "hosts", host, "root"), outside: strconv.Itoa(os.Getppid())}
+}
+
+// lab runs a command of the lab where it was brought up.
+func (r *rig) lab(args ...string) (string, error) {
+	tool, _ := filepath.Abs("../lab/lab")
+	cmd := exec.Command("nsenter", append([]string{"-t", r.outside, "-m", "-n", "--", tool}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// sh runs a program of the shell on the host, without SSH.
+func (r *rig) sh(script string) string {
+	r.Helper()
+	out, err := r.lab("exec", r.host, "sh", "-c", script)
+	if err != nil {
+		r.Fatalf("%s: %s: %v: %s", r.host, script, err, out)
+	}
+	return out
+}
+
+// sextant is the product, as the operator runs it.
+func sextant(args ...string) *exec.Cmd {
+	bin, _ := filepath.Abs("../../bin/sextant")
+	cmd := exec.Command(bin, args...)
+	state, _ := os.MkdirTemp("", "sextant-faults")
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
+	return cmd
+}
+
+// product runs a command of the product to its end and gives its exit code.
+func (r *rig) product(args ...string) (string, int) {
+	r.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := sextant(args...)
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stop()
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		r.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// client begins a roll-back as a process of its own.
+type client struct {
+	cmd  *exec.Cmd
+	out  strings.Builder
+	done chan struct{}
+}
+
+func (r *rig) rollBack(more ...string) *client {
+	r.Helper()
+	c := &client{cmd: sextant(append([]string{"rollback", r.host, "--to", strconv.Itoa(r.to.number), "--yes"}, more...)...), done: make(chan struct{})}
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if err := c.cmd.Start(); err != nil {
+		r.Fatal(err)
+	}
+	go func() { _ = c.cmd.Wait(); close(c.done) }()
+	return c
+}
+
+// end waits for the client's end.
+func (c *client) end(r *rig) int {
+	r.Helper()
+	select {
+	case <-c.done:
+	case <-time.After(patience):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+		r.Errorf("the client hung: %s", c.out.String())
+	}
+	return c.cmd.ProcessState.ExitCode()
+}
+
+// kill ends the client as the power does.
+func (c *client) kill() {
+	_ = c.cmd.Process.Kill()
+	<-c.done
+}
+
+// deploys are the folders of deploys on the host's disk.
+func (r *rig) deploys() []string {
+	list, _ := filepath.Glob(filepath.Join(r.root, "var/lib/sextant/deploys/*"))
+	return list
+}
+
+// folder waits for the folder of the deploy that this case began.
+func (r *rig) folder() string {
+	r.Helper()
+	var dir string
+	r.until("a deploy to begin", func() bool {
+		for _, d := range r.deploys() {
+			if !r.before[d] {
+				dir = d
+			}
+		}
+		return dir != ""
+	})
+	return dir
+}
+
+// state reads where the deploy stands, from the disk.
+func state(dir string) string {
+	b, _ := os.ReadFile(filepath.Join(dir, "state"))
+	word, _, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	return word
+}
+
+// reach waits until the deploy has come into a state, or past it.
+func (r *rig) reach(want string) string {
+	r.Helper()
+	dir := r.folder()
+	r.until(want, func() bool {
+		now := state(dir)
+		return now == want || over[now] || want == "ACTIVATING" && now == "AWAITING"
+	})
+	return dir
+}
+
+// over are the last states.
+var over = map[string]bool{
+	"CONFIRMED": true, "REFUSED": true, "NEEDS_REBOOT": true, "ROLLED_BACK": true, "ROLLBACK_FAILED": true, "CANCELLED": true, "CONFLICT": true,
+}
+
+func (r *rig) until(what string, done func() bool) {
+	r.Helper()
+	for began := time.Now(); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Since(began) > patience {
+			r.Fatalf("%s: waited in vain for %s", r.host, what)
+		}
+	}
+}
+
+// ended waits for the last state of the deploy.
+func (r *rig) ended() string {
+	r.Helper()
+	dir := r.folder()
+	r.until("the end of the deploy", func() bool { return over[state(dir)] && exists(filepath.Join(dir, "result")) })
+	return state(dir)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// killGuard ends the guard of a deploy as the kernel does when memory is short.
+func (r *rig) killGuard(dir string) {
+	r.Helper()
+	id := filepath.Base(dir)
+	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range procs {
+		b, _ := os.ReadFile(p)
+		if args := strings.Split(string(b), "\x00"); len(args) > 3 && strings.HasSuffix(args[1], id+"/guard") && args[2] == "run" {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+			if proc, err := os.FindProcess(pid); err == nil {
+				_ = proc.Kill()
+			}
+		}
+	}
+}
+
+// cable plugs the host's network in, or out.
+func (r *rig) cable(way string) {
+	r.Helper()
+	if out, err := exec.Command("ip", "-n", r.host, "link", "set", "eth0", way).CombinedOutput(); err != nil {
+		r.Fatalf("%s: %v: %s", r.host, err, out)
+	}
+}
+
+// power cuts the power and gives it back.
+func (r *rig) power() {
+	r.Helper()
+	if out, err := r.lab("kill", r.host); err != nil {
+		r.Fatalf("%v: %s", err, out)
+	}
+	if out, err := r.lab("up", "--no-seed", r.host); err != nil {
+		r.Fatalf("%v: %s", err, out)
+	}
+}
+
+// fail makes the next activations end in a way of their own: see the lab's README.
+func (r *rig) fail(how string) { r.sh("echo '" + how + "' >/etc/lab/stc-fail") }
+
+// begin puts the host into order before a case and chooses where it is to go.
+func (r *rig) begin() {
+	r.Helper()
+	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; mountpoint -q /var/lib/sextant && umount /var/lib/sextant; systemctl reset-failed; true`)
+	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
+	if run != def { // as the lab's seed leaves some
+		r.sh(def + "/bin/switch-to-configuration switch >/dev/null 2>&1; true")
+	}
+	r.before = map[string]bool{}
+	for _, d := range r.deploys() {
+		r.before[d] = true
+	}
+	link := r.sh("readlink /nix/var/nix/profiles/system")
+	r.from = gen{number(link), def}
+	r.to = gen{}
+	for _, line := range strings.Split(r.sh("cd /nix/var/nix/profiles; for l in system-*-link; do echo $l $(readlink -f $l); done"), "\n") {
+		name, path, _ := strings.Cut(line, " ")
+		if path != def && path != r.to.path && (r.to.number == 0 || number(name) > r.to.number) {
+			r.to = gen{number(name), path}
+		}
+	}
+	if r.to.number == 0 {
+		r.Fatalf("%s has one system only", r.host)
+	}
+}
+
+func number(link string) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(link, "system-"), "-link"))
+	return n
+}
+
+// wellWith asserts what holds after every case: one of the two end states, the
+// running system, the profile and the boot menu agree, nothing is held and
+// nothing is lost, and the host can be reached.
+func (r *rig) wellWith(ends ...string) string {
+	r.Helper()
+	end := r.ended()
+	if !contains(ends, end) {
+		dir := r.folder()
+		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+		journal, _ := os.ReadFile(filepath.Join(dir, "journal"))
+		r.Errorf("%s ended %s, want %v\njournal:\n%slog:\n%s", r.host, end, ends, journal, log)
+	}
+	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
+	want := r.from.path
+	if end == "CONFIRMED" {
+		want = r.to.path
+	}
+	if end != "CONFLICT" && (run != want || def != want) {
+		r.Errorf("%s: after %s: running %s, default %s, want %s", r.host, end, run, def, want)
+	}
+	if menu := r.sh(`n=$(sed -n 's/^default nixos-generation-\([0-9]*\).*/\1/p' /boot/loader/loader.conf); readlink -f /nix/var/nix/profiles/system-$n-link`); end != "CONFLICT" && menu != want {
+		r.Errorf("%s: after %s the boot menu has %s as its default, want %s", r.host, end, menu, want)
+	}
+	r.until("the guard to leave", func() bool { return r.sh("systemctl list-units 'sextant-*' --plain --no-legend") == "" })
+	r.sh("flock -n /run/sextant.lock true")
+	if last := r.sh("tail -n 1 " + filepath.Join("/var/lib/sextant/deploys", filepath.Base(r.folder()), "journal")); !strings.Contains(last, " "+end+" ") {
+		r.Errorf("%s: the journal ends with %q, the deploy with %s", r.host, last, end)
+	}
+	out, code := r.product("deploys", r.host, "--json")
+	if code != 0 || !strings.Contains(out, fmt.Sprintf("%q", end)) {
+		r.Errorf("%s: sextant deploys: %d: %s", r.host, code, out)
+	}
+	return end
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
