@@ -232,9 +232,11 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 	}
 	f.offset += int64(len(got.Log))
 	f.say(got.Log)
-	if dep := got.Deploys[0]; dep.State != f.last.State || dep.Why != f.last.Why || !dep.Deadline.Equal(f.last.Deadline) {
-		f.last = dep
-		f.tell(Progress{Deploy: dep})
+	before := f.last
+	f.last = got.Deploys[0]
+	f.last.Findings = before.Findings
+	if f.last.State != before.State || f.last.Why != before.Why {
+		f.tell(Progress{Deploy: f.last})
 	}
 	switch {
 	case f.last.State.Over():

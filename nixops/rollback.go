@@ -140,7 +140,7 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	case !*g.BootEntry:
 		add("it is not in the boot menu now; it will be when it is confirmed")
 	}
-	add("unless it can be reached and is well within %s, it goes back by itself", d.window(diff))
+	add("unless it is reached and well within %.0f s, it goes back by itself", d.window(diff).Seconds())
 	return p, nil
 }
 

@@ -1,0 +1,63 @@
+//go:build lab
+
+package e2e
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// TestRollBackFromAPhone goes back a generation in three keystrokes at 40×20,
+// there and back again, and asserts the host.
+func TestRollBackFromAPhone(t *testing.T) {
+	lab := labtest.Load(t)
+	l := lab.Link(t, "cloud")
+	running := func() string {
+		return strings.TrimSpace(labtest.Output(t, l, "readlink", "-f", "/run/current-system"))
+	}
+	before := running()
+	ui := screen(t, 40, 20)
+	answer(ui)
+	ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter")
+	ui.Press("R").WaitFor("Roll cloud back", "it goes back")
+	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
+	ui.Press("y").WaitFor("confirmed by")
+	after := running()
+	if after == before {
+		t.Errorf("it still runs %s", before)
+	}
+	if def := strings.TrimSpace(labtest.Output(t, l, "readlink", "-f", "/nix/var/nix/profiles/system")); def != after {
+		t.Errorf("the default is %s, running %s", def, after)
+	}
+	ui.Press("q")
+	out, errs, code := sextant(t, "rollback", "cloud", "--to", number(t, before), "--yes", "--json")
+	if code != 0 {
+		t.Errorf("back again: %d: %s %s", code, out, errs)
+	}
+	if now := running(); now != before {
+		t.Errorf("it runs %s, not %s again", now, before)
+	}
+}
+
+// number is the generation of a toplevel of cloud.
+func number(t *testing.T, path string) string {
+	t.Helper()
+	out, _, _ := sextant(t, "generations", "cloud", "--json")
+	got := decode[struct {
+		Generations []struct {
+			Generation int
+			Path       string
+		}
+	}](t, out)
+	for _, g := range got.Generations {
+		if g.Path == path {
+			return strconv.Itoa(g.Generation)
+		}
+	}
+	t.Fatalf("no generation of cloud is %s: %s", path, out)
+	return ""
+}
