@@ -60,10 +60,9 @@ type Difference struct {
 	From     string          `json:"from"` // store paths
 	To       string          `json:"to"`
 	Packages []PackageChange `json:"packages"`
-	Added    int             `json:"added"`   // store paths only in To
-	Removed  int             `json:"removed"` // store paths only in From
-	OldSize  int64           `json:"oldSize"` // bytes of the whole closure, -1: not told
-	NewSize  int64           `json:"newSize"`
+	Added    int             `json:"added"`            // store paths only in To
+	Removed  int             `json:"removed"`          // store paths only in From
+	Size     int64           `json:"size"`             // bytes that To takes more, or less, of what is not in both
 	Units    []UnitChange    `json:"units"`            // unit files that differ
 	Kernel   [2]string       `json:"kernel"`           // versions, from and to; "" where there is none
 	Reboot   []string        `json:"reboot,omitempty"` // parts that only a reboot renews and that differ

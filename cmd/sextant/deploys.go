@@ -183,12 +183,14 @@ func agrees(line string) bool {
 type changeFlags struct {
 	confirm string
 	window  time.Duration
+	limit   time.Duration
 	yes     bool
 }
 
 func (f *changeFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.confirm, "confirm", "auto", "auto: keep it when the checks find nothing; ask: ask here; none: leave it waiting")
 	c.Flags().DurationVar(&f.window, "confirm-timeout", 0, "how long it waits before it goes back by itself (120 s; 300 s where ssh, network or tailscale change)")
+	c.Flags().DurationVar(&f.limit, "activation-timeout", 0, "how long the activation may take before the host goes back (15 min)")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask before it begins")
 }
 
@@ -205,7 +207,7 @@ func (f *changeFlags) confirmation(d *nixops.Deployer) (nixops.Confirmation, err
 	} else if c == nixops.ConfirmAsk {
 		return "", usageError{errors.New("--confirm ask needs a terminal; auto and none do not")}
 	}
-	d.Limits.Confirm = f.window
+	d.Limits.Confirm, d.Limits.Activation = f.window, f.limit
 	return c, nil
 }
 

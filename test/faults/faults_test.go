@@ -37,7 +37,20 @@ var faults = []fault{
 	{"exit 100", func(r *rig, _ *rand.Rand) { r.fail("100") }, []string{"NEEDS_REBOOT"}, 100},
 	{"the activation is killed", func(r *rig, _ *rand.Rand) { r.fail("kill once") }, []string{"ROLLED_BACK"}, 20},
 	{"a new unit fails, nobody agrees", func(r *rig, _ *rand.Rand) { r.fail("4 once") }, []string{"ROLLED_BACK"}, 20},
-	{"the boot loader cannot be written", func(r *rig, _ *rand.Rand) { r.fail("boot once") }, []string{"CONFIRMED", "ROLLED_BACK"}, -1},
+	{"exit 1 after a change", func(r *rig, _ *rand.Rand) { r.fail("late once") }, []string{"ROLLED_BACK"}, 20},
+	{"the activation hangs", hangs, []string{"ROLLED_BACK"}, 20},
+	{"sshd and tailscaled restarted by the new system", func(r *rig, _ *rand.Rand) { r.fail("ways once") }, []string{"CONFIRMED"}, 0},
+	{"the boot loader cannot be written", func(r *rig, _ *rand.Rand) { r.fail("boot once") }, []string{"ROLLED_BACK"}, 20},
+	{"the system before fails too", func(r *rig, _ *rand.Rand) { r.fail("2") }, []string{"ROLLBACK_FAILED"}, 21},
+	{"another system runs than the default, nobody confirms", olderRuns, []string{"ROLLED_BACK"}, -1},
+	{"confirmed by a second client", none(func(r *rig, _ string) { r.product("confirm", r.host) }), []string{"CONFIRMED"}, 0},
+	{"cancelled by a second client", none(func(r *rig, _ string) { r.product("cancel", r.host) }), []string{"CANCELLED"}, 0},
+	{"confirmed and cancelled at once", none(both), []string{"CONFIRMED", "CANCELLED"}, 0},
+	{"confirmed at the deadline, a little before or after", none(atDeadline), []string{"CONFIRMED", "ROLLED_BACK"}, 0},
+	{"the generation deleted while it waits", none(deleted), []string{"ROLLED_BACK"}, 0},
+	{"the profile set by somebody else while it waits", none(elsewhere), []string{"CONFLICT"}, 0},
+	{"the state file torn while it waits, and the guard killed", none(torn), []string{"ROLLED_BACK"}, 0},
+	{"the disk full while it waits", full, []string{"ROLLED_BACK"}, -1},
 	{"the network is cut by the new system", func(r *rig, _ *rand.Rand) { r.fail("cut once") }, []string{"ROLLED_BACK"}, 20},
 	{"client killed while staged", killClient("STAGED"), []string{"ROLLED_BACK"}, -1},
 	{"client killed while activating", killClient("ACTIVATING"), []string{"ROLLED_BACK"}, -1},
@@ -50,9 +63,88 @@ var faults = []fault{
 	{"network cut while activating, back before the end", cut("ACTIVATING", 2*time.Second), []string{"CONFIRMED", "ROLLED_BACK"}, -1},
 	{"network cut while waiting, for good", cut("AWAITING", 12*time.Second), []string{"ROLLED_BACK"}, 20},
 	{"network cut while committing", cut("COMMITTING", 2*time.Second), []string{"CONFIRMED"}, 0},
+	{"guard killed while going back", goingBack(func(r *rig, dir string) { r.killGuard(dir) }), []string{"ROLLED_BACK"}, -1},
+	{"power cut while going back", goingBack(func(r *rig, _ string) { r.power(); r.product("cancel", r.host) }), []string{"ROLLED_BACK"}, -1},
 	{"power cut while activating", powerCut("ACTIVATING"), []string{"ROLLED_BACK"}, -1},
 	{"power cut while waiting", powerCut("AWAITING"), []string{"ROLLED_BACK"}, -1},
 	{"power cut while committing", powerCut("COMMITTING"), []string{"CONFIRMED", "ROLLED_BACK"}, -1},
+}
+
+// none has a client that leaves when the host waits; then somebody does something.
+func none(do func(r *rig, dir string)) func(*rig, *rand.Rand) {
+	return func(r *rig, rnd *rand.Rand) {
+		r.flags, r.rnd = []string{"--confirm=none"}, rnd
+		r.later = func() { do(r, r.reach("AWAITING")) }
+	}
+}
+
+// goingBack has nobody confirm, and does something while the host goes back.
+func goingBack(do func(r *rig, dir string)) func(*rig, *rand.Rand) {
+	return func(r *rig, _ *rand.Rand) {
+		r.flags = []string{"--confirm=none"}
+		r.later = func() { do(r, r.reach("ROLLING_BACK")) }
+	}
+}
+
+// hangs has an activation that never ends.
+func hangs(r *rig, _ *rand.Rand) {
+	r.fail("hang once")
+	r.flags = []string{"--activation-timeout=3s"}
+}
+
+// olderRuns has a system run that is not the default: it is what must be restored.
+func olderRuns(r *rig, _ *rand.Rand) {
+	r.flags = []string{"--confirm=none"}
+	other := r.sh("cd /nix/var/nix/profiles; for l in system-*-link; do readlink -f $l; done | grep -v -e " + r.from.path + " -e " + r.to.path + " | head -n 1")
+	r.sh(other + "/bin/switch-to-configuration test >/dev/null 2>&1; true")
+	r.from = gen{0, other}
+}
+
+// both confirms and cancels at the same time.
+func both(r *rig, _ string) {
+	var wg sync.WaitGroup
+	for _, word := range []string{"confirm", "cancel"} {
+		wg.Go(func() { r.product(word, r.host) })
+	}
+	wg.Wait()
+}
+
+// atDeadline confirms when the time is just over, or just not. What the client
+// is told is what happened.
+func atDeadline(r *rig, _ string) {
+	time.Sleep(4200*time.Millisecond + time.Duration(r.rnd.IntN(1000))*time.Millisecond)
+	out, code := r.product("confirm", r.host)
+	if end := r.ended(); (code == 0) != (end == "CONFIRMED") {
+		r.Errorf("the client was told %d, it ended %s: %s", code, end, out)
+	}
+}
+
+// deleted deletes the generation that waits: nothing can be switched to then.
+func deleted(r *rig, _ string) {
+	link := "/nix/var/nix/profiles/system-" + strconv.Itoa(r.to.number) + "-link"
+	r.sh("mv " + link + " /root/kept-link")
+	r.product("confirm", r.host)
+	r.ended()
+	r.sh("mv /root/kept-link " + link)
+}
+
+// elsewhere is somebody with nixos-rebuild.
+func elsewhere(r *rig, _ string) {
+	r.sh("cd /nix/var/nix/profiles; n=$(ls -d system-*-link | grep -v -e system-" + strconv.Itoa(r.to.number) +
+		"-link -e $(readlink system) | head -n 1 | tr -dc 0-9); nix-env -p $PWD/system --switch-generation $n 2>/dev/null")
+	r.product("confirm", r.host)
+}
+
+func torn(r *rig, dir string) {
+	r.sh(": >/var/lib/sextant/deploys/" + filepath.Base(dir) + "/state")
+	r.killGuard(dir)
+}
+
+// full gives the guard a disk of its own for what it writes down, and fills it.
+func full(r *rig, rnd *rand.Rand) {
+	r.sh("mkdir -p /var/lib/sextant && mount -t tmpfs -o size=512k tmpfs /var/lib/sextant")
+	r.root, r.before = r.inside(), nil
+	none(func(r *rig, _ string) { r.sh("dd if=/dev/zero of=/var/lib/sextant/filler bs=4096 2>/dev/null; true") })(r, rnd)
 }
 
 // background does something when the deploy of this case has come into a state.
@@ -133,9 +225,9 @@ func TestFaults(t *testing.T) {
 // breakOnce runs one case and asserts the host.
 func (r *rig) breakOnce(f fault, rnd *rand.Rand) string {
 	r.begin()
-	r.later = nil
+	r.later, r.flags = nil, nil
 	f.do(r, rnd)
-	r.client = r.rollBack(short)
+	r.client = r.rollBack(append(r.flags, short)...)
 	if r.later != nil {
 		r.later()
 	}

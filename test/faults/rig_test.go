@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,11 +29,14 @@ type rig struct {
 	host    string
 	root    string          // the host's disk as seen from outside
 	outside string          // a process that lives where the lab was brought up
-	from    gen             // what runs and is the default when a case begins
+	from    gen             // what runs when a case begins
+	byrule  gen             // what is the default then, mostly the same
 	to      gen             // where it is to go
 	before  map[string]bool // folders of deploys that were there before
 	client  *client
 	later   func() // the fault, once the deploy has begun
+	flags   []string
+	rnd     *rand.Rand
 }
 
 // gen is a generation: its number and its toplevel.
@@ -64,12 +68,11 @@ func (r *rig) sh(script string) string {
 	return out
 }
 
-// sextant is the product, as the operator runs it.
-func sextant(args ...string) *exec.Cmd {
+// sextant is the product, as the operator runs it, remembering nothing.
+func (r *rig) sextant(args ...string) *exec.Cmd {
 	bin, _ := filepath.Abs("../../bin/sextant")
 	cmd := exec.Command(bin, args...)
-	state, _ := os.MkdirTemp("", "sextant-faults")
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+r.TempDir())
 	return cmd
 }
 
@@ -78,7 +81,7 @@ func (r *rig) product(args ...string) (string, int) {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := sextant(args...)
+	cmd := r.sextant(args...)
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
 	out, err := cmd.CombinedOutput()
@@ -98,7 +101,7 @@ type client struct {
 
 func (r *rig) rollBack(more ...string) *client {
 	r.Helper()
-	c := &client{cmd: sextant(append([]string{"rollback", r.host, "--to", strconv.Itoa(r.to.number), "--yes"}, more...)...), done: make(chan struct{})}
+	c := &client{cmd: r.sextant(append([]string{"rollback", r.host, "--to", strconv.Itoa(r.to.number), "--yes"}, more...)...), done: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	if err := c.cmd.Start(); err != nil {
 		r.Fatal(err)
@@ -244,7 +247,7 @@ func (r *rig) begin() {
 	}
 	link := r.sh("readlink /nix/var/nix/profiles/system")
 	r.from = gen{number(link), def}
-	r.to = gen{}
+	r.byrule, r.to = r.from, gen{}
 	for _, line := range strings.Split(r.sh("cd /nix/var/nix/profiles; for l in system-*-link; do echo $l $(readlink -f $l); done"), "\n") {
 		name, path, _ := strings.Cut(line, " ")
 		if path != def && path != r.to.path && (r.to.number == 0 || number(name) > r.to.number) {
@@ -254,6 +257,21 @@ func (r *rig) begin() {
 	if r.to.number == 0 {
 		r.Fatalf("%s has one system only", r.host)
 	}
+}
+
+// inside is the host's disk with all that is mounted there.
+func (r *rig) inside() string {
+	r.Helper()
+	pid, err := os.ReadFile(filepath.Join(filepath.Dir(r.root), "pid"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	p := strings.TrimSpace(string(pid))
+	children, err := os.ReadFile("/proc/" + p + "/task/" + p + "/children")
+	if err != nil || len(strings.Fields(string(children))) == 0 {
+		r.Fatalf("%s is down: %v", r.host, err)
+	}
+	return "/proc/" + strings.Fields(string(children))[0] + "/root"
 }
 
 func number(link string) int {
@@ -274,15 +292,15 @@ func (r *rig) wellWith(ends ...string) string {
 		r.Errorf("%s ended %s, want %v\njournal:\n%slog:\n%s", r.host, end, ends, journal, log)
 	}
 	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
-	want := r.from.path
+	want, byrule := r.from.path, r.byrule.path
 	if end == "CONFIRMED" {
-		want = r.to.path
+		want, byrule = r.to.path, r.to.path
 	}
-	if end != "CONFLICT" && (run != want || def != want) {
-		r.Errorf("%s: after %s: running %s, default %s, want %s", r.host, end, run, def, want)
+	if end != "CONFLICT" && (run != want || def != byrule) {
+		r.Errorf("%s: after %s: running %s, default %s, want %s and %s", r.host, end, run, def, want, byrule)
 	}
-	if menu := r.sh(`n=$(sed -n 's/^default nixos-generation-\([0-9]*\).*/\1/p' /boot/loader/loader.conf); readlink -f /nix/var/nix/profiles/system-$n-link`); end != "CONFLICT" && menu != want {
-		r.Errorf("%s: after %s the boot menu has %s as its default, want %s", r.host, end, menu, want)
+	if menu := r.sh(`n=$(sed -n 's/^default nixos-generation-\([0-9]*\).*/\1/p' /boot/loader/loader.conf); readlink -f /nix/var/nix/profiles/system-$n-link`); end != "CONFLICT" && menu != byrule {
+		r.Errorf("%s: after %s the boot menu has %s as its default, want %s", r.host, end, menu, byrule)
 	}
 	r.until("the guard to leave", func() bool { return r.sh("systemctl list-units 'sextant-*' --plain --no-legend") == "" })
 	r.sh("flock -n /run/sextant.lock true")

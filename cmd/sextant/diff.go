@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/nixops"
+)
+
+func diffCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "diff HOST [FROM [TO]]", Short: "Packages, units, kernel and size between two systems of a host", Args: cobra.RangeArgs(1, 3),
+		Long: "FROM and TO are generation numbers, running, default, booted, or store paths. Without them: what runs against the default, " +
+			"or, where these are the same, the generation before against what runs.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return failed(withHosts(cmd.Context(), *o, args[:1], probeOnly, func(a *app, states []fleet.State) error {
+				if len(states) != 1 {
+					return usageError{fmt.Errorf("%s names %d hosts: name one", args[0], len(states))}
+				}
+				s := states[0]
+				from, to, err := ends(s, args[1:])
+				if err != nil {
+					return err
+				}
+				d, err := a.differences.Read(cmd.Context(), a.links.Open(s.Host), from.Path, to.Path)
+				if err != nil {
+					return err
+				}
+				return printDifference(cmd.OutOrStdout(), *o, s, from, to, d)
+			}))
+		},
+	}
+}
+
+// ends are the two systems that are compared.
+func ends(s fleet.State, args []string) (from, to fleet.Toplevel, err error) {
+	if !s.System.Current() {
+		return from, to, fmt.Errorf("%s: %s", s.Host.Name, cmp.Or(s.System.Err, s.Reach.Err))
+	}
+	from, to = s.System.Value.Running, s.System.Value.Default
+	if len(args) == 0 && from.Path == to.Path {
+		g, err := nixops.Earlier(s)
+		return fleet.Toplevel{Path: g.Path, Generation: g.Number}, to, err
+	}
+	for i, into := range []*fleet.Toplevel{&from, &to} {
+		if i < len(args) {
+			if *into, err = toplevelNamed(s, args[i]); err != nil {
+				return from, to, err
+			}
+		} else if i == 1 && len(args) == 1 {
+			to = s.System.Value.Running
+		}
+	}
+	return from, to, nil
+}
+
+// toplevelNamed is a system as a person names it.
+func toplevelNamed(s fleet.State, name string) (fleet.Toplevel, error) {
+	switch name {
+	case "running":
+		return s.System.Value.Running, nil
+	case "default":
+		return s.System.Value.Default, nil
+	case "booted":
+		return s.System.Value.Booted, nil
+	}
+	if strings.HasPrefix(name, "/nix/store/") {
+		return fleet.Toplevel{Path: name}, nil
+	}
+	n, err := strconv.Atoi(name)
+	if err != nil {
+		return fleet.Toplevel{}, usageError{fmt.Errorf("%q is no generation, nor running, default, booted or a store path", name)}
+	}
+	g, err := nixops.Generation(s, n)
+	return fleet.Toplevel{Path: g.Path, Generation: g.Number}, err
+}
+
+func printDifference(w io.Writer, o options, s fleet.State, from, to fleet.Toplevel, d fleet.Difference) error {
+	out := struct {
+		Schema     int              `json:"schema"`
+		Host       string           `json:"host"`
+		From       fleet.Toplevel   `json:"from"`
+		To         fleet.Toplevel   `json:"to"`
+		Difference fleet.Difference `json:"difference"`
+	}{1, s.Host.Name, from, to, d}
+	return o.write(w, out, func(t *table) {
+		t.row("PACKAGE", "FROM", "TO", "SIZE")
+		for _, p := range d.Packages {
+			t.row(p.Name, versionsOf(p.Old), versionsOf(p.New), more(p.Size))
+		}
+		for _, u := range d.Units {
+			t.note("unit " + u.Unit + " " + u.How)
+		}
+		if d.Kernel[0] != d.Kernel[1] {
+			t.note(fmt.Sprintf("kernel %s -> %s", cmp.Or(d.Kernel[0], "none"), cmp.Or(d.Kernel[1], "none")))
+		}
+		if len(d.Reboot) > 0 {
+			t.note("only a reboot renews: " + strings.Join(d.Reboot, ", "))
+		}
+		t.note(fmt.Sprintf("%s -> %s: %d store paths more, %d fewer, %s", toplevel(from), toplevel(to), d.Added, d.Removed, cmp.Or(more(d.Size), "the same size")))
+	})
+}
+
+func versionsOf(list []string) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = cmp.Or(v, "(no version)")
+	}
+	return strings.Join(words, ", ")
+}
+
+// more is a difference of sizes, with its sign; "" where there is none.
+func more(bytes int64) string {
+	switch {
+	case bytes > 0:
+		return "+" + size(uint64(bytes))
+	case bytes < 0:
+		return "-" + size(uint64(-bytes))
+	}
+	return ""
+}
