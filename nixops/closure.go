@@ -46,7 +46,7 @@ type versions struct {
 
 // packageChanges groups two closures by name and gives the names whose versions
 // differ, sorted; how many paths are on one side only; and what sizes tell of
-// them. Paths without a version that are rebuilt change no version: they are
+// them. Names that have no version at all, such as of generated files, are
 // counted, not named.
 func packageChanges(from, to []string, sizes map[string]int64) (list []fleet.PackageChange, added, removed int) {
 	before, after := set(from), set(to)
@@ -78,11 +78,21 @@ func packageChanges(from, to []string, sizes map[string]int64) (list []fleet.Pac
 	}
 	list = []fleet.PackageChange{}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		if v := byName[name]; !maps.Equal(v.old, v.new) {
+		if v := byName[name]; !maps.Equal(v.old, v.new) && (versioned(v.old) || versioned(v.new)) {
 			list = append(list, fleet.PackageChange{Name: name, Old: sorted(v.old), New: sorted(v.new), Size: v.size})
 		}
 	}
 	return list, added, removed
+}
+
+// versioned tells whether there is a version among some.
+func versioned(m map[string]bool) bool {
+	for v := range m {
+		if v != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func set(list []string) map[string]bool {

@@ -69,7 +69,7 @@ func readDifference(ctx context.Context, l link.Link, from, to string) (fleet.Di
 	defer cancel()
 	mark := rand.Text()
 	cmd := link.Script(diffScript, mark, from, to)
-	cmd.Limit = diffLimit
+	cmd.IfRoot, cmd.Limit = true, diffLimit // nix before 2.9 tells only root what is in its store
 	res, err := l.Run(ctx, cmd)
 	if err != nil {
 		return fleet.Difference{}, err

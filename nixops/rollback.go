@@ -187,7 +187,13 @@ func tellDifference(d fleet.Difference) []string {
 		lines = append(lines, fmt.Sprintf("kernel %s -> %s: after the next reboot", cmp.Or(d.Kernel[0], "none"), cmp.Or(d.Kernel[1], "none")))
 	}
 	lines = append(lines, listed("packages", planPackages, d.Packages, func(p fleet.PackageChange) string {
-		return p.Name + " " + cmp.Or(strings.Join(p.Old, ","), "+") + " -> " + cmp.Or(strings.Join(p.New, ","), "removed")
+		switch {
+		case len(p.Old) == 0:
+			return p.Name + " " + strings.Join(p.New, ",") + " added"
+		case len(p.New) == 0:
+			return p.Name + " " + strings.Join(p.Old, ",") + " removed"
+		}
+		return p.Name + " " + strings.Join(p.Old, ",") + " -> " + strings.Join(p.New, ",")
 	})...)
 	return append(lines, listed("units", planUnits, d.Units, func(u fleet.UnitChange) string { return u.Unit + " " + u.How })...)
 }

@@ -238,7 +238,7 @@ func (r *rig) begin() {
 	r.Helper()
 	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; mountpoint -q /var/lib/sextant && umount /var/lib/sextant; systemctl reset-failed; true`)
 	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
-	if run != def { // as the lab's seed leaves some
+	if run != def || r.menu() != def { // as the lab's seed leaves some, and somebody else's profile
 		r.sh(def + "/bin/switch-to-configuration switch >/dev/null 2>&1; true")
 	}
 	r.before = map[string]bool{}
@@ -257,6 +257,12 @@ func (r *rig) begin() {
 	if r.to.number == 0 {
 		r.Fatalf("%s has one system only", r.host)
 	}
+}
+
+// menu is the system that the boot menu starts by itself.
+func (r *rig) menu() string {
+	r.Helper()
+	return r.sh(`n=$(sed -n 's/^default nixos-generation-\([0-9]*\).*/\1/p' /boot/loader/loader.conf); readlink -f /nix/var/nix/profiles/system-$n-link`)
 }
 
 // inside is the host's disk with all that is mounted there.
@@ -299,7 +305,7 @@ func (r *rig) wellWith(ends ...string) string {
 	if end != "CONFLICT" && (run != want || def != byrule) {
 		r.Errorf("%s: after %s: running %s, default %s, want %s and %s", r.host, end, run, def, want, byrule)
 	}
-	if menu := r.sh(`n=$(sed -n 's/^default nixos-generation-\([0-9]*\).*/\1/p' /boot/loader/loader.conf); readlink -f /nix/var/nix/profiles/system-$n-link`); end != "CONFLICT" && menu != byrule {
+	if menu := r.menu(); end != "CONFLICT" && menu != byrule {
 		r.Errorf("%s: after %s the boot menu has %s as its default, want %s", r.host, end, menu, byrule)
 	}
 	r.until("the guard to leave", func() bool { return r.sh("systemctl list-units 'sextant-*' --plain --no-legend") == "" })

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/nixops"
+)
+
+// deployFlags are those of deploy alone.
+type deployFlags struct {
+	changeFlags
+	flake   string
+	store   string
+	action  string
+	buildOn string
+	as      string
+}
+
+func deployCommand(o *options) *cobra.Command {
+	var f deployFlags
+	c := &cobra.Command{
+		Use: "deploy SEL…", Short: "Build, copy and activate the flake's systems, under guard", Args: cobra.MinimumNArgs(1),
+		Long: "Builds all first, tells what will change, and activates in waves: one host, then the others, then routers and this machine. " +
+			"Each becomes the default once it was reached anew and is well; otherwise it goes back by itself, and no further wave begins.",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("deploys"), func(a *app, states []fleet.State) error {
+				return a.deploy(cmd, f, states)
+			}))
+		},
+	}
+	c.Flags().StringVar(&f.flake, "flake", "", "the flake (the configuration's, or the one here)")
+	c.Flags().StringVar(&f.store, "store-path", "", "a system that is built already, for one host")
+	c.Flags().StringVar(&f.action, "action", "switch", "switch, boot, test, or dry-activate, which changes nothing")
+	c.Flags().StringVar(&f.buildOn, "build-on", nixops.BuildHere, "here, target, or the name of a host")
+	c.Flags().StringVar(&f.as, "as", "", "the host name in the system, where it is meant for another host")
+	f.add(c)
+	return c
+}
+
+func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) error {
+	d := a.deployer()
+	confirm, err := f.confirmation(d)
+	if err != nil {
+		return err
+	}
+	order, err := a.order(f, states)
+	if err != nil {
+		return usageError{err}
+	}
+	order.Confirm = confirm
+	w := cmd.ErrOrStderr()
+	var mu sync.Mutex
+	say := func(host, line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintln(w, host+": "+line)
+	}
+	if a.opts.readOnly || a.cfg.ReadOnly {
+		return errReadOnly
+	}
+	ready, err := d.Prepare(cmd.Context(), order, states, say)
+	if err != nil {
+		return err
+	}
+	for _, r := range ready {
+		fmt.Fprintf(w, "%s: %s -> %s\n  %s\n", r.State.Host.Name, toplevel(r.State.System.Value.Running), toplevel(r.To), strings.Join(r.Lines(), "\n  "))
+	}
+	if f.action == "dry-activate" {
+		return dryCode(ready)
+	}
+	if !f.yes {
+		if err := consent(cmd.Context(), w, fmt.Sprintf("%d hosts", len(ready))); err != nil {
+			return err
+		}
+	}
+	outcomes := d.Deploy(cmd.Context(), order, ready, revision(cmd.Context(), order), func(host string, p nixops.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		telling(w, host)(p)
+	})
+	return printOutcomes(cmd.OutOrStdout(), a.opts, outcomes)
+}
+
+// order reads the flags into what is to be done.
+func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
+	o := nixops.Order{
+		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.cfg.Flake, ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as,
+	}
+	switch f.action {
+	case "switch", "boot", "test", "dry-activate":
+	default:
+		return o, fmt.Errorf("--action %s: switch, boot, test or dry-activate", f.action)
+	}
+	if f.store != "" && len(states) != 1 {
+		return o, fmt.Errorf("--store-path is for one host, not for %d", len(states))
+	}
+	for _, s := range states {
+		if s.System.HasValue() && !s.System.Value.NixOS {
+			return o, fmt.Errorf("%s is not NixOS", s.Host.Name)
+		}
+	}
+	if f.buildOn != nixops.BuildHere && f.buildOn != nixops.BuildTarget {
+		s, ok := a.store.Snapshot().Named(f.buildOn)
+		if !ok {
+			return o, fmt.Errorf("--build-on %s: here, target, or a host", f.buildOn)
+		}
+		o.Builder = s.Host
+	}
+	return o, nil
+}
+
+func revision(ctx context.Context, o nixops.Order) string {
+	if o.Store != "" {
+		return ""
+	}
+	return o.Flake.Revision(ctx)
+}
+
+func dryCode(ready []nixops.Ready) error {
+	for _, r := range ready {
+		if r.Err != nil {
+			return exitCode(exitProblem)
+		}
+	}
+	return nil
+}
+
+// printOutcomes tells how it ended with each host. The exit code is that of the
+// first that did not end well.
+func printOutcomes(w io.Writer, o options, outcomes []nixops.Outcome) error {
+	type row struct {
+		deployRow
+		Error string `json:"error,omitempty"`
+	}
+	out := struct {
+		Schema  int   `json:"schema"`
+		Deploys []row `json:"deploys"`
+	}{Schema: 1, Deploys: []row{}}
+	code := 0
+	for _, x := range outcomes {
+		r := row{deployRow: deployRow{x.Host.Name, x.Deploy}}
+		if x.Err != nil {
+			r.Error = x.Err.Error()
+		}
+		out.Deploys = append(out.Deploys, r)
+		code = cmp.Or(code, outcomeCode(x))
+	}
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "STATE", "TO", "WHY")
+		for _, r := range out.Deploys {
+			t.row(r.Host, string(r.State), toplevel(r.To), cmp.Or(r.Error, r.Why))
+		}
+	})
+	if err == nil && code != 0 {
+		err = exitCode(code)
+	}
+	return err
+}
+
+func outcomeCode(x nixops.Outcome) int {
+	if errors.Is(x.Err, nixops.ErrNotBegun) {
+		return exitRefused
+	}
+	if x.Err != nil && x.Deploy.State == fleet.Refused {
+		var no *nixops.Refusal
+		if !errors.As(x.Err, &no) {
+			return exitRefused // it was not even begun
+		}
+	}
+	return deployCode(x.Deploy, x.Err)
+}

@@ -1,0 +1,242 @@
+package nixops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// Places to build at, beside the name of a host.
+const (
+	BuildHere   = "here"
+	BuildTarget = "target"
+)
+
+// Order is what is to be deployed to which hosts, and how.
+type Order struct {
+	Flake   Flake
+	Store   string // a system that is built already, for one host; "": the flake's
+	Action  string // "switch", "boot", "test", "dry-activate"
+	BuildOn string // BuildHere, BuildTarget, or
+	Builder fleet.Host
+	As      string // the host name in a toplevel that is of another host
+	Confirm Confirmation
+	Reboot  bool
+}
+
+// Ready is a host whose system is built and in its store.
+type Ready struct {
+	State      fleet.State
+	To         fleet.Toplevel
+	Difference fleet.Difference
+	Units      []string // what the activation says that it would do
+	Err        error    // why it is not ready: the others are not kept up by it
+}
+
+// buildsAtOnce bounds how many systems are evaluated and built at the same time.
+const buildsAtOnce = 4
+
+// Prepare builds the systems of hosts and brings them there. Nothing is
+// activated. tell is called from several goroutines.
+func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, tell func(host, line string)) ([]Ready, error) {
+	var attributes []string
+	if o.Store == "" {
+		var err error
+		if attributes, err = o.Flake.Attributes(ctx); err != nil {
+			return nil, err
+		}
+	}
+	ready := make([]Ready, len(hosts))
+	slots := make(chan struct{}, buildsAtOnce)
+	var wg sync.WaitGroup
+	for i, s := range hosts {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ready[i] = Ready{State: s}
+			say := calm(func(line string) { tell(s.Host.Name, line) })
+			if ready[i].To.Path, ready[i].Err = d.bring(ctx, o, s.Host, attributes, say); ready[i].Err == nil {
+				d.compare(ctx, &ready[i])
+			}
+		})
+	}
+	wg.Wait()
+	return ready, nil
+}
+
+// calm tells at most a line a second of those that only tell how far something
+// is: they hold a count.
+func calm(tell func(string)) func(string) {
+	var last time.Time
+	return func(line string) {
+		if strings.ContainsRune(line, '/') && strings.Contains(line, "built") || strings.HasPrefix(line, "copying: ") {
+			if time.Since(last) < time.Second {
+				return
+			}
+			last = time.Now()
+		}
+		if line != "" {
+			tell(line)
+		}
+	}
+}
+
+// bring has a host's system built and in its store, and gives its path.
+func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attributes []string, say func(string)) (string, error) {
+	l := d.Links.Open(h)
+	if o.Store != "" {
+		say("copying " + o.Store)
+		return o.Store, Copy(ctx, l, o.Store, say)
+	}
+	attribute, err := Attribute(h, attributes)
+	if err != nil {
+		return "", err
+	}
+	if o.BuildOn == BuildHere || o.BuildOn == "" {
+		say("building " + attribute)
+		path, err := o.Flake.Build(ctx, attribute, func(b Building) { say(b.String()) })
+		if err != nil {
+			return "", err
+		}
+		return path, Copy(ctx, l, path, say)
+	}
+	derivation, err := o.Flake.Derivation(ctx, attribute)
+	if err != nil {
+		return "", err
+	}
+	if o.BuildOn == BuildTarget {
+		return BuildOn(ctx, l, derivation, say)
+	}
+	return d.relay(ctx, d.Links.Open(o.Builder), l, derivation, say)
+}
+
+// relay builds on one host and takes the system to another, through this machine's store.
+func (d *Deployer) relay(ctx context.Context, builder, to link.Link, derivation string, say func(string)) (string, error) {
+	path, err := BuildOn(ctx, builder, derivation, say)
+	if err != nil {
+		return "", err
+	}
+	say("fetching it from " + builder.Host().Name)
+	if err := Fetch(ctx, builder, path); err != nil {
+		return "", err
+	}
+	return path, Copy(ctx, to, path, say)
+}
+
+// compare tells what the activation will change.
+func (d *Deployer) compare(ctx context.Context, r *Ready) {
+	l := d.Links.Open(r.State.Host)
+	r.Difference, r.Err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path)
+	if r.Err != nil {
+		return
+	}
+	cmd := link.Command{Args: []string{r.To.Path + "/bin/switch-to-configuration", "dry-activate"}, Root: true}
+	res, err := l.Run(ctx, cmd)
+	if err != nil {
+		r.Err = err
+		return
+	}
+	for line := range strings.Lines(string(res.Stdout) + string(res.Stderr)) {
+		if line = fleet.Clean(strings.TrimSpace(line)); strings.HasPrefix(line, "would ") {
+			r.Units = append(r.Units, line)
+		}
+	}
+}
+
+// Lines tells of one host what will change.
+func (r Ready) Lines() []string {
+	if r.Err != nil {
+		return []string{"not ready: " + r.Err.Error()}
+	}
+	if r.runs() {
+		return []string{"it runs that system already"}
+	}
+	return append(tellDifference(r.Difference), r.Units...)
+}
+
+// runs tells whether the host runs its system already, as its default.
+func (r Ready) runs() bool {
+	running, byDefault := r.State.System.Value.Running.Path, r.State.System.Value.Default.Path
+	return running == r.To.Path && byDefault == r.To.Path
+}
+
+// ErrNotBegun is a host that was not changed because one before it went wrong.
+var ErrNotBegun = errors.New("not begun: a host before it was not confirmed")
+
+// Outcome is how it ended with one host.
+type Outcome struct {
+	Host   fleet.Host
+	Deploy fleet.Deploy
+	Err    error
+}
+
+// Deploy activates what is ready, in waves: one host first, then the others
+// together, and last those on which the way to the others depends. A wave begins
+// when the one before is confirmed.
+func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision string, tell func(host string, p Progress)) []Outcome {
+	var out []Outcome
+	well := true
+	for _, wave := range waves(ready) {
+		ends := make([]Outcome, len(wave))
+		var wg sync.WaitGroup
+		for i, r := range wave {
+			ends[i] = Outcome{Host: r.State.Host, Deploy: fleet.Deploy{State: fleet.Refused}, Err: cmp.Or(r.Err, notBegun(well))}
+			if ends[i].Err != nil {
+				continue
+			}
+			if r.runs() && o.Action != "boot" {
+				ends[i].Deploy = fleet.Deploy{State: fleet.Confirmed, To: r.To, Why: "it runs that system already"}
+				continue
+			}
+			wg.Go(func() {
+				ends[i].Deploy, ends[i].Err = d.Do(ctx, r.State.Host, Change{
+					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: d.Limits, Reboot: o.Reboot, Revision: revision,
+				}, func(p Progress) { tell(r.State.Host.Name, p) })
+			})
+		}
+		wg.Wait()
+		for i, e := range ends { // a host that was not ready does not keep up the others
+			well = well && (wave[i].Err != nil || e.Err == nil && (e.Deploy.State == fleet.Confirmed || e.Deploy.State == fleet.Awaiting))
+		}
+		out = append(out, ends...)
+	}
+	return out
+}
+
+func notBegun(well bool) error {
+	if well {
+		return nil
+	}
+	return ErrNotBegun
+}
+
+// waves orders hosts: a canary, the rest, then routers and this machine, one
+// after the other. What could not be prepared is in the first, to be told.
+func waves(ready []Ready) [][]Ready {
+	var first, rest []Ready
+	var last [][]Ready
+	for _, r := range ready {
+		switch {
+		case r.State.Host.Local || slices.Contains(r.State.Host.Tags, "router") || r.State.Host.Name == "router":
+			last = append(last, []Ready{r})
+		case len(first) == 0:
+			first = append(first, r)
+		default:
+			rest = append(rest, r)
+		}
+	}
+	out := [][]Ready{}
+	for _, w := range append([][]Ready{first, rest}, last...) {
+		if len(w) > 0 {
+			out = append(out, w)
+		}
+	}
+	return out
+}
