@@ -44,9 +44,10 @@ type machine struct {
 	programs []string // on PATH, besides those every host has
 	files    []string // of the probe's list
 
-	mu    sync.Mutex
-	units []*unit
-	heard []chan event // who follows Podman's events
+	mu      sync.Mutex
+	deploys []*deploying
+	units   []*unit
+	heard   []chan event // who follows Podman's events
 }
 
 // generation is one NixOS system of the profile.

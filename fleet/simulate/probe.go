@@ -29,6 +29,7 @@ func (c Call) probe(mark string, all bool, told string) (text, standing string) 
 	m := c.machine()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.land(c.now())
 	part := func(write func(*teller)) string {
 		t := &teller{m: m, c: c, f: c.fault(), mark: mark, now: c.now()}
 		write(t)
