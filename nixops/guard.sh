@@ -354,11 +354,13 @@ told() {
 
 run() {
 	load "$1"
-	over "$state" && exit 0
 	asked=''
 	trap told TERM
-	# what an earlier guard began still holds the lock; it ends in its own time
+	# what an earlier guard began still holds the lock; it ends in its own time, and
+	# only then is it known where it ended
 	take "$(($(get activation || say 900) + 60))" || exit 1
+	load "$1"
+	over "$state" && exit 0
 	put pid $$
 	if [ "$(boot)" != "$(get boot-id)" ]; then rebooted; fi
 	resume

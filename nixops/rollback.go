@@ -186,7 +186,8 @@ func tellDifference(d fleet.Difference) []string {
 	if d.Kernel[0] != d.Kernel[1] {
 		lines = append(lines, fmt.Sprintf("kernel %s -> %s: after the next reboot", cmp.Or(d.Kernel[0], "none"), cmp.Or(d.Kernel[1], "none")))
 	}
-	lines = append(lines, listed("packages", planPackages, d.Packages, func(p fleet.PackageChange) string {
+	packages := slices.DeleteFunc(slices.Clone(d.Packages), func(p fleet.PackageChange) bool { return strings.HasPrefix(p.Name, "nixos-system-") })
+	lines = append(lines, listed("packages", planPackages, packages, func(p fleet.PackageChange) string {
 		switch {
 		case len(p.Old) == 0:
 			return p.Name + " " + strings.Join(p.New, ",") + " added"
@@ -201,9 +202,9 @@ func tellDifference(d fleet.Difference) []string {
 // listed tells the first few of a list, and how many there are.
 func listed[T any](what string, most int, list []T, tell func(T) string) []string {
 	if len(list) == 0 {
-		return []string{"no " + what + " change"}
+		return []string{what + " that change: none"}
 	}
-	lines := []string{fmt.Sprintf("%d %s change:", len(list), what)}
+	lines := []string{fmt.Sprintf("%s that change: %d", what, len(list))}
 	for i, x := range list {
 		if i == most {
 			lines = append(lines, fmt.Sprintf("  and %d more", len(list)-most))

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -97,12 +98,13 @@ func (m *Model) progressed(msg jobMsg) {
 	stopped := errors.Is(j.Ctx.Err(), context.Canceled)
 	j.Ended, j.Err = m.c.Now, msg.err
 	j.Cancel()
-	what := screen.Flash{Level: fleet.Info, Host: j.Hosts(), Text: j.Action.Title + " " + j.Object() + ": done"}
+	did := strings.TrimSpace(j.Action.Title + " " + j.Object())
+	what := screen.Flash{Level: fleet.Info, Host: j.Hosts(), Text: did + ": done"}
 	switch {
 	case msg.err != nil && stopped:
-		what.Level, what.Text = fleet.Warn, j.Action.Title+" "+j.Object()+": stopped: "+msg.err.Error()
+		what.Level, what.Text = fleet.Warn, did+": stopped: "+msg.err.Error()
 	case msg.err != nil:
-		what.Level, what.Text = fleet.Error, j.Action.Title+" "+j.Object()+" failed: "+msg.err.Error()
+		what.Level, what.Text = fleet.Error, did+" failed: "+msg.err.Error()
 	default:
 		m.opts.Store.Note(fleet.Message{At: m.c.Now, Level: fleet.Info, Host: j.Hosts(), Text: what.Text})
 	}

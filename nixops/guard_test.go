@@ -1,0 +1,245 @@
+package nixops
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// sandbox is a host of files: a store with two systems, a profile, and programs
+// that do what systemd and nix do to them.
+type sandbox struct {
+	*testing.T
+	dir, root string
+	bin       string
+}
+
+// tools are the programs that a host has and the guard may use.
+var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort comm sed grep tr find dd cmp df id uname dirname setsid env true false kill")
+
+func newSandbox(t *testing.T, flock bool) *sandbox {
+	t.Helper()
+	dir := t.TempDir()
+	s := &sandbox{T: t, dir: dir, root: filepath.Join(dir, "root"), bin: filepath.Join(dir, "bin")}
+	for _, d := range []string{"run/systemd/system", "nix/var/nix/profiles", "proc/sys/kernel/random", "var/lib", "boot"} {
+		s.must(os.MkdirAll(filepath.Join(s.root, d), 0o755))
+	}
+	s.must(os.MkdirAll(s.bin, 0o755))
+	for _, name := range append([]string{map[bool]string{true: "flock", false: "true"}[flock]}, tools...) {
+		if path, err := exec.LookPath(name); err == nil {
+			_ = os.Symlink(path, filepath.Join(s.bin, name))
+		}
+	}
+	s.must(os.Symlink("/proc/uptime", filepath.Join(s.root, "proc/uptime")))
+	s.write("root/proc/sys/kernel/random/boot_id", "boot-one\n")
+	s.write("root/proc/sys/kernel/hostname", "box\n")
+	for g := 1; g <= 2; g++ {
+		s.write(fmt.Sprintf("root/nix/store/t%d/bin/switch-to-configuration", g), fmt.Sprintf(`#!/bin/sh
+how=$(cat %[1]s/how-$1-%[3]d 2>/dev/null)
+case $how in *early) exit ${how%%early} ;; hang) exec sleep 60 ;; esac
+echo "activating the configuration..." >&2
+[ $1 = test ] && ln -sfn %[2]s/nix/store/t%[3]d %[2]s/run/current-system
+[ $1 = boot ] && echo %[3]d >%[2]s/boot/default
+exit ${how:-0}
+`, dir, s.root, g))
+		s.must(os.Symlink(s.system(g), filepath.Join(s.root, fmt.Sprintf("nix/var/nix/profiles/system-%d-link", g))))
+	}
+	s.must(os.Symlink("system-2-link", s.profile()))
+	s.must(os.Symlink(s.system(2), filepath.Join(s.root, "run/current-system")))
+	s.write("bin/systemctl", `#!/bin/sh
+case $* in
+*is-active*) while read -r p; do [ -e "/proc/$p" ] && exit 0; done <${0%/*}/../pids; exit 3 ;;
+*is-system-running*) echo running ;;
+esac
+`)
+	s.write("bin/nix-env", "#!/bin/sh\ncase $3 in --switch-generation) ln -sfn system-$4-link \"$2\" ;; esac\n")
+	s.write("bin/systemd-run", `#!/bin/sh
+while :; do case $1 in
+-p) case $2 in StandardOutput=append:*) log=${2#*append:} ;; esac; shift 2 ;;
+-E) shift 2 ;;
+--*) shift ;;
+*) break ;;
+esac; done
+setsid "$@" >>"$log" 2>&1 </dev/null &
+echo $! >>${0%/*}/../pids
+`)
+	t.Cleanup(s.left)
+	s.write("guard", strings.Replace(guardText, "root=''", "root="+s.root, 1))
+	return s
+}
+
+// left waits until every guard has left.
+func (s *sandbox) left() {
+	pids, _ := os.ReadFile(filepath.Join(s.dir, "pids"))
+	for _, pid := range strings.Fields(string(pids)) {
+		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat("/proc/" + pid); err != nil {
+				break
+			}
+		}
+	}
+}
+
+func (s *sandbox) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *sandbox) write(name, text string) {
+	s.Helper()
+	path := filepath.Join(s.dir, name)
+	s.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	s.must(os.WriteFile(path, []byte(text), 0o755))
+}
+
+func (s *sandbox) system(g int) string { return filepath.Join(s.root, fmt.Sprintf("nix/store/t%d", g)) }
+func (s *sandbox) profile() string     { return filepath.Join(s.root, "nix/var/nix/profiles/system") }
+
+// guard runs one command of the guard.
+func (s *sandbox) guard(args ...string) (string, int) {
+	s.Helper()
+	cmd := exec.CommandContext(s.Context(), filepath.Join(s.bin, "sh"), append([]string{filepath.Join(s.dir, "guard")}, args...)...)
+	cmd.Env = []string{"PATH=" + s.bin}
+	if args[0] == "stage" {
+		text, err := os.ReadFile(filepath.Join(s.dir, "guard"))
+		s.must(err)
+		cmd.Stdin = strings.NewReader(string(text))
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		s.Fatal(err)
+	}
+	return strings.TrimSpace(string(out)), cmd.ProcessState.ExitCode()
+}
+
+// stage begins going back to generation 1.
+func (s *sandbox) stage(id string, more ...string) (string, int) {
+	s.Helper()
+	return s.guard(append([]string{"stage", id, "kind=rollback", "action=switch", "new=" + s.system(1), "number=1", "nonce=n1", "who=ada", "client=here"}, more...)...)
+}
+
+// deploy is what the host tells of the newest deploy.
+func (s *sandbox) deploy(id string) fleet.Deploy {
+	s.Helper()
+	out, code := s.guard("list", id, "0")
+	l, err := parseListing([]byte(out), time.Now())
+	if err != nil || code != 0 || len(l.Deploys) != 1 {
+		s.Fatalf("list: %d, %v: %s", code, err, out)
+	}
+	return l.Deploys[0]
+}
+
+// comes waits until the deploy is in one of some states.
+func (s *sandbox) comes(id string, states ...fleet.DeployState) fleet.Deploy {
+	s.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		d := s.deploy(id)
+		for _, want := range states {
+			if d.State == want {
+				return d
+			}
+		}
+		if time.Since(began) > time.Minute {
+			log, _ := os.ReadFile(filepath.Join(s.root, "var/lib/sextant/deploys", id, "log"))
+			s.Fatalf("it is %s %s, want %v: %s", d.State, d.Why, states, log)
+		}
+	}
+}
+
+// runs asserts which generation runs and is the default.
+func (s *sandbox) runs(g int) {
+	s.Helper()
+	run, _ := filepath.EvalSymlinks(filepath.Join(s.root, "run/current-system"))
+	def, _ := filepath.EvalSymlinks(s.profile())
+	if run != s.system(g) || def != s.system(g) {
+		s.Errorf("running %s, default %s, want generation %d", run, def, g)
+	}
+}
+
+// TestGuard goes through the guard's ends on a host of files, with flock and without.
+func TestGuard(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("the guard refuses who is not root, which this test is")
+	}
+	for _, c := range []struct {
+		name string
+		how  map[string]string // what switch-to-configuration does, by action
+		args []string
+		do   func(s *sandbox)
+		end  fleet.DeployState
+		runs int
+	}{
+		{"confirmed", nil, nil, func(s *sandbox) { s.guard("confirm", "a-1", "n1", "ada") }, fleet.Confirmed, 1},
+		{"nobody confirms", nil, []string{"window=1"}, nil, fleet.RolledBack, 2},
+		{"cancelled", nil, nil, func(s *sandbox) { s.guard("cancel", "a-1", "n1", "ada") }, fleet.Cancelled, 2},
+		{"a wrong nonce", nil, []string{"window=6"}, func(s *sandbox) {
+			if out, code := s.guard("confirm", "a-1", "other", "eve"); code != codeRefused {
+				s.Errorf("it was taken: %s", out)
+			}
+		}, fleet.RolledBack, 2},
+		{"exit 1 before a change", map[string]string{"test": "1early"}, nil, nil, fleet.Refused, 2},
+		{"exit 11 before a change", map[string]string{"test": "11early"}, nil, nil, fleet.Refused, 2},
+		{"exit 1 after a change", map[string]string{"test": "1"}, nil, nil, fleet.RolledBack, 2},
+		{"exit 2", map[string]string{"test": "2"}, nil, nil, fleet.RolledBack, 2},
+		{"only a reboot", map[string]string{"test": "100early"}, nil, nil, fleet.NeedsReboot, 2},
+		{"exit 100 after a change", map[string]string{"test": "100"}, nil, nil, fleet.RolledBack, 2},
+		{"it hangs", map[string]string{"test": "hang"}, []string{"activation=1"}, nil, fleet.RolledBack, 2},
+		{"the boot menu cannot be written", map[string]string{"boot": "1early"}, nil, func(s *sandbox) { s.guard("confirm", "a-1", "n1", "ada") }, fleet.RolledBack, 2},
+		{"exit 4 and confirmed", map[string]string{"test": "4"}, nil, func(s *sandbox) { s.guard("confirm", "a-1", "n1", "ada") }, fleet.Confirmed, 1},
+		{"another was set meanwhile", nil, nil, func(s *sandbox) {
+			s.must(os.Symlink(s.system(2), filepath.Join(s.root, "nix/var/nix/profiles/system-9-link")))
+			s.must(os.Remove(s.profile()))
+			s.must(os.Symlink("system-9-link", s.profile()))
+			s.guard("confirm", "a-1", "n1", "ada")
+		}, fleet.Conflict, 0},
+	} {
+		for _, flock := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, flock %v", c.name, flock), func(t *testing.T) {
+				t.Parallel()
+				s := newSandbox(t, flock)
+				for action, how := range c.how {
+					s.write("how-"+action+"-1", how)
+				}
+				if out, code := s.stage("a-1", c.args...); code != 0 {
+					t.Fatal(code, out)
+				}
+				if c.do != nil {
+					if _, code := s.stage("b-2"); code != codeBusy {
+						t.Errorf("a second one was begun, or refused with %d", code)
+					}
+					s.comes("a-1", fleet.Awaiting)
+					c.do(s)
+				}
+				s.comes("a-1", c.end)
+				if c.runs > 0 {
+					s.runs(c.runs)
+				}
+			})
+		}
+	}
+}
+
+// TestGuardRefusesNonsense: what no client of ours sends is refused, and changes nothing.
+func TestGuardRefusesNonsense(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("the guard refuses who is not root, which this test is")
+	}
+	s := newSandbox(t, true)
+	for _, args := range [][]string{
+		{"stage", "../../etc", "new=" + s.system(1)}, {"stage", "a-1", "new=/nix/store/none"}, {"confirm", "none", "n", "w"}, {"confirm", "../x", "n", "w"},
+		{"extend", "none", "5"}, {"reign"}, {"check", ""},
+	} {
+		if out, code := s.guard(args...); code == 0 || !strings.HasPrefix(lastLine([]byte(out)), "refused ") {
+			t.Errorf("%v: %d: %s", args, code, out)
+		}
+	}
+	s.runs(2)
+}
