@@ -17,12 +17,17 @@ func (d *Deployer) Actions() []fleet.Action {
 			Disabled: offRollBack, Plan: d.planRollBack,
 			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
 				kind := "rollback"
-				if _, ok := waiting(t.Hosts[0]); ok {
+				if Cancels(t) {
 					kind = "cancel"
 				}
 				dep, err := d.RollBack(ctx, t, ConfirmAuto, saying(say))
 				return errorOf(t.Hosts[0].Host, kind, dep, err)
 			},
+		},
+		{
+			ID: "deploy", Title: "Deploy", Keys: []string{"D"}, Scope: fleet.ScopeHost, Danger: true,
+			Help:     "build and activate the flake's system, and go back by itself unless the host can be reached",
+			Disabled: d.offDeploy, Plan: d.planDeploy, Run: d.runDeploy,
 		},
 		{
 			ID: "confirm", Title: "Confirm", Scope: fleet.ScopeHost, Danger: true, Disabled: offWaiting,

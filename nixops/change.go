@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -45,11 +46,15 @@ type Deployer struct {
 	Limits Limits // where a change sets none
 
 	Differences *Differences
+	Flake       Flake // what is deployed on a key; Ref "": nothing can be
 	// Broken names the containers of a host that are broken now, each with how.
 	// nil: containers are not looked at.
 	Broken func(context.Context, fleet.Host) ([]string, error)
 
 	paces paces
+
+	mu       sync.Mutex
+	prepared map[string][]Ready // by the hosts a plan was made for
 }
 
 // paces are how often a host is asked, and how long it is waited for.

@@ -54,6 +54,12 @@ func waiting(s fleet.State) (fleet.Deploy, bool) {
 	return s.Deploys.Value[0], true
 }
 
+// Cancels tells whether a roll-back of the target calls off a deploy that waits.
+func Cancels(t fleet.Target) bool {
+	_, ok := waiting(t.Hosts[0])
+	return ok && t.Generation == 0
+}
+
 // target is where a roll-back goes: the generation that was chosen, or the
 // earlier one.
 func target(t fleet.Target) (fleet.Generation, error) {
@@ -69,7 +75,7 @@ func offRollBack(t fleet.Target) string {
 	if why := offHost(t); why != "" {
 		return why
 	}
-	if _, ok := waiting(t.Hosts[0]); ok {
+	if Cancels(t) {
 		return ""
 	}
 	g, err := target(t)
@@ -102,7 +108,7 @@ func offHost(t fleet.Target) string {
 // planRollBack tells what a roll-back will do.
 func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan, error) {
 	s := t.Hosts[0]
-	if dep, ok := waiting(s); ok {
+	if dep, _ := waiting(s); Cancels(t) {
 		return fleet.Plan{
 			Title: "Cancel the deploy of " + s.Host.Name + " that waits",
 			Lines: []string{
@@ -229,7 +235,7 @@ func typedFor(s fleet.State) string {
 // generation is activated under guard.
 func (d *Deployer) RollBack(ctx context.Context, t fleet.Target, confirm Confirmation, tell func(Progress)) (fleet.Deploy, error) {
 	s := t.Hosts[0]
-	if dep, ok := waiting(s); ok && t.Generation == 0 {
+	if dep, _ := waiting(s); Cancels(t) {
 		a, err := d.Cancel(ctx, s.Host, dep.ID)
 		if err != nil {
 			return dep, err

@@ -93,7 +93,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 // order reads the flags into what is to be done.
 func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 	o := nixops.Order{
-		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.cfg.Flake, ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as,
+		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake(), ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as,
 	}
 	switch f.action {
 	case "switch", "boot", "test", "dry-activate":

@@ -40,8 +40,20 @@ func (a *app) deployer() *nixops.Deployer {
 	if name, err := os.Hostname(); err == nil {
 		d.Client = name
 	}
-	d.Broken = a.broken
+	d.Broken, d.Flake.Ref = a.broken, a.flake()
 	return d
+}
+
+// flake is the one whose systems are the fleet's: the configuration's, or the
+// one in this folder; "" where there is none.
+func (a *app) flake() string {
+	if a.cfg.Flake != "" {
+		return a.cfg.Flake
+	}
+	if _, err := os.Stat("flake.nix"); err == nil {
+		return "."
+	}
+	return ""
 }
 
 // broken names the containers of a host that are broken now.
@@ -128,6 +140,15 @@ func ended(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) erro
 		return exitCode(code)
 	}
 	return nil
+}
+
+// calledOff is ended for who wanted the host to go back: then that is well.
+func calledOff(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) error {
+	end := ended(w, o, h, d, err)
+	if code := exitCode(0); errors.As(end, &code) && err == nil && d.State == fleet.Cancelled {
+		return nil
+	}
+	return end
 }
 
 // telling writes the progress of a change to the error output.
@@ -244,6 +265,9 @@ func rollbackCommand(o *options) *cobra.Command {
 					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
 				}
 				dep, err := d.RollBack(cmd.Context(), t, confirm, telling(cmd.ErrOrStderr(), s.Host.Name))
+				if nixops.Cancels(t) {
+					return calledOff(cmd.OutOrStdout(), *o, s.Host, dep, err)
+				}
 				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
 			})
 		},
@@ -402,6 +426,9 @@ func answerCommand(o *options, word, short string, answer func(*nixops.Deployer)
 					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": answered before: "+got.Why)
 				}
 				dep, err := d.Attach(cmd.Context(), s.Host, at(args, 1), nixops.ConfirmElse, telling(cmd.ErrOrStderr(), s.Host.Name))
+				if word == "cancel" {
+					return calledOff(cmd.OutOrStdout(), *o, s.Host, dep, err)
+				}
 				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
 			})
 		},

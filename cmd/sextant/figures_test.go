@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/nixops"
 )
 
 // four are the hosts the figures are taken with.
@@ -53,6 +56,10 @@ func TestFigures(t *testing.T) {
 	row("the questions asked by hand, `xargs -P4 ssh HOST …`", ms(tq), "")
 	row("**`sextant status --json` of the four hosts, cold**", ms(tc)+fmt.Sprintf(" (%.2f × the logins, %.2f × the questions)", ratio(tc, tl), ratio(tc, tq)), "≤ 1.3 × the logins")
 	row("**the same again on open connections**", ms(warm(t)), "≤ 60 ms")
+	hand, ours, asked := rollBacks(t, bin)
+	row("a roll-back by hand, `ssh HOST 'nix-env --switch-generation N && …/switch-to-configuration switch'`", ms(hand), "")
+	row("**the same by `sextant rollback`, from its start until the system runs**", ms(ours)+fmt.Sprintf(" (%.0f ms more)", float64((ours-hand).Milliseconds())), "≤ 500 ms more")
+	row("from `R` to the question, on a known host", ms(asked), "≤ 150 ms")
 	tv, _, _ := medians(func() { shell(t, bin, "--version") })
 	row("`sextant --version`", ms(tv), "≤ 30 ms")
 	first, bytes, cpu := onScreen(t, bin)
@@ -130,6 +137,61 @@ func warm(t *testing.T) time.Duration {
 		took = append(took, time.Since(began))
 	}
 	return median(took)
+}
+
+// rollBacks goes to and fro between two generations of cloud, by hand and under
+// guard, and measures until the other system runs; and how long the plan takes
+// that the question shows.
+func rollBacks(t *testing.T, bin string) (hand, ours, asked time.Duration) {
+	const host = "cloud"
+	a, err := openApp(options{timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	states := func() fleet.State {
+		if err := a.find(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		picked, err := a.pick([]string{host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.ask(t.Context(), picked, only("deploys"))
+		st, _ := a.store.Get(picked[0].Host.ID)
+		return st
+	}
+	var byHand, byUs, plans []time.Duration
+	for range 5 {
+		st := states()
+		g, err := nixops.Earlier(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := st.System.Value.Running.Generation
+		by := func(n int) string {
+			return fmt.Sprintf("nix-env -p /nix/var/nix/profiles/system --switch-generation %d && /nix/var/nix/profiles/system/bin/switch-to-configuration switch", n)
+		}
+		began := time.Now()
+		for _, action := range a.deployer().Actions() {
+			if action.ID == "rollback" {
+				a.differences = &nixops.Differences{}
+				if _, err := action.Plan(t.Context(), fleet.Target{Hosts: []fleet.State{st}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		plans = append(plans, time.Since(began))
+		began = time.Now()
+		shell(t, "ssh", "-o", "BatchMode=yes", host, by(g.Number))
+		byHand = append(byHand, time.Since(began))
+		shell(t, "ssh", "-o", "BatchMode=yes", host, by(was))
+		began = time.Now()
+		shell(t, bin, "rollback", host, "--to", strconv.Itoa(g.Number), "--yes", "--confirm", "none")
+		byUs = append(byUs, time.Since(began))
+		shell(t, bin, "cancel", host)
+	}
+	return median(byHand), median(byUs), median(plans)
 }
 
 // onScreen starts the UI in a terminal of 120×40 several times and gives the
