@@ -8,6 +8,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/deployscreen"
 	"github.com/sextant-fleet/sextant/tui/dialog"
 	"github.com/sextant-fleet/sextant/tui/fleetscreen"
 	"github.com/sextant-fleet/sextant/tui/helpscreen"
@@ -28,6 +29,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:
 		return messagescreen.New()
+	case screen.Deploys:
+		return deployscreen.New()
 	case screen.Later:
 		return laterscreen.New(p.Tab)
 	}

@@ -140,6 +140,10 @@ var stories = []struct {
 	{"ask-visit", func(o *tui.Options) {
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "router", Kind: fleet.AskVisit, Text: "Tailscale SSH wants you to check in", URL: "https://login.tailscale.com/a/0123456789abcdef0123456789abcdef0123456789"}})
 	}, nil, "check in"},
+	{"ask-confirm", func(o *tui.Options) {
+		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "cloud", Kind: fleet.AskConfirm, Text: "keep the new system of cloud?", Detail: []string{"authelia.service failed", "container vault is unhealthy"}}})
+	}, nil, "keep the new system"},
+	{"deploys", deployed, []string{":", "Deploys", "enter"}, "waits"},
 	{"confirm", func(o *tui.Options) {}, []string{"G", "4", ":", "restart", "enter"}, "systemctl restart"},
 	{"confirm-typed", func(o *tui.Options) {
 		o.Actions = append(o.Actions, fleet.Action{
@@ -181,4 +185,25 @@ func TestStories(t *testing.T) {
 			})
 		}
 	}
+}
+
+// deployed gives hosts a past: one waits to be confirmed, one went back by itself.
+func deployed(o *tui.Options) {
+	hosts := o.Store.Snapshot().Hosts
+	give := func(i int, list ...fleet.Deploy) {
+		o.Store.Update(hosts[i].Host.ID, func(s *fleet.State) { s.Deploys = fleet.Known(list, tuitest.Now, "guard") })
+	}
+	at := func(ago time.Duration) time.Time { return tuitest.Now.Add(-ago) }
+	give(0, fleet.Deploy{
+		ID: "a", Kind: "deploy", Action: "switch", State: fleet.Awaiting, Why: "it runs", Who: "ada", Client: "phone", Started: at(40 * time.Second),
+		Changed: at(25 * time.Second), Deadline: tuitest.Now.Add(95 * time.Second),
+		From: fleet.Toplevel{Path: "/nix/store/x-nixos-system-a-26.05", Generation: 41}, To: fleet.Toplevel{Path: "/nix/store/y-nixos-system-a-26.05.2026"},
+	}, fleet.Deploy{
+		ID: "b", Kind: "rollback", State: fleet.Confirmed, Why: "by ada@laptop", Who: "ada", Client: "laptop", Started: at(26 * time.Hour), Changed: at(26 * time.Hour),
+		From: fleet.Toplevel{Generation: 42}, To: fleet.Toplevel{Generation: 41},
+	})
+	give(1, fleet.Deploy{
+		ID: "c", Kind: "deploy", State: fleet.RolledBack, Why: "nobody confirmed in time", Who: "ada", Client: "laptop", Started: at(3 * time.Hour),
+		Changed: at(3 * time.Hour), From: fleet.Toplevel{Generation: 7}, To: fleet.Toplevel{Path: "/nix/store/z-nixos-system-b-26.05"},
+	})
 }

@@ -71,6 +71,7 @@ const (
 	Host     = "host"
 	Logs     = "logs"
 	Messages = "messages"
+	Deploys  = "deploys"
 	Later    = "later" // screens of a later version; Tab says which
 )
 
