@@ -144,7 +144,7 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	case g.BootEntry == nil:
 		add("whether it is in the boot menu cannot be read")
 	case !*g.BootEntry:
-		add("it is not in the boot menu now; it will be when it is confirmed")
+		add("it is not in the boot menu: where that holds only the newest, a reboot starts another system")
 	}
 	add("unless it is reached and well within %.0f s, it goes back by itself", d.window(diff).Seconds())
 	return p, nil

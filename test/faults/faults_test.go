@@ -128,10 +128,11 @@ func deleted(r *rig, _ string) {
 	r.sh("mv /root/kept-link " + link)
 }
 
-// elsewhere is somebody with nixos-rebuild.
+// elsewhere is somebody with nixos-rebuild, who takes the newest other system: the
+// boot menu holds only the newest ones.
 func elsewhere(r *rig, _ string) {
 	r.sh("cd /nix/var/nix/profiles; n=$(ls -d system-*-link | grep -v -e system-" + strconv.Itoa(r.to.number) +
-		"-link -e $(readlink system) | head -n 1 | tr -dc 0-9); nix-env -p $PWD/system --switch-generation $n 2>/dev/null")
+		"-link -e $(readlink system) | sort -V | tail -n 1 | tr -dc 0-9); nix-env -p $PWD/system --switch-generation $n 2>/dev/null")
 	r.product("confirm", r.host)
 }
 
