@@ -21,7 +21,7 @@ type sandbox struct {
 }
 
 // tools are the programs that a host has and the guard may use.
-var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort comm sed grep tr find dd cmp df id uname dirname setsid env true false kill")
+var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort comm sed grep tr find dd cmp df uname dirname setsid env true false kill")
 
 func newSandbox(t *testing.T, flock bool) *sandbox {
 	t.Helper()
@@ -58,6 +58,7 @@ case $* in
 *is-system-running*) echo running ;;
 esac
 `)
+	s.write("bin/id", "#!/bin/sh\necho 0\n") // the sandbox is whoever runs it
 	s.write("bin/nix-env", "#!/bin/sh\ncase $3 in --switch-generation) ln -sfn system-$4-link \"$2\" ;; esac\n")
 	s.write("bin/systemd-run", `#!/bin/sh
 while :; do case $1 in
@@ -166,9 +167,6 @@ func (s *sandbox) runs(g int) {
 
 // TestGuard goes through the guard's ends on a host of files, with flock and without.
 func TestGuard(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("the guard refuses who is not root, which this test is")
-	}
 	for _, c := range []struct {
 		name string
 		how  map[string]string // what switch-to-configuration does, by action
@@ -229,9 +227,6 @@ func TestGuard(t *testing.T) {
 
 // TestGuardRefusesNonsense: what no client of ours sends is refused, and changes nothing.
 func TestGuardRefusesNonsense(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("the guard refuses who is not root, which this test is")
-	}
 	s := newSandbox(t, true)
 	for _, args := range [][]string{
 		{"stage", "../../etc", "new=" + s.system(1)}, {"stage", "a-1", "new=/nix/store/none"}, {"confirm", "none", "n", "w"}, {"confirm", "../x", "n", "w"},

@@ -246,9 +246,13 @@ func report(t *testing.T, outcome map[string]map[string]int, times int, seed uin
 	if path == "" {
 		return
 	}
+	often := fmt.Sprintf("each case %d times on each host", times)
+	if times == 1 {
+		often = "each case once, on one of them"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Run %s on %s, each case %d times on each host, seed %d.\n\n| what was done | times | how it ended |\n|---|---|---|\n",
-		time.Now().UTC().Format("2006-01-02"), strings.Join(hosts, ", "), times, seed)
+	fmt.Fprintf(&b, "Run %s on %s, %s, seed %d.\n\n| what was done | times | how it ended |\n|---|---|---|\n",
+		time.Now().UTC().Format("2006-01-02"), strings.Join(hosts, ", "), often, seed)
 	for _, f := range faults {
 		var ends []string
 		n := 0
