@@ -93,6 +93,12 @@ func (d *Deployer) Do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 		who: d.Who, client: d.Client, revision: c.Revision,
 	}
 	f := d.follower(h, c, tell)
+	if len(p.Pull) > 0 {
+		f.tell(Progress{Line: strings.Join(p.Pull, ", ") + " deploys to this host by itself: stop it, or it may undo this"})
+	}
+	if len(p.Ways) > 0 {
+		f.tell(Progress{Line: "the way in changes with it: " + strings.Join(p.Ways, ", ")})
+	}
 	if d.Broken != nil && c.Confirm != ConfirmNone {
 		f.broken, _ = d.Broken(ctx, h) // what cannot be read before, will be said after
 	}

@@ -25,7 +25,7 @@ func TestRollBackFromAPhone(t *testing.T) {
 	ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter")
 	ui.Press("R").WaitFor("Roll cloud back", "it goes back")
 	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
-	ui.Press("y").WaitFor("confirmed by")
+	ui.Press("y").WaitFor("done after")
 	after := running()
 	if after == before {
 		t.Errorf("it still runs %s", before)
