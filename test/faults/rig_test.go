@@ -237,6 +237,7 @@ func (r *rig) fail(how string) { r.sh("echo '" + how + "' >/etc/lab/stc-fail") }
 func (r *rig) begin() {
 	r.Helper()
 	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; mountpoint -q /var/lib/sextant && umount /var/lib/sextant; systemctl reset-failed; true`)
+	r.answers()
 	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
 	if run != def || r.menu() != def { // as the lab's seed leaves some, and somebody else's profile
 		r.sh(def + "/bin/switch-to-configuration switch >/dev/null 2>&1; true")
@@ -313,11 +314,24 @@ func (r *rig) wellWith(ends ...string) string {
 	if last := r.sh("tail -n 1 " + filepath.Join("/var/lib/sextant/deploys", filepath.Base(r.folder()), "journal")); !strings.Contains(last, " "+end+" ") {
 		r.Errorf("%s: the journal ends with %q, the deploy with %s", r.host, last, end)
 	}
-	out, code := r.product("deploys", r.host, "--json")
-	if code != 0 || !strings.Contains(out, fmt.Sprintf("%q", end)) {
-		r.Errorf("%s: sextant deploys: %d: %s", r.host, code, out)
+	if out := r.answers(); !strings.Contains(out, fmt.Sprintf("%q", end)) {
+		r.Errorf("%s: it tells nothing of %s: %s", r.host, end, out)
 	}
 	return end
+}
+
+// answers waits until the host is reached by the product, as it is by a person,
+// and gives what it tells of its deploys. The tailnet takes its time to see that a
+// cable is plugged in again.
+func (r *rig) answers() string {
+	r.Helper()
+	var out string
+	r.until("the host to be reached", func() bool {
+		text, code := r.product("deploys", r.host, "--json")
+		out = text
+		return code == 0
+	})
+	return out
 }
 
 func contains(list []string, s string) bool {
