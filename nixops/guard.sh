@@ -450,12 +450,15 @@ list() {
 		dir=${d%/} id=${dir##*/}
 		[ -e "$dir/new" ] || continue
 		[ -z "$only" ] || [ "$only" = "$id" ] || continue
+		# no program is started for what may be fifty of them
+		last=''
+		while IFS= read -r v; do last=$v; done 2>/dev/null <"$dir/journal"
 		say "deploy $id"
-		[ -s "$dir/state" ] || say "field state $(tail -n 1 "$dir/journal" 2>/dev/null | cut -d' ' -f3-)"
 		for f in kind action state new run number nonce window who client revision prev prev-profile boot-id started deadline code by result; do
-			[ -s "$dir/$f" ] && say "field $f $(get $f)"
+			[ -s "$dir/$f" ] && IFS= read -r v <"$dir/$f" && say "field $f $v"
 		done
-		tail -n 1 "$dir/journal" 2>/dev/null | sed 's/^/field last /'
+		[ -s "$dir/state" ] || say "field state ${last#* * }"
+		say "field last $last"
 		[ -e "$dir/result" ] || { systemctl is-active --quiet "sextant-$id" && say 'field guarded 1'; }
 	done
 	if [ "$only" ] && [ "${2:-}" ]; then
