@@ -1,13 +1,12 @@
 package nixops
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,10 +21,19 @@ const (
 	tellEvery  = time.Second
 )
 
+// ErrUntrusted is that a nix takes no paths that it does not trust. Its text is
+// what can be done about it.
+var ErrUntrusted = errors.New("three cures: log in as root or as one of nix's trusted-users (who are as good as root); " +
+	"sign the paths and add the key to the host's trusted-public-keys; build on the host (--build-on target)")
+
+// errStalled is that nothing moved for the stall limit.
+var errStalled = errors.New("nothing was taken")
+
 // Copy brings store paths with all they need to a host, over our own connection:
 // by the login, host key and jump host that were checked already, and as root
 // where that is by sudo. What the host can have from its own caches it fetches
-// itself; the rest is streamed from this machine's store into its own.
+// itself; the rest is streamed from this machine's store into its own. What has
+// arrived stays there: a copy that was cut off goes on where it was.
 func Copy(ctx context.Context, l link.Link, path string, tell func(string)) error {
 	if l.Host().Local {
 		return nil
@@ -39,35 +47,71 @@ func Copy(ctx context.Context, l link.Link, path string, tell func(string)) erro
 		return err
 	}
 	tell(fmt.Sprintf("%d of %d store paths are missing there", len(missing), len(closure)))
-	if err := fetch(ctx, l, missing); err != nil {
-		return err
+	if fetchable := slices.DeleteFunc(slices.Clone(missing), isDerivation); len(fetchable) > 0 {
+		if err := fetch(ctx, l, fetchable, stallLimit, tell); err != nil {
+			return err
+		}
+		if missing, err = invalid(ctx, l, closure); err != nil || len(missing) == 0 {
+			return err
+		}
 	}
-	if missing, err = invalid(ctx, l, closure); err != nil || len(missing) == 0 {
-		return err
+	return send(ctx, l, missing, stallLimit, tell)
+}
+
+// isDerivation tells whether a path is how something is built. Caches have
+// none, and a nix that is asked for one fetches what it builds instead: all
+// that a system was ever built with.
+func isDerivation(path string) bool { return strings.HasSuffix(path, ".drv") }
+
+// localStore runs nix-store on this machine and gives what it prints.
+func localStore(ctx context.Context, args ...string) (string, error) {
+	cmd := here(ctx, "nix-store", args...)
+	out, said := &bounded{limit: outputLimit}, &bounded{limit: 64 << 10}
+	cmd.Stdout, cmd.Stderr = out, said
+	err := finish(ctx, cmd)
+	if err != nil && ctx.Err() == nil && said.kept.Len() > 0 {
+		err = errors.New(lastWords(said.kept.Bytes()))
 	}
-	return send(ctx, l, missing, tell)
+	return out.kept.String(), err
+}
+
+// lastWords are the last line of what nix says is wrong, fit for a screen.
+func lastWords(b []byte) string {
+	return fleet.Short(fleet.Clean(lastLine(b)), 300)
 }
 
 // localClosure are a path and all it needs, what is needed first.
 func localClosure(ctx context.Context, path string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, "nix-store", "-qR", path)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
+	out, err := localStore(ctx, "-qR", path)
 	if err != nil {
-		return nil, fmt.Errorf("reading what %s needs: %w: %s", path, err, fleet.Short(fleet.Clean(lastLine(said.Bytes())), 200))
+		return nil, fmt.Errorf("reading what %s needs, from this machine's store: %w", path, err)
 	}
-	return strings.Fields(string(out)), nil
+	return strings.Fields(out), nil
+}
+
+// localSize is how many bytes paths of this machine's store are in a stream; 0:
+// it is not told.
+func localSize(ctx context.Context, paths []string) int64 {
+	out, err := localStore(ctx, append([]string{"-q", "--size"}, paths...)...)
+	if err != nil {
+		return 0
+	}
+	total := int64(0)
+	for f := range strings.FieldsSeq(out) {
+		n, _ := strconv.ParseInt(f, 10, 64)
+		total += n
+	}
+	return total
 }
 
 // onHost runs a program of the shell on a host, with lines on its input.
 func onHost(ctx context.Context, l link.Link, root bool, text string, lines []string, args ...string) ([]byte, error) {
 	cmd := link.Script(text, args...)
-	cmd.Root, cmd.IfRoot, cmd.Limit = root, !root, 32<<20
+	cmd.Root, cmd.IfRoot, cmd.Limit = root, !root, outputLimit
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	res, err := l.Run(ctx, cmd)
 	if err == nil && res.Status != 0 {
-		err = fmt.Errorf("%s: %s", l.Host().Name, fleet.Short(fleet.Clean(lastLine(res.Stderr)), 300))
+		err = fmt.Errorf("%s: %s", l.Host().Name, lastWords(res.Stderr))
 	}
 	return res.Stdout, err
 }
@@ -79,71 +123,102 @@ func invalid(ctx context.Context, l link.Link, paths []string) ([]string, error)
 		return nil, fmt.Errorf("asking what is missing: %w", err)
 	}
 	absent := set(strings.Fields(string(out)))
-	var list []string
-	for _, p := range paths {
-		if absent[p] {
-			list = append(list, p)
-		}
-	}
-	return list, nil
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !absent[p] }), nil
 }
 
-// fetch has a host get from its caches what they have. That they lack something
-// is no error; nothing is built.
-func fetch(ctx context.Context, l link.Link, paths []string) error {
-	_, err := onHost(ctx, l, true, "xargs nix-store --realise --keep-going --max-jobs 0 >/dev/null 2>&1; exit 0", paths)
+// fetch has a host get from its caches what they have; nothing is built. That
+// they lack something is no error, nor that they do not answer: what is missing
+// afterwards is sent.
+func fetch(ctx context.Context, l link.Link, paths []string, stall time.Duration, tell func(string)) error {
+	cmd := link.Script("xargs nix-store --realise --keep-going --max-jobs 0 --log-format internal-json -v 2>&1 >/dev/null")
+	cmd.Root, cmd.Stdin = true, strings.NewReader(strings.Join(paths, "\n")+"\n")
+	_, err := stream(ctx, l, cmd, stall, &listener{tell: func(b Building) { tell("copying: " + b.String()) }})
+	if errors.Is(err, errStalled) {
+		tell("its caches do not answer")
+		return nil
+	}
 	return err
 }
 
-// send streams paths from this machine's store into the host's.
-func send(ctx context.Context, l link.Link, paths []string, tell func(string)) error {
+// stream runs a command on a host and has its output heard as it comes. stall is
+// how long it may be silent; 0: for ever.
+func stream(ctx context.Context, l link.Link, cmd link.Command, stall time.Duration, to io.Writer) (link.Result, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	export := exec.CommandContext(ctx, "nix-store", append([]string{"--export"}, paths...)...)
-	var said bytes.Buffer
-	export.Stderr = &said
-	stream, err := export.StdoutPipe()
+	p, err := l.Start(ctx, cmd)
 	if err != nil {
-		return err
+		return link.Result{}, err
 	}
-	if err := export.Start(); err != nil {
-		return fmt.Errorf("reading this machine's store: %w", err)
+	defer p.Close()
+	counted := &counter{r: p}
+	defer counted.watch(ctx, stall, stop, func(int64) {})()
+	if _, err := io.Copy(to, counted); err != nil {
+		return link.Result{}, err
 	}
-	counted := &counter{r: bufio.NewReaderSize(stream, 256<<10)}
-	watched := make(chan struct{})
-	go func() { defer close(watched); counted.watch(ctx, stop, tell) }()
+	return p.Wait()
+}
+
+// send streams paths from this machine's store into the host's.
+func send(ctx context.Context, l link.Link, paths []string, stall time.Duration, tell func(string)) error {
+	size := localSize(ctx, paths)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	export := here(ctx, "nix-store", append([]string{"--export"}, paths...)...)
+	said := &bounded{limit: 64 << 10}
+	out, in := io.Pipe()
+	export.Stdout, export.Stderr = in, said
+	exported := make(chan error, 1)
+	go func() {
+		err := finish(ctx, export)
+		in.CloseWithError(err) // nil: the end
+		exported <- err
+	}()
+	counted := &counter{r: out}
+	watched := counted.watch(ctx, stall, stop, func(n int64) { tell(howFar(n, size)) })
 	cmd := link.Script("exec nix-store --import >/dev/null")
 	cmd.Root, cmd.Stdin = true, counted
 	res, err := l.Run(ctx, cmd)
-	stop(nil)
-	<-watched
-	werr := export.Wait()
+	watched()
+	var why error // of an export that ended first: else it ends with its reader
+	select {
+	case why = <-exported:
+	default:
+		out.Close()
+		<-exported
+	}
 	name := l.Host().Name
 	switch {
+	case err == nil && res.Status == 0: // it took the stream to its end mark
+		return nil
+	case why != nil && said.kept.Len() > 0 && ctx.Err() == nil:
+		return fmt.Errorf("copying to %s: reading this machine's store: %s", name, lastWords(said.kept.Bytes()))
 	case err != nil:
 		return fmt.Errorf("copying to %s: %w", name, err)
-	case res.Status != 0:
-		return fmt.Errorf("copying to %s: %w", name, cured(fleet.Clean(lastLine(res.Stderr))))
-	case werr != nil && counted.whole.Load() == 0:
-		return fmt.Errorf("reading this machine's store: %w: %s", werr, fleet.Short(fleet.Clean(lastLine(said.Bytes())), 200))
 	}
-	return nil
+	return fmt.Errorf("copying to %s: %w", name, cured(lastWords(res.Stderr)))
+}
+
+// howFar tells of a stream, whose size is 0 where it is not known.
+func howFar(n, size int64) string {
+	if size > 0 {
+		return fmt.Sprintf("copying: %d of %d MiB", min(n, size)>>20, (size+1<<20-1)>>20)
+	}
+	return fmt.Sprintf("copying: %d MiB", n>>20)
 }
 
 // cured adds to nix's refusal of paths what can be done about it.
 func cured(why string) error {
 	if strings.Contains(why, "signature") {
-		return errors.New(why + "; three cures: log in as root or as one of nix's trusted-users (who are as good as root); " +
-			"sign the paths and add the key to the host's trusted-public-keys; build on the host (--build-on target)")
+		return fmt.Errorf("%s; %w", why, ErrUntrusted)
 	}
-	return errors.New(fleet.Short(why, 300))
+	return errors.New(why)
 }
 
 // counter counts what is read through it.
 type counter struct {
 	r     io.Reader
 	n     atomic.Int64
-	whole atomic.Int64 // 1: read to the end
+	ended atomic.Bool // read to its end
 }
 
 // Read reads on.
@@ -151,63 +226,40 @@ func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n.Add(int64(n))
 	if errors.Is(err, io.EOF) {
-		c.whole.Store(1)
+		c.ended.Store(true)
 	}
 	return n, err
 }
 
-// watch tells how much was taken, and stops a copy that stands still.
-func (c *counter) watch(ctx context.Context, stop context.CancelCauseFunc, tell func(string)) {
-	last, since := int64(0), time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(tellEvery):
+// watch tells how much was read, and stops what stands still for as long as the
+// stall limit, where there is one. The watching ends with the context, or when
+// the function that it gives is called.
+func (c *counter) watch(ctx context.Context, stall time.Duration, stop context.CancelCauseFunc, tell func(int64)) func() {
+	ctx, end := context.WithCancel(ctx)
+	done := make(chan struct{})
+	every := tellEvery
+	if stall > 0 {
+		every = min(every, stall)
+	}
+	go func() {
+		defer close(done)
+		ticks := time.NewTicker(every)
+		defer ticks.Stop()
+		last, since := int64(0), time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+			}
+			if n := c.n.Load(); n != last {
+				last, since = n, time.Now()
+				tell(n)
+			} else if stall > 0 && time.Since(since) >= stall {
+				stop(fmt.Errorf("%w for %s", errStalled, stall))
+				return
+			}
 		}
-		if n := c.n.Load(); n != last {
-			last, since = n, time.Now()
-			tell(fmt.Sprintf("copying: %d MiB", n>>20))
-		} else if time.Since(since) > stallLimit {
-			stop(fmt.Errorf("nothing was taken for %s", stallLimit))
-			return
-		}
-	}
-}
-
-// BuildOn builds a derivation of this machine's store on another host, and gives
-// nothing but its end: the system is in that host's store then.
-func BuildOn(ctx context.Context, l link.Link, derivation string, tell func(string)) (string, error) {
-	if err := Copy(ctx, l, derivation, tell); err != nil {
-		return "", err
-	}
-	tell("building there")
-	out, err := onHost(ctx, l, true, `exec nix-store --realise "$1"`, nil, derivation)
-	if err != nil {
-		return "", fmt.Errorf("building on %w", err)
-	}
-	return lastLine(out), nil
-}
-
-// Fetch brings a store path with all it needs from a host into this machine's
-// store. This machine's nix must take it: as root, or signed.
-func Fetch(ctx context.Context, l link.Link, path string) error {
-	cmd := link.Script(`nix-store --export $(nix-store -qR "$1")`, path)
-	cmd.Root = true
-	p, err := l.Start(ctx, cmd)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	take := exec.CommandContext(ctx, "nix-store", "--import")
-	var said bytes.Buffer
-	take.Stdin, take.Stderr = p, &said
-	if err := take.Run(); err != nil {
-		return fmt.Errorf("taking it into this machine's store: %w", cured(fleet.Clean(lastLine(said.Bytes()))))
-	}
-	res, err := p.Wait()
-	if err == nil && res.Status != 0 {
-		err = fmt.Errorf("%s: %s", l.Host().Name, fleet.Short(fleet.Clean(lastLine(res.Stderr)), 300))
-	}
-	return err
+	}()
+	return func() { end(); <-done }
 }

@@ -1,13 +1,12 @@
 package nixops
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -25,6 +24,12 @@ type Flake struct {
 
 // evalLimit is how long naming the hosts of a flake may take.
 const evalLimit = 5 * time.Minute
+
+// Bounds of nix on this machine.
+const (
+	outputLimit = 32 << 20
+	endLimit    = 5 * time.Second // from the first signal to the last
+)
 
 // features are what a nix that was not configured needs to know flakes.
 var features = []string{"--extra-experimental-features", "nix-command flakes"}
@@ -61,6 +66,41 @@ func Attribute(h fleet.Host, attributes []string) (string, error) {
 	return "", fmt.Errorf("%s: the flake has no host of that name%s", h.Name, didYouMean(h.Name, attributes))
 }
 
+// AttributeAmong is the attribute of a host, as Attribute has it, or else the one
+// whose deployer reaches it where this host is. Two of those are an error: which
+// is meant cannot be known.
+func AttributeAmong(h fleet.Host, hosts []FlakeHost) (string, error) {
+	var names, there []string
+	for _, f := range hosts {
+		if f.System() {
+			names = append(names, f.Attr)
+			if f.reaches(h) {
+				there = append(there, f.Attr)
+			}
+		}
+	}
+	attribute, err := Attribute(h, names)
+	switch {
+	case err == nil || h.Flake != "" || len(there) == 0:
+		return attribute, err
+	case len(there) > 1:
+		return "", fmt.Errorf("%s: the flake deploys %s to it; say which by flake = \"…\" in the configuration", h.Name, strings.Join(there, ", "))
+	}
+	return there[0], nil
+}
+
+// reaches tells whether the flake reaches this host where h is.
+func (f FlakeHost) reaches(h fleet.Host) bool {
+	if f.Hostname == "" {
+		return false
+	}
+	same := func(name string) bool {
+		return strings.EqualFold(strings.TrimSuffix(name, "."), strings.TrimSuffix(f.Hostname, "."))
+	}
+	return same(h.Name) || slices.ContainsFunc(h.Aliases, same) ||
+		slices.ContainsFunc(h.Addresses, func(a fleet.Address) bool { return same(a.Host) && (a.Port == 0 || f.Port == 0 || a.Port == f.Port) })
+}
+
 // didYouMean gives the nearest of some names, and what there is.
 func didYouMean(name string, names []string) string {
 	text := ""
@@ -81,11 +121,24 @@ func (f Flake) Build(ctx context.Context, attribute string, tell func(Building))
 	if err != nil {
 		return "", fmt.Errorf("building %s: %w", attribute, err)
 	}
-	var built []struct{ Outputs map[string]string }
-	if err := json.Unmarshal(out, &built); err != nil || len(built) != 1 || built[0].Outputs["out"] == "" {
-		return "", fmt.Errorf("building %s: nix does not tell what it has built: %q", attribute, fleet.Short(fleet.Clean(string(out)), 200))
+	store, err := parseBuilt(out)
+	if err != nil {
+		return "", fmt.Errorf("building %s: %w", attribute, err)
 	}
-	return built[0].Outputs["out"], nil
+	return store, nil
+}
+
+// parseBuilt reads what `nix build --json` prints of one derivation.
+func parseBuilt(b []byte) (string, error) {
+	var built []struct{ Outputs map[string]string }
+	if err := json.Unmarshal(b, &built); err != nil || len(built) != 1 || built[0].Outputs["out"] == "" {
+		return "", fmt.Errorf("nix does not tell what it has built: %q", fleet.Short(fleet.Clean(string(b)), 200))
+	}
+	out := built[0].Outputs["out"]
+	if !strings.Contains(out, "/") { // nix's newer JSON leaves the folder out
+		out = "/nix/store/" + out
+	}
+	return out, nil
 }
 
 // Derivation evaluates the system of an attribute and gives the store path of
@@ -116,49 +169,69 @@ func (f Flake) Revision(ctx context.Context) string {
 }
 
 // runNix runs nix to its end, with its progress in its own JSON, and gives what
-// it printed. Its error is the end of what nix said.
+// it printed. Its error is what nix said is wrong, a *NixError where it said so.
 func runNix(ctx context.Context, tell func(Building), args ...string) ([]byte, error) {
 	args = append(append([]string{args[0]}, features...), append([]string{"--log-format", "internal-json", "-v"}, args[1:]...)...)
-	cmd := exec.CommandContext(ctx, "nix", args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	said, err := cmd.StderrPipe()
-	if err != nil {
+	cmd := here(ctx, "nix", args...)
+	said, out := &listener{tell: tell}, &bounded{limit: outputLimit}
+	cmd.Stdout, cmd.Stderr = out, said
+	err := finish(ctx, cmd)
+	said.end()
+	switch {
+	case err != nil && ctx.Err() == nil && said.failure() != "":
+		return nil, said.broken()
+	case err != nil:
 		return nil, err
+	case out.over:
+		return nil, fmt.Errorf("nix gives more than %d MiB", outputLimit>>20)
 	}
-	if err := cmd.Start(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return nil, errors.New("there is no nix on this machine: build elsewhere (--build-on) or give a store path (--store-path)")
-		}
-		return nil, err
-	}
-	why := follow(said, tell)
-	if err := cmd.Wait(); err != nil {
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case why != "":
-			return nil, errors.New(why)
-		}
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return out.kept.Bytes(), nil
 }
 
-// follow reads what nix says to its end and gives its errors.
-func follow(r io.Reader, tell func(Building)) string {
-	p := progress{kinds: map[uint64]int{}}
-	lines := bufio.NewReaderSize(r, 64<<10)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if p.read(line) && tell != nil {
-			tell(p.Building)
+// here prepares a program of nix on this machine, in a session of its own:
+// nothing that it starts can ask a question on our terminal (git, ssh), and all
+// of it ends with the context.
+func here(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "SSH_ASKPASS_REQUIRE=never")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = endLimit
+	return cmd
+}
+
+// finish runs a prepared program to its end, and gives the reason of the context
+// where that ended it.
+func finish(ctx context.Context, cmd *exec.Cmd) error {
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		if cmd.Process != nil { // what did not heed the first signal
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
 		if err != nil {
-			return p.failure()
+			return context.Cause(ctx)
 		}
 	}
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return errors.New("there is no nix on this machine, which evaluates, builds and copies: run sextant where nix is")
+	case errors.Is(err, exec.ErrWaitDelay): // it ended well, and left something behind that holds its output, such as a shared connection of ssh
+		return nil
+	}
+	return err
+}
+
+// bounded keeps the beginning of what is written to it.
+type bounded struct {
+	kept  bytes.Buffer
+	limit int
+	over  bool
+}
+
+// Write implements [io.Writer].
+func (b *bounded) Write(p []byte) (int, error) {
+	n := min(len(p), b.limit-b.kept.Len())
+	b.over = b.over || n < len(p)
+	b.kept.Write(p[:n])
+	return len(p), nil
 }

@@ -1,0 +1,287 @@
+package nixops
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Outputs of a flake that declare hosts, as FlakeHost.From has them.
+const (
+	FromSystems = "nixosConfigurations"
+	FromDeploy  = "deploy.nodes" // deploy-rs
+	FromHive    = "colmenaHive"
+	FromColmena = "colmena" // colmena before its hive: a set of modules
+)
+
+// FlakeHost is a host that a flake declares, with what its deployers' own
+// settings say of how it is reached and built. They are read, never required.
+type FlakeHost struct {
+	Attr           string            // its name in the outputs of From
+	Hostname       string            // where it is reached; "" is not told
+	User           string            // that logs in there
+	Port           int               // 0: not told
+	Tags           []string          //
+	BuildOnTarget  bool              //
+	ConfirmTimeout time.Duration     // deploy-rs; 0: not told
+	SSHOptions     []string          // deploy-rs' sshOpts, a word each
+	Options        map[string]string // other settings, by the deployer's own names
+	From           []string          // the outputs that tell of it
+}
+
+// System tells whether the host is one of nixosConfigurations, which is what is built.
+func (h FlakeHost) System() bool { return slices.Contains(h.From, FromSystems) }
+
+// Expressions that are applied to outputs of a flake. None of them forces a
+// whole system: that takes half a minute a host, and a host that is broken would
+// hide all others. keys (colmena) are never read: they can hold secrets.
+const (
+	// Settings stand at the group, the node or its system profile; the nearer
+	// one counts, and sshOpts add up. profiles.system.path is never touched.
+	applyDeploy = `d: if d.type or null == "derivation" then throw "a package named deploy hides the output" else
+builtins.mapAttrs (_: n: let p = n.profiles.system or { }; get = k: p.${k} or n.${k} or d.${k} or null; in {
+  hostname = n.hostname or null;
+  sshOpts = (d.sshOpts or [ ]) ++ (n.sshOpts or [ ]) ++ (p.sshOpts or [ ]);
+} // builtins.listToAttrs (map (k: { name = k; value = get k; })
+  [ "sshUser" "user" "remoteBuild" "confirmTimeout" "magicRollback" "autoRollback" "fastConnection" ])) (d.nodes or { })`
+	applyHive = `builtins.mapAttrs (_: n: {
+  targetHost = n.targetHost or null;
+  targetUser = n.targetUser or null;
+  targetPort = n.targetPort or null;
+  tags = n.tags or [ ];
+  buildOnTarget = n.buildOnTarget or false;
+  allowLocalDeployment = n.allowLocalDeployment or false;
+})`
+	// Nodes are modules: sets, functions to sets, or files with either. There is
+	// no nixpkgs here to evaluate them with, so a function is given its name and,
+	// for all else, what fails when it is looked at; what fails is left out, and
+	// the host's name stays.
+	applyColmena = `c: if c.type or null == "derivation" then throw "a package named colmena hides the output" else let
+  absent = throw "not known without nixpkgs";
+  try = v: let t = builtins.tryEval (builtins.deepSeq v v); in if t.success then t.value else null;
+  given = name: f: let wants = builtins.functionArgs f; in
+    if wants == { } then { inherit name; nodes = absent; pkgs = absent; lib = absent; config = absent; options = absent; modulesPath = absent; }
+    else builtins.mapAttrs (k: _: if k == "name" then name else absent) wants;
+  set = name: m: let
+    x = if builtins.isPath m || builtins.isString m then import m else m;
+    y = if builtins.isFunction x then x (given name x) else x;
+    r = builtins.tryEval (if builtins.isAttrs y then y.deployment or (y.config.deployment or { }) else { });
+  in if r.success && builtins.isAttrs r.value then r.value else { };
+  value = v: let t = builtins.tryEval (if builtins.isAttrs v then v.content or v else v); in if t.success then try t.value else null;
+  node = name: m: let
+    own = set name m;
+    base = set name (c.defaults or { });
+    get = k: let v = value (own.${k} or null); in if v == null then value (base.${k} or null) else v;
+    many = v: if builtins.isList v then v else [ ];
+  in {
+    tags = many (value (own.tags or null)) ++ many (value (base.tags or null));
+  } // builtins.listToAttrs (map (k: { name = k; value = get k; })
+    [ "targetHost" "targetUser" "targetPort" "buildOnTarget" "allowLocalDeployment" ]);
+in builtins.mapAttrs node (removeAttrs c [ "meta" "network" "defaults" ])`
+)
+
+// shape is one output of a flake that tells of hosts.
+type shape struct {
+	from, attr, apply string
+	parse             func([]byte) (map[string]FlakeHost, error)
+}
+
+var shapes = []shape{
+	{FromSystems, "nixosConfigurations", "builtins.attrNames", parseSystems},
+	{FromDeploy, "deploy", applyDeploy, parseDeploy},
+	{FromHive, "colmenaHive.deploymentConfig", applyHive, parseColmena},
+	{FromColmena, "colmena", applyColmena, parseColmena},
+}
+
+// Hosts are what the flake's outputs tell of hosts, by their names. Each output
+// is evaluated by itself, and one that fails hides none of the others: why is
+// among the unread. An output that the flake does not have is no failure.
+func (f Flake) Hosts(ctx context.Context) (hosts []FlakeHost, unread []error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, evalLimit, fmt.Errorf("the flake was not evaluated within %s", evalLimit))
+	defer cancel()
+	told := make([]map[string]FlakeHost, len(shapes))
+	errs := make([]error, len(shapes))
+	var wg sync.WaitGroup
+	for i, s := range shapes {
+		wg.Go(func() { told[i], errs[i] = f.ask(ctx, s) })
+	}
+	wg.Wait()
+	if len(told[2]) > 0 { // the hive is made of the other, and knows more
+		told[3], errs[3] = nil, nil
+	}
+	all := map[string]FlakeHost{}
+	for i, s := range shapes {
+		if errs[i] != nil {
+			unread = append(unread, fmt.Errorf("reading %s of %s: %w", s.from, f.Ref, errs[i]))
+		}
+		for name, h := range told[i] {
+			h.From = []string{s.from}
+			all[name] = all[name].with(h)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		h := all[name]
+		h.Attr = name
+		hosts = append(hosts, h)
+	}
+	return hosts, unread
+}
+
+// ask evaluates one output.
+func (f Flake) ask(ctx context.Context, s shape) (map[string]FlakeHost, error) {
+	out, err := runNix(ctx, nil, "eval", "--json", "--no-write-lock-file", f.Ref+"#"+s.attr, "--apply", s.apply)
+	switch {
+	case err != nil && strings.Contains(err.Error(), "does not provide attribute"):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return s.parse(out)
+}
+
+// with adds what another output tells; what is known already stays.
+func (h FlakeHost) with(o FlakeHost) FlakeHost {
+	if h.Hostname == "" { // user and port are those of that address
+		h.Hostname, h.User, h.Port = o.Hostname, o.User, o.Port
+	}
+	if h.ConfirmTimeout == 0 {
+		h.ConfirmTimeout = o.ConfirmTimeout
+	}
+	h.BuildOnTarget = h.BuildOnTarget || o.BuildOnTarget
+	for _, t := range o.Tags {
+		if !slices.Contains(h.Tags, t) {
+			h.Tags = append(h.Tags, t)
+		}
+	}
+	h.SSHOptions = append(h.SSHOptions, o.SSHOptions...)
+	for k, v := range o.Options {
+		if h.Options == nil {
+			h.Options = map[string]string{}
+		}
+		h.Options[k] = v
+	}
+	h.From = append(h.From, o.From...)
+	return h
+}
+
+func parseSystems(b []byte) (map[string]FlakeHost, error) {
+	var names []string
+	if err := json.Unmarshal(b, &names); err != nil {
+		return nil, fmt.Errorf("it is no list of names: %w", err)
+	}
+	out := map[string]FlakeHost{}
+	for _, n := range names {
+		if nameable(n) {
+			out[n] = FlakeHost{}
+		}
+	}
+	return out, nil
+}
+
+// nameable tells whether an attribute can be named on a command line and on a
+// screen: nix has no way to write a quote in one.
+func nameable(attr string) bool {
+	return attr != "" && fleet.Clean(attr) == attr && !strings.ContainsRune(attr, '"')
+}
+
+func parseDeploy(b []byte) (map[string]FlakeHost, error) {
+	var in map[string]struct {
+		Hostname, SSHUser, User                                  string
+		SSHOpts                                                  []string
+		RemoteBuild, MagicRollback, AutoRollback, FastConnection *bool
+		ConfirmTimeout                                           float64
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fmt.Errorf("it is not as deploy-rs has it: %w", err)
+	}
+	out := map[string]FlakeHost{}
+	for name, n := range in {
+		if !nameable(name) {
+			continue
+		}
+		h := FlakeHost{BuildOnTarget: n.RemoteBuild != nil && *n.RemoteBuild, SSHOptions: fleet.CleanAll(n.SSHOpts), Options: map[string]string{}}
+		if s := n.ConfirmTimeout; s > 0 && s < 1e6 {
+			h.ConfirmTimeout = time.Duration(s * float64(time.Second))
+		}
+		h.reach(n.Hostname, n.SSHUser, portOf(n.SSHOpts))
+		if n.User != "" {
+			h.Options["user"] = fleet.Clean(n.User)
+		}
+		for k, v := range map[string]*bool{"magicRollback": n.MagicRollback, "autoRollback": n.AutoRollback, "fastConnection": n.FastConnection} {
+			if v != nil {
+				h.Options[k] = strconv.FormatBool(*v)
+			}
+		}
+		out[name] = h
+	}
+	return out, nil
+}
+
+func parseColmena(b []byte) (map[string]FlakeHost, error) {
+	var in map[string]struct {
+		TargetHost, TargetUser              string
+		TargetPort                          int
+		Tags                                []string
+		BuildOnTarget, AllowLocalDeployment bool
+	}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fmt.Errorf("it is not as colmena has it: %w", err)
+	}
+	out := map[string]FlakeHost{}
+	for name, n := range in {
+		if !nameable(name) {
+			continue
+		}
+		h := FlakeHost{Tags: fleet.CleanAll(n.Tags), BuildOnTarget: n.BuildOnTarget}
+		h.reach(n.TargetHost, n.TargetUser, n.TargetPort)
+		if n.AllowLocalDeployment {
+			h.Options = map[string]string{"allowLocalDeployment": "true"}
+		}
+		out[name] = h
+	}
+	return out, nil
+}
+
+// reach takes in where a host is reached. "root@eve.i" is in use for a host name.
+func (h *FlakeHost) reach(host, user string, port int) {
+	before, after, named := strings.Cut(fleet.Clean(host), "@")
+	if !named {
+		before, after = "", before
+	}
+	h.Hostname, h.User = after, fleet.Clean(user)
+	if h.User == "" {
+		h.User = before
+	}
+	if name, p, err := net.SplitHostPort(after); err == nil {
+		if n, err := strconv.Atoi(p); err == nil && port == 0 {
+			h.Hostname, port = name, n
+		}
+	}
+	if port > 0 && port < 65536 {
+		h.Port = port
+	}
+}
+
+// portOf is the port among options of ssh, as "-p", "2222" or "-p2222"; 0: there is none.
+func portOf(opts []string) int {
+	port := 0
+	for i, o := range opts {
+		rest, ok := strings.CutPrefix(o, "-p")
+		if ok && rest == "" && i+1 < len(opts) {
+			rest = opts[i+1]
+		}
+		if ok {
+			port, _ = strconv.Atoi(strings.TrimSpace(rest))
+		}
+	}
+	return port
+}
