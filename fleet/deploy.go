@@ -66,6 +66,7 @@ type Difference struct {
 	Units    []UnitChange    `json:"units"`            // unit files that differ
 	Kernel   [2]string       `json:"kernel"`           // versions, from and to; "" where there is none
 	Reboot   []string        `json:"reboot,omitempty"` // parts that only a reboot renews and that differ
+	Unseen   []string        `json:"unseen,omitempty"` // what could not be told: there may be more that differs
 }
 
 // PackageChange is one name whose versions differ between two closures. No

@@ -10,15 +10,18 @@ import (
 )
 
 // outputs are names of a derivation's outputs other than the first, which nix
-// puts behind the version.
+// puts behind the version: those that nixpkgs gives to what lies in systems.
 var outputs = map[string]bool{
 	"bin": true, "dev": true, "doc": true, "lib": true, "man": true, "info": true, "out": true, "static": true, "debug": true,
-	"devdoc": true, "data": true, "modules": true, "terminfo": true, "dnsutils": true, "getent": true, "login": true, "mount": true, "swap": true,
+	"devdoc": true, "devman": true, "data": true, "modules": true, "terminfo": true, "tools": true, "scripts": true, "py": true, "libgcc": true,
+	"dnsutils": true, "host": true, "getent": true, "login": true, "mount": true, "swap": true, "su": true, "fuse2fs": true,
 }
 
 // nameVersion splits the name of a store path as nix's parseDrvName does: the
-// version begins behind the first dash that no letter follows. What an output is
-// called is no part of it.
+// version begins behind the first dash that no letter follows ("openssh" and
+// "10.0p2" of "HASH-openssh-10.0p2"; "python3.12-requests" has its own dash).
+// Unlike there, the name of an output behind the version is no part of it: else
+// "10.0p2-man" was another version of openssh.
 func nameVersion(store string) (name, version string) {
 	_, full, ok := strings.Cut(path.Base(store), "-")
 	if !ok {
@@ -48,8 +51,7 @@ type versions struct {
 // differ, sorted; how many paths are on one side only; and what sizes tell of
 // them. Names that have no version at all, such as of generated files, are
 // counted, not named.
-func packageChanges(from, to []string, sizes map[string]int64) (list []fleet.PackageChange, added, removed int) {
-	before, after := set(from), set(to)
+func packageChanges(before, after map[string]bool, sizes map[string]int64) (list []fleet.PackageChange, added, removed int) {
 	byName := map[string]*versions{}
 	of := func(p string) (*versions, string) {
 		name, version := nameVersion(p)
