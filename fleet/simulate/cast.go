@@ -71,6 +71,7 @@ func storage(m *machine) {
 	m.generations(12, 388)
 	m.gens[0].entry, m.gens[1].entry = false, false
 	m.gens[11].special = []string{"rescue"}
+	m.past()
 	m.up = 4 * day
 	m.daemons("caddy", "Caddy", "netdata", "netdata - Real-time performance monitoring", "restic-rest-server", "Restic REST Server",
 		"samba-smbd", "Samba Server Daemon", "nfs-server", "NFS server and services", "zfs-zed", "ZFS Event Daemon (zed)",
@@ -172,7 +173,8 @@ func r2s(m *machine) {
 	m.daemons("systemd-networkd", "Network Configuration")
 }
 
-// desktop runs a system that is not the one it would boot.
+// desktop runs a system that is not the one it would boot. Another one changes
+// its message bus, which cannot be done while it runs.
 func desktop(m *machine) {
 	m.cores, m.memory, m.swap = 16, 64*gib, 32*gib
 	m.pace(0.16, 0.38)
@@ -182,6 +184,7 @@ func desktop(m *machine) {
 	m.running = m.gens[7].number // tried out, and gone back
 	m.booted = m.running
 	m.gens[8].kernel = m.gens[7].kernel
+	m.inhibits = "dbus"
 	m.daemons("display-manager", "Display Manager", "NetworkManager", "Network Manager", "bluetooth", "Bluetooth service",
 		"libvirtd", "Virtualization daemon", "cups", "CUPS Scheduler")
 	m.programs = append(m.programs, "podman")
@@ -215,7 +218,8 @@ func vault(m *machine) {
 	m.backup("secrets", "restic", day, 90*mib, 59)
 }
 
-// cottage is far away, behind a relay, and its disk is nearly full.
+// cottage is far away, behind a relay, and its disk is nearly full. With another
+// system its backup server does not start.
 func cottage(m *machine) {
 	m.memory = 16 * gib
 	m.pace(0.04, 0.22)
@@ -223,18 +227,20 @@ func cottage(m *machine) {
 	m.generations(4, 118)
 	m.daemons("caddy", "Caddy", "netdata", "netdata - Real-time performance monitoring", "restic-rest-server", "Restic REST Server")
 	m.ports, m.programs = []int{80, 443, 2019, 8000}, append(m.programs, "podman", "netdata", "caddy", "restic", "restic-system")
+	m.breaks = "restic-rest-server.service"
 	for i, name := range []string{"home-assistant", "zigbee2mqtt", "mosquitto", "frigate", "esphome", "filebrowser", "gatus"} {
 		m.container(name, shelfImage(name), uint16(4000+i*11))
 	}
 	m.backup("system", "restic", 7*day, 61*gib, 12)
 }
 
-// raspi3 is old and well.
+// raspi3 is old and well, and refuses another system.
 func raspi3(m *machine) {
 	m.arch, m.memory, m.bootMap = "aarch64", 1*gib, "extlinux"
 	m.pace(0.21, 0.71)
 	m.disks = []disk{{"/dev/mmcblk0p2", "ext4", "/", 29 * gib, 0.71}}
 	m.generations(2, 31)
+	m.refuses = "Could not acquire lock: another switch-to-configuration is under way"
 	m.daemons("octoprint", "OctoPrint, web interface for 3D printers")
 }
 

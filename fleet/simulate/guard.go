@@ -3,71 +3,10 @@ package simulate
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
-
-// deploying is a deploy on a simulated host. Where it stands is computed from
-// the time that has passed; what was answered is kept.
-type deploying struct {
-	id, kind, action, nonce, who, client string
-
-	to, from  int // generations
-	number    int
-	window    time.Duration
-	began     time.Time
-	answered  time.Time // zero: nobody has
-	word, by  string    // "confirm" or "cancel", and who
-	refreshed bool      // the host runs what it came to
-}
-
-// How long the steps of a simulated deploy take.
-const (
-	simulatedActivation = 2 * time.Second
-	simulatedCommit     = time.Second
-)
-
-// state is where it stands at a time, why, and since when.
-func (d *deploying) state(now time.Time) (state, why string, since time.Time) {
-	runs := d.began.Add(simulatedActivation)
-	deadline := runs.Add(d.window)
-	switch {
-	case now.Before(d.began.Add(200 * time.Millisecond)):
-		return "STAGED", "", d.began
-	case now.Before(runs):
-		return "ACTIVATING", "", d.began
-	case d.word == "confirm" && now.Before(d.answered.Add(simulatedCommit)):
-		return "COMMITTING", "confirmed by " + d.by, d.answered
-	case d.word == "confirm":
-		return "CONFIRMED", "by " + d.by, d.answered.Add(simulatedCommit)
-	case d.word == "cancel" && now.Before(d.answered.Add(simulatedCommit)):
-		return "ROLLING_BACK", "by " + d.by, d.answered
-	case d.word == "cancel":
-		return "CANCELLED", "by " + d.by, d.answered.Add(simulatedCommit)
-	case now.After(deadline):
-		return "ROLLED_BACK", "nobody confirmed in time", deadline
-	}
-	return "AWAITING", "it runs", runs
-}
-
-// land has the host run what its deploys came to. The machine is locked.
-func (m *machine) land(now time.Time) {
-	for _, d := range m.deploys {
-		state, _, _ := d.state(now)
-		switch state {
-		case "AWAITING", "COMMITTING":
-			m.running = d.to
-		case "CONFIRMED":
-			if !d.refreshed {
-				m.running, m.standard, d.refreshed = d.to, d.to, true
-			}
-		case "ROLLED_BACK", "CANCELLED":
-			if !d.refreshed {
-				m.running, d.refreshed = d.from, true
-			}
-		}
-	}
-}
 
 // guardProgram plays nixops' guard: its first argument is the command.
 func guardProgram(c Call) int {
@@ -76,15 +15,11 @@ func guardProgram(c Call) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.land(now)
-	if len(args) == 0 {
-		return 2
-	}
-	if !c.Root && args[0] != "look" && args[0] != "list" {
-		fmt.Fprintln(c.Stdout, "refused not root")
-		return 10
-	}
 	g := guarding{c, m, now, args}
-	switch args[0] {
+	if !c.Root && g.arg(0) != "look" && g.arg(0) != "list" {
+		return g.refuse(10, "not root")
+	}
+	switch g.arg(0) {
 	case "look":
 		return g.look()
 	case "stage":
@@ -93,11 +28,14 @@ func guardProgram(c Call) int {
 		return g.list()
 	case "confirm", "cancel":
 		return g.reply()
+	case "extend":
+		return g.extend()
 	case "check":
-		fmt.Fprintln(c.Stdout, "checked")
-		return 0
+		return g.check()
+	case "settle":
+		return g.settle()
 	}
-	return 2
+	return g.refuse(2, "guard: no command "+g.arg(0))
 }
 
 // guarding is one command of the guard.
@@ -110,12 +48,180 @@ type guarding struct {
 
 func (g guarding) say(format string, args ...any) { fmt.Fprintf(g.Stdout, format+"\n", args...) }
 
+// refuse says why nothing was changed.
+func (g guarding) refuse(code int, format string, args ...any) int {
+	g.say("refused "+format, args...)
+	return code
+}
+
 func (g guarding) arg(i int) string {
 	if i < len(g.args) {
 		return g.args[i]
 	}
 	return ""
 }
+
+// named is the deploy with the ID in argument 1; nil: there is none, and it was said.
+func (g guarding) named() *deploying {
+	for _, d := range g.m.deploys {
+		if d.id == g.arg(1) {
+			return d
+		}
+	}
+	g.refuse(2, "no deploy %s on this host", g.arg(1))
+	return nil
+}
+
+// underWay is the deploy that is not over, or nil.
+func (g guarding) underWay() *deploying {
+	for _, d := range g.m.deploys {
+		if !over(d.at(g.m, g.now).state) {
+			return d
+		}
+	}
+	return nil
+}
+
+func (g guarding) look() int {
+	m := g.m
+	g.say("uid %d\nhost %s %s", g.uid(), m.name, m.arch)
+	to := m.systemAt(g.arg(1))
+	if to > 0 {
+		g.say("there 1\nhostname %s\nsystem %s-linux", m.name, m.arch)
+	}
+	g.say("systemd 1")
+	for _, p := range []string{"flock", "timeout", "systemd-run", "nix-env", "nix-store"} {
+		g.say("has %s", p)
+	}
+	root := m.disks[0]
+	free := int64(float64(root.size)*(1-root.full)) >> 10
+	g.say("free store %d\nfree state %d", free, free)
+	if d := g.underWay(); d != nil && g.Root {
+		g.say("busy %s", d.id)
+	}
+	if m.inhibits != "" && to != m.running {
+		g.say("inhibitors prev {%q:%q}", m.inhibits, m.inhibits)
+		g.say("inhibitors new {%q:%q}", m.inhibits, m.inhibits+"-broker")
+	}
+	if m.generation(m.running).kernel != m.generation(to).kernel {
+		g.say("kernel 1")
+	}
+	g.say("looked")
+	return 0
+}
+
+func (g guarding) stage() int {
+	_, _ = io.Copy(io.Discard, g.Stdin)
+	m := g.m
+	d := &deploying{id: g.arg(1), began: g.now, from: m.running, link: m.standard, refuses: m.refuses, breaks: m.breaks}
+	asked := map[string]string{}
+	for _, a := range g.args[2:] {
+		name, value, _ := strings.Cut(a, "=")
+		asked[name] = value
+	}
+	if d.to = m.systemAt(asked["new"]); d.to == 0 {
+		return g.refuse(10, "not there, or no NixOS system: %s", asked["new"])
+	}
+	if other := g.underWay(); other != nil {
+		return g.refuse(11, "busy: deploy %s is under way", other.id)
+	}
+	d.kind, d.action, d.nonce, d.revision = asked["kind"], asked["action"], asked["nonce"], asked["revision"]
+	d.number, d.who, d.client = asked["number"], asked["who"], asked["client"]
+	seconds, _ := strconv.Atoi(asked["window"])
+	d.window = time.Duration(seconds) * time.Second
+	if d.to == d.from {
+		d.breaks = "" // nothing is started anew
+	}
+	m.keep(d)
+	g.say("staged %s", d.id)
+	return 0
+}
+
+// keep adds a deploy. With the first there is a folder of them.
+func (m *machine) keep(d *deploying) {
+	if len(m.deploys) == 0 {
+		m.files = append(m.files, "/var/lib/sextant/deploys")
+	}
+	m.deploys = append(m.deploys, d)
+}
+
+func (g guarding) list() int {
+	m := g.m
+	boot := m.bootID()
+	g.say("now %d %d %s", g.now.Unix(), m.uptimeAt(g.now), boot)
+	g.say("running %s", m.path(m.generation(m.running)))
+	g.say("default %s system-%d-link", m.path(m.generation(m.standard)), m.standard)
+	if !g.Root {
+		return 0 // the folder is root's
+	}
+	for _, d := range m.deploys {
+		if only := g.arg(1); only == "" || only == d.id {
+			g.tell(d, boot)
+		}
+	}
+	if from, err := strconv.Atoi(g.arg(2)); err == nil {
+		g.tellLog(max(from, 0))
+	}
+	return 0
+}
+
+// tell lists a deploy: what lies in its folder.
+func (g guarding) tell(d *deploying, boot string) {
+	m, is := g.m, d.at(g.m, g.now)
+	to := m.path(m.generation(d.to))
+	g.say("deploy %s", d.id)
+	field := func(name, value string) {
+		if value != "" {
+			g.say("field %s %s", name, value)
+		}
+	}
+	field("kind", d.kind)
+	field("action", d.action)
+	field("state", is.state+" "+is.why)
+	field("new", to)
+	field("run", to)
+	field("number", d.number)
+	field("nonce", d.nonce)
+	field("window", fmt.Sprint(int(d.window.Seconds())))
+	field("who", d.who)
+	field("client", d.client)
+	field("revision", d.revision)
+	field("prev", m.path(m.generation(d.from)))
+	field("prev-profile", fmt.Sprintf("system-%d-link", d.link))
+	field("boot-id", boot)
+	field("started", fmt.Sprint(d.began.Unix()))
+	if !g.now.Before(d.runs()) && d.activates() {
+		field("deadline", fmt.Sprint(m.uptimeAt(d.deadline())))
+		field("code", map[bool]string{true: "4", false: "0"}[d.breaks != ""])
+	}
+	if d.word == "confirm" {
+		field("by", d.by)
+	}
+	if over(is.state) {
+		field("result", is.state+" "+is.why)
+	}
+	field("last", fmt.Sprintf("%d %d %s %s", is.since.Unix(), m.uptimeAt(is.since), is.state, is.why))
+	if !over(is.state) {
+		field("guarded", "1")
+	}
+}
+
+// tellLog is the log of the deploy that is named, from a byte on.
+func (g guarding) tellLog(from int) {
+	for _, d := range g.m.deploys {
+		if d.id == g.arg(1) {
+			log := d.log(g.m, g.now)
+			g.say("log %d", len(log))
+			_, _ = io.WriteString(g.Stdout, log[min(from, len(log)):])
+		}
+	}
+}
+
+// bootID is what the kernel calls this boot, as the guard writes it down.
+func (m *machine) bootID() string { return hexID(m.seed, 32, m.name, "boot", m.boot().String()) }
+
+// uptimeAt is the machine's uptime at a time, in seconds.
+func (m *machine) uptimeAt(at time.Time) int { return int(at.Sub(m.boot()).Seconds()) }
 
 // systemAt is the generation of a store path; 0: none is there.
 func (m *machine) systemAt(path string) int {
@@ -127,136 +233,71 @@ func (m *machine) systemAt(path string) int {
 	return 0
 }
 
-func (g guarding) look() int {
-	g.say("uid %d\nhost %s %s\nsystemd 1\nhostname %s", g.uid(), g.m.name, g.m.arch, g.m.name)
-	if g.m.systemAt(g.arg(1)) > 0 {
-		g.say("there 1")
-	}
-	for _, p := range []string{"flock", "timeout", "systemd-run", "nix-env", "nix-store"} {
-		g.say("has %s", p)
-	}
-	for _, d := range g.m.deploys {
-		if state, _, _ := d.state(g.now); !d.refreshed && state != "CONFIRMED" {
-			g.say("busy %s", d.id)
-		}
-	}
-	g.say("looked")
-	return 0
-}
-
-func (g guarding) stage() int {
-	_, _ = io.Copy(io.Discard, g.Stdin)
-	d := &deploying{id: g.arg(1), began: g.now, from: g.m.running}
-	seconds := 0
-	for _, a := range g.args[2:] {
-		name, value, _ := strings.Cut(a, "=")
-		switch name {
-		case "new":
-			d.to = g.m.systemAt(value)
-		case "window":
-			_, _ = fmt.Sscan(value, &seconds)
-		case "number":
-			_, _ = fmt.Sscan(value, &d.number)
-		default:
-			if into := map[string]*string{"kind": &d.kind, "action": &d.action, "nonce": &d.nonce, "who": &d.who, "client": &d.client}[name]; into != nil {
-				*into = value
-			}
-		}
-	}
-	if d.to == 0 {
-		g.say("refused not there, or no NixOS system")
-		return 10
-	}
-	d.window = time.Duration(seconds) * time.Second
-	if len(g.m.deploys) == 0 {
-		g.m.files = append(g.m.files, "/var/lib/sextant/deploys")
-	}
-	g.m.deploys = append(g.m.deploys, d)
-	g.say("staged %s", d.id)
-	return 0
-}
-
-func (g guarding) list() int {
-	up := g.now.Sub(g.m.boot()).Seconds()
-	boot := hexID(g.m.seed, 32, g.m.name, "boot", g.m.boot().String())
-	g.say("now %d %.0f %s", g.now.Unix(), up, boot)
-	g.say("running %s", g.m.path(g.m.generation(g.m.running)))
-	g.say("default %s system-%d-link", g.m.path(g.m.generation(g.m.standard)), g.m.standard)
-	for _, d := range g.m.deploys {
-		if only := g.arg(1); only != "" && only != d.id {
-			continue
-		}
-		state, why, since := d.state(g.now)
-		g.say("deploy %s", d.id)
-		for _, f := range [][2]string{
-			{"kind", d.kind}, {"action", d.action}, {"state", state + " " + why}, {"new", g.m.path(g.m.generation(d.to))},
-			{"number", fmt.Sprint(d.number)}, {"nonce", d.nonce}, {"who", d.who}, {"client", d.client},
-			{"prev", g.m.path(g.m.generation(d.from))}, {"prev-profile", fmt.Sprintf("system-%d-link", d.from)}, {"boot-id", boot},
-			{"started", fmt.Sprint(d.began.Unix())}, {"last", fmt.Sprintf("%d 0 %s", since.Unix(), state)}, {"guarded", "1"},
-			{"deadline", fmt.Sprintf("%.0f", d.began.Add(simulatedActivation+d.window).Sub(g.m.boot()).Seconds())},
-		} {
-			g.say("field %s %s", f[0], f[1])
-		}
-	}
-	if g.arg(2) != "" {
-		g.say("log 0")
-	}
-	return 0
-}
-
+// reply confirms or cancels: the first answer counts.
 func (g guarding) reply() int {
-	for _, d := range g.m.deploys {
-		if d.id != g.arg(1) {
-			continue
+	d := g.named()
+	if d == nil {
+		return 2
+	}
+	word, is := g.arg(0), d.at(g.m, g.now)
+	switch {
+	case over(is.state):
+		g.say("over %s %s", is.state, is.why)
+		return 0
+	case is.state == "STAGED" || is.state == "ACTIVATING":
+		if word == "confirm" {
+			return g.refuse(10, "not running yet: %s", is.state)
 		}
-		state, why, _ := d.state(g.now)
-		switch {
-		case d.word != "":
-			g.say("before %s %s", d.word, d.by)
-		case state != "AWAITING":
-			g.say("over %s %s", state, why)
-		case d.nonce != g.arg(2):
-			g.say("refused the nonce is that of another deploy")
-			return 10
-		default:
-			d.word, d.by, d.answered = g.arg(0), g.arg(3), g.now
-			g.say("taken")
-		}
+	case is.state != "AWAITING":
+		return g.refuse(10, "too late: %s", is.state)
+	}
+	if g.arg(2) != d.nonce {
+		return g.refuse(10, "the nonce is that of another deploy")
+	}
+	if d.word != "" {
+		g.say("before %s %s", d.word, d.by)
 		return 0
 	}
-	g.say("refused no deploy %s on this host", g.arg(1))
-	return 2
+	d.word, d.by, d.answered = word, g.arg(3), g.now
+	g.say("taken")
+	return 0
 }
 
-// packagesOf are what a simulated system is made of: names with versions that
-// grow with the generation.
-func packagesOf(number int) map[string]string {
-	return map[string]string{
-		"openssh": fmt.Sprintf("10.0p%d", 1+number/4), "caddy": fmt.Sprintf("2.%d.0", 8+number/2), "podman": fmt.Sprintf("5.%d.1", number/3),
-		"glibc": "2.40", "systemd": "258.2", "tailscale": fmt.Sprintf("1.%d.2", 90+number), "nix": "2.31.2",
+// extend gives more time, from now on.
+func (g guarding) extend() int {
+	d := g.named()
+	if d == nil {
+		return 2
 	}
+	seconds, err := strconv.Atoi(g.arg(2))
+	if err != nil || seconds < 0 {
+		return g.refuse(2, "no number of seconds")
+	}
+	if is := d.at(g.m, g.now); is.state != "AWAITING" {
+		return g.refuse(10, "not waiting: %s", is.state)
+	}
+	d.until = g.now.Add(time.Duration(seconds) * time.Second)
+	g.say("extended")
+	return 0
 }
 
-// tellDifference plays nixops' diff: mark, from, to.
-func tellDifference(c Call) int {
-	m, mark := c.machine(), c.arg(1)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i, side := range []string{"from", "to"} {
-		path := c.arg(2 + i)
-		n := m.systemAt(path)
-		if n == 0 {
-			fmt.Fprintf(c.Stdout, "\n%s missing\n%s\n", mark, path)
-			continue
-		}
-		gen := m.generation(n)
-		fmt.Fprintf(c.Stdout, "\n%s paths-%s\n%s\n", mark, side, path)
-		for name, version := range packagesOf(n) {
-			fmt.Fprintf(c.Stdout, "/nix/store/%s-%s-%s\n", storeHash(m.seed, name, version), name, version)
-		}
-		fmt.Fprintf(c.Stdout, "\n%s kernel-%s\n%s\n\n%s parts-%s\nkernel %s\n\n%s units-%s\n%d 10 ./caddy.service\n1 10 ./sshd.service\n",
-			mark, side, gen.kernel, mark, side, m.part("kernel", gen), mark, side, n/2)
+// check tells what is worse than before it began.
+func (g guarding) check() int {
+	d := g.named()
+	if d == nil {
+		return 2
 	}
-	fmt.Fprintf(c.Stdout, "\n%s sizes\n\n%s end\n", mark, mark)
+	if u := g.m.unit(d.breaks); d.breaks != "" && u != nil && u.active == "failed" {
+		g.say("failed %s", u.name)
+	}
+	g.say("checked")
+	return 0
+}
+
+func (g guarding) settle() int {
+	if g.named() == nil {
+		return 2
+	}
+	g.say("settling")
 	return 0
 }

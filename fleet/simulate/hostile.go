@@ -36,4 +36,6 @@ func (m *machine) poison() {
 		})
 	}
 	m.programs = append(m.programs, "podman")
+	evil := strings.ReplaceAll(hostileText, "\n", " ")
+	m.keep(&deploying{id: "evil", kind: evil, action: "boot", who: evil, client: evil, revision: evil, began: m.began, to: m.running, from: m.running, landed: true})
 }

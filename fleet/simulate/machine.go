@@ -43,6 +43,9 @@ type machine struct {
 	ports    []int    // TCP ports listened on, besides 22
 	programs []string // on PATH, besides those every host has
 	files    []string // of the probe's list
+	inhibits string   // the critical component that every other system changes: only a reboot can
+	refuses  string   // what its switch-to-configuration says, and changes nothing
+	breaks   string   // the unit that does not start with another system
 
 	mu      sync.Mutex
 	deploys []*deploying

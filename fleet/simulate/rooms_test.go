@@ -18,6 +18,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/probe"
 	"github.com/sextant-fleet/sextant/fleet/simulate"
 	"github.com/sextant-fleet/sextant/fleet/units"
+	"github.com/sextant-fleet/sextant/nixops"
 )
 
 // The rooms that read real hosts read simulated ones here: what they send must
@@ -251,6 +252,11 @@ func TestHostileHost(t *testing.T) {
 	m, alarms := metrics.New().Read(soon(t), l, given(st))
 	st.Metrics, st.Alarms = m, alarms
 	st.Backups = backup.Read(soon(t), l, st, time.Now(), nil)
+	list, err := nixops.Deploys(soon(t), l)
+	if err != nil || len(list) == 0 {
+		t.Errorf("deploys %+v, %v", list, err)
+	}
+	st.Deploys = fleet.Known(list, time.Now(), "guard")
 	if err := dirty(st); err != nil {
 		t.Error(err)
 	}
