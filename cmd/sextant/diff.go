@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -16,26 +17,30 @@ import (
 func diffCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "diff HOST [FROM [TO]]", Short: "Packages, units, kernel and size between two systems of a host", Args: cobra.RangeArgs(1, 3),
-		Long: "FROM and TO are generation numbers, running, default, booted, or store paths. Without them: what runs against the default, " +
-			"or, where these are the same, the generation before against what runs.",
+		Long: "FROM and TO are generation numbers, running, default, booted, or store paths. FROM is what runs and TO the default, where " +
+			"they are not given; without either, and where these are the same: the generation before against what runs.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return failed(withHosts(cmd.Context(), *o, args[:1], probeOnly, func(a *app, states []fleet.State) error {
-				if len(states) != 1 {
-					return usageError{fmt.Errorf("%s names %d hosts: name one", args[0], len(states))}
-				}
-				s := states[0]
-				from, to, err := ends(s, args[1:])
-				if err != nil {
-					return err
-				}
-				d, err := a.differences.Read(cmd.Context(), a.links.Open(s.Host), from.Path, to.Path)
-				if err != nil {
-					return err
-				}
-				return printDifference(cmd.OutOrStdout(), *o, s, from, to, d)
+				return compare(cmd.Context(), cmd.OutOrStdout(), a, states, args)
 			}))
 		},
 	}
+}
+
+// compare tells what is different between two systems of the host that args name.
+func compare(ctx context.Context, w io.Writer, a *app, states []fleet.State, args []string) error {
+	if len(states) != 1 {
+		return usageError{fmt.Errorf("%s names %d hosts: name one", args[0], len(states))}
+	}
+	from, to, err := ends(states[0], args[1:])
+	if err != nil {
+		return err
+	}
+	d, err := a.differences.Read(ctx, a.links.Open(states[0].Host), from.Path, to.Path)
+	if err != nil {
+		return err
+	}
+	return printDifference(w, a.opts, states[0], from, to, d)
 }
 
 // ends are the two systems that are compared.
@@ -43,32 +48,25 @@ func ends(s fleet.State, args []string) (from, to fleet.Toplevel, err error) {
 	if !s.System.Current() {
 		return from, to, fmt.Errorf("%s: %s", s.Host.Name, cmp.Or(s.System.Err, s.Reach.Err))
 	}
-	from, to = s.System.Value.Running, s.System.Value.Default
-	if len(args) == 0 && from.Path == to.Path {
-		g, err := nixops.Earlier(s)
-		return fleet.Toplevel{Path: g.Path, Generation: g.Number}, to, err
+	named := append(append([]string{}, args...), []string{"running", "default"}[len(args):]...)
+	if to, err = toplevelNamed(s, named[1]); err != nil {
+		return from, to, err
 	}
-	for i, into := range []*fleet.Toplevel{&from, &to} {
-		if i < len(args) {
-			if *into, err = toplevelNamed(s, args[i]); err != nil {
-				return from, to, err
-			}
-		} else if i == 1 && len(args) == 1 {
-			to = s.System.Value.Running
-		}
+	if from, err = toplevelNamed(s, named[0]); err != nil || len(args) > 0 || from.Path != to.Path {
+		return from, to, err
 	}
-	return from, to, nil
+	g, err := nixops.Earlier(s)
+	return fleet.Toplevel{Path: g.Path, Generation: g.Number}, to, err
 }
 
 // toplevelNamed is a system as a person names it.
 func toplevelNamed(s fleet.State, name string) (fleet.Toplevel, error) {
-	switch name {
-	case "running":
-		return s.System.Value.Running, nil
-	case "default":
-		return s.System.Value.Default, nil
-	case "booted":
-		return s.System.Value.Booted, nil
+	sys := s.System.Value
+	if t, ok := map[string]fleet.Toplevel{"running": sys.Running, "default": sys.Default, "booted": sys.Booted}[name]; ok {
+		if t.Path == "" {
+			return t, fmt.Errorf("%s does not tell which system is %s", s.Host.Name, name)
+		}
+		return t, nil
 	}
 	if strings.HasPrefix(name, "/nix/store/") {
 		return fleet.Toplevel{Path: name}, nil
@@ -89,10 +87,14 @@ func printDifference(w io.Writer, o options, s fleet.State, from, to fleet.Tople
 		To         fleet.Toplevel   `json:"to"`
 		Difference fleet.Difference `json:"difference"`
 	}{1, s.Host.Name, from, to, d}
-	return o.write(w, out, func(t *table) {
+	same := "-"
+	if len(d.Unseen) > 0 {
+		same = "?" // perhaps it was not told
+	}
+	err := o.write(w, out, func(t *table) {
 		t.row("PACKAGE", "FROM", "TO", "SIZE")
 		for _, p := range d.Packages {
-			t.row(p.Name, versionsOf(p.Old), versionsOf(p.New), more(p.Size))
+			t.row(p.Name, versionsOf(p.Old), versionsOf(p.New), cmp.Or(more(p.Size), same))
 		}
 		for _, u := range d.Units {
 			t.note("unit " + u.Unit + " " + u.How)
@@ -103,8 +105,19 @@ func printDifference(w io.Writer, o options, s fleet.State, from, to fleet.Tople
 		if len(d.Reboot) > 0 {
 			t.note("only a reboot renews: " + strings.Join(d.Reboot, ", "))
 		}
-		t.note(fmt.Sprintf("%s -> %s: %d store paths more, %d fewer, %s", toplevel(from), toplevel(to), d.Added, d.Removed, cmp.Or(more(d.Size), "the same size")))
+		for _, what := range d.Unseen {
+			t.note("? not told: " + what)
+		}
+		sum := fmt.Sprintf("%s -> %s: %d store paths more, %d fewer", toplevel(from), toplevel(to), d.Added, d.Removed)
+		if size := more(d.Size); size != "" || len(d.Unseen) == 0 {
+			sum += ", " + cmp.Or(size, "the same size")
+		}
+		t.note(sum)
 	})
+	if err == nil && len(d.Unseen) > 0 {
+		err = exitCode(exitUnknown)
+	}
+	return err
 }
 
 func versionsOf(list []string) string {
