@@ -232,7 +232,8 @@ func (c *counter) Read(b []byte) (int, error) {
 }
 
 // watch tells how much was read, and stops what stands still for as long as the
-// stall limit, where there is one. The watching ends with the context, or when
+// stall limit, where there is one; what was read to its end may take its time to
+// be written down. The watching ends with the context, or when
 // the function that it gives is called.
 func (c *counter) watch(ctx context.Context, stall time.Duration, stop context.CancelCauseFunc, tell func(int64)) func() {
 	ctx, end := context.WithCancel(ctx)
@@ -255,7 +256,7 @@ func (c *counter) watch(ctx context.Context, stall time.Duration, stop context.C
 			if n := c.n.Load(); n != last {
 				last, since = n, time.Now()
 				tell(n)
-			} else if stall > 0 && time.Since(since) >= stall {
+			} else if stall > 0 && !c.ended.Load() && time.Since(since) >= stall {
 				stop(fmt.Errorf("%w for %s", errStalled, stall))
 				return
 			}

@@ -3,6 +3,7 @@ package nixops
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -265,6 +266,22 @@ func TestSendStalls(t *testing.T) {
 	err := send(t.Context(), hostLink{store: newStore(t, "")}, needs, 50*time.Millisecond, func(string) {})
 	if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "storage") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWhatWasReadToItsEndDoesNotStall: the host may be long at writing it down.
+func TestWhatWasReadToItsEndDoesNotStall(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	defer stop(nil)
+	c := &counter{r: strings.NewReader("all of it")}
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Fatal(err)
+	}
+	watched := c.watch(ctx, time.Millisecond, stop, func(int64) {})
+	time.Sleep(50 * time.Millisecond)
+	watched()
+	if ctx.Err() != nil {
+		t.Error(context.Cause(ctx))
 	}
 }
 
