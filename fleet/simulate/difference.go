@@ -2,27 +2,46 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// packagesOf are what a simulated system is made of: names with versions that
-// grow with the generations.
-func (m *machine) packagesOf(number int) [][2]string {
-	n := 0
-	for i, g := range m.gens {
-		if g.number == number {
-			n = i
-		}
-	}
-	return [][2]string{
-		{"caddy", fmt.Sprintf("2.10.%d", n/2)}, {"glibc", "2.40-66"}, {"nix", "2.31.2"}, {"openssh", fmt.Sprintf("10.%dp1", n/4)},
-		{"podman", fmt.Sprintf("5.%d.%d", 4+n/3, n%3)}, {"systemd", "258.2"}, {"tailscale", fmt.Sprintf("1.%d.2", 76+2*n)},
-	}
+// software is what every simulated system is made of: names, and versions in which
+// one number grows, from the first, after so many generations. 0: never.
+var software = []struct {
+	name, version string
+	first, every  int
+}{
+	{"bash", "5.3p%d", 3, 9}, {"caddy", "2.10.%d", 0, 3}, {"coreutils", "9.%d", 8, 0}, {"curl", "8.%d.0", 14, 4}, {"e2fsprogs", "1.47.%d", 3, 0},
+	{"git", "2.51.%d", 0, 5}, {"glibc", "2.40-%d", 66, 7}, {"gnutls", "3.8.%d", 9, 8}, {"less", "%d", 679, 0}, {"nano", "8.%d", 4, 6},
+	{"nftables", "1.1.%d", 5, 0}, {"nix", "2.31.%d", 2, 6}, {"openssh", "10.%dp1", 0, 7}, {"openssl", "3.5.%d", 1, 4}, {"perl", "5.42.%d", 0, 0},
+	{"podman", "5.%d.1", 4, 3}, {"python3", "3.13.%d", 5, 5}, {"restic", "0.18.%d", 0, 8}, {"sudo", "1.9.%dp2", 17, 0}, {"systemd", "258.%d", 2, 0},
+	{"util-linux", "2.41.%d", 1, 6}, {"vim", "9.1.%d", 1566, 2}, {"zfs-user", "2.3.%d", 3, 5},
 }
 
-// storePath is where a package lies, and how many bytes it takes.
+// packagesOf are what a simulated system is made of: names with versions that
+// grow with the generations.
+func (m *machine) packagesOf(g generation) [][2]string {
+	n := slices.IndexFunc(m.gens, func(x generation) bool { return x.number == g.number })
+	list := [][2]string{
+		{"initrd-linux", g.kernel}, {"linux", g.kernel}, {"linux", g.kernel + "-modules"},
+		{"tailscale", fmt.Sprintf("1.%d.2", 76+2*n)}, // every release: odd numbers are not released
+	}
+	for i, p := range software {
+		grown := p.first
+		if p.every > 0 {
+			grown += (n + i%p.every) / p.every // not all at once
+		}
+		list = append(list, [2]string{p.name, fmt.Sprintf(p.version, grown)})
+	}
+	return list
+}
+
+// storePath is where a package lies, and how many bytes it takes: a little more
+// or less in every version.
 func (m *machine) storePath(pkg [2]string) (path string, size uint64) {
-	return "/nix/store/" + storeHash(m.seed, pkg[0], pkg[1]) + "-" + pkg[0] + "-" + pkg[1], 4*mib + dice(m.seed, pkg[0], pkg[1], "size")%(40*mib)
+	size = uint64((0.5 + 40*share(m.seed, pkg[0], "size") + 0.4*share(m.seed, pkg[0], pkg[1], "size")) * mib)
+	return "/nix/store/" + storeHash(m.seed, pkg[0], pkg[1]) + "-" + pkg[0] + "-" + pkg[1], size
 }
 
 // tellDifference plays nixops' program that compares two systems: mark, from, to.
@@ -50,7 +69,7 @@ func tellDifference(c Call) int {
 		fmt.Fprintf(c.Stdout, "%s\n", m.path(g))
 		seen[m.path(g)]++
 		sizes[m.path(g)] = 80 * kib
-		for _, pkg := range m.packagesOf(g.number) {
+		for _, pkg := range m.packagesOf(g) {
 			path, size := m.storePath(pkg)
 			fmt.Fprintln(c.Stdout, path)
 			seen[path]++
@@ -59,7 +78,9 @@ func tellDifference(c Call) int {
 		begin("kernel-" + side)
 		fmt.Fprintln(c.Stdout, g.kernel)
 		begin("parts-" + side)
-		fmt.Fprintf(c.Stdout, "kernel %s\n", m.part("kernel", g))
+		for _, part := range []string{"kernel", "initrd", "kernel-modules"} {
+			fmt.Fprintf(c.Stdout, "%s %s\n", part, m.part(part, g))
+		}
 		begin("units-" + side)
 		fmt.Fprint(c.Stdout, m.unitFiles(g))
 	}
@@ -74,14 +95,31 @@ func tellDifference(c Call) int {
 	return 0
 }
 
-// unitFiles are the checksums of a generation's unit files: those of packages
-// that change with it change too.
+// packageOf is the package that a unit runs, by how its name begins.
+var packageOf = []struct{ unit, pkg string }{
+	{"caddy", "caddy"}, {"nix-", "nix"}, {"podman", "podman"}, {"restic", "restic"}, {"sshd", "openssh"}, {"tailscaled", "tailscale"}, {"zfs", "zfs-user"},
+}
+
+// unitFiles are the checksums of a generation's unit files: a new version of what
+// a unit runs is another file. Some containers came with a later generation.
 func (m *machine) unitFiles(g generation) string {
+	version := map[string]string{}
+	for _, pkg := range m.packagesOf(g) {
+		version[pkg[0]] = pkg[1]
+	}
+	n := slices.IndexFunc(m.gens, func(x generation) bool { return x.number == g.number })
 	var b strings.Builder
-	for _, pkg := range m.packagesOf(g.number) {
-		unit := map[string]string{"caddy": "caddy.service", "nix": "nix-daemon.service", "podman": "podman.service", "systemd": "systemd-journald.service"}[pkg[0]]
-		if unit != "" && (pkg[0] != "caddy" || m.unit("caddy") != nil) {
-			fmt.Fprintf(&b, "%d 512 ./%s\n", dice(m.seed, pkg[0], pkg[1])%1000000, unit)
+	for _, u := range m.sorted() {
+		if u.box != nil && share(m.seed, m.name, u.name, "new") < 0.2 && n < int(dice(m.seed, m.name, u.name, "since")%uint64(len(m.gens))) {
+			continue
+		}
+		runs := ""
+		if i := slices.IndexFunc(packageOf, func(p struct{ unit, pkg string }) bool { return strings.HasPrefix(u.name, p.unit) }); i >= 0 {
+			runs = version[packageOf[i].pkg]
+		}
+		fmt.Fprintf(&b, "%d 512 ./%s\n", dice(m.seed, u.name, runs)>>32, u.name)
+		if u.timer != "" {
+			fmt.Fprintf(&b, "%d 128 ./%s\n", dice(m.seed, u.timer)>>32, u.timer)
 		}
 	}
 	return b.String()
