@@ -100,13 +100,19 @@ func (s State) systemProblems(add addProblem) {
 	if sys.RebootNeeded {
 		add(SeverityWarn, time.Time{}, "reboot needed: %s", strings.Join(sys.RebootWhy, ", "))
 	}
-	if sys.NixOS && sys.Default.Path != "" && sys.Running.Path != "" && sys.Default.Path != sys.Running.Path {
+	if sys.NixOS && sys.Default.Path != "" && sys.Running.Path != "" && sys.Default.Path != sys.Running.Path && !s.underWay() {
 		add(SeverityWarn, time.Time{}, "running system is not the default")
 	}
 	s.deployProblem(add)
 	if p := s.Host.Presence; p.Current() && p.Value.Expired {
 		add(SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
 	}
+}
+
+// underWay tells whether a deploy is: until it is over the running system is not
+// the default on purpose.
+func (s State) underWay() bool {
+	return s.Deploys.Current() && len(s.Deploys.Value) > 0 && !s.Deploys.Value[0].State.Over()
 }
 
 // deployProblem tells of the newest deploy where that needs somebody: it waits,

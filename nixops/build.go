@@ -49,7 +49,7 @@ var storePath = regexp.MustCompile(`^/[^ ]*/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+$`)
 // store. This machine's nix must take it: as root, or signed.
 func Fetch(ctx context.Context, l link.Link, path string) error {
 	name := l.Host().Name
-	out, err := onHost(ctx, l, false, `exec nix-store -qR "$1"`, nil, path)
+	out, err := onHost(ctx, l, `exec nix-store -qR "$1"`, nil, path)
 	if err != nil {
 		return fmt.Errorf("asking what %s needs: %w", path, err)
 	}

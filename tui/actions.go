@@ -60,6 +60,7 @@ func (m *Model) planned(msg planMsg) {
 
 // run does an action in the background and shows what it says.
 func (m *Model) run(j *dialog.Job) {
+	m.begun(j)
 	j.Began = m.c.Now
 	m.jobs = append(m.jobs, j)
 	for len(m.jobs) > maxJobs && !m.jobs[0].Running() {
@@ -99,16 +100,19 @@ func (m *Model) progressed(msg jobMsg) {
 	j.Ended, j.Err = m.c.Now, msg.err
 	j.Cancel()
 	did := strings.TrimSpace(j.Action.Title + " " + j.Object())
-	what := screen.Flash{Level: fleet.Info, Host: j.Hosts(), Text: did + ": done"}
+	what, how := screen.Flash{Level: fleet.Info, Host: j.Hosts(), Text: did + ": done"}, "is done"
 	switch {
 	case msg.err != nil && stopped:
+		how = "was stopped"
 		what.Level, what.Text = fleet.Warn, did+": stopped: "+msg.err.Error()
 	case msg.err != nil:
+		how = "failed"
 		what.Level, what.Text = fleet.Error, did+" failed: "+msg.err.Error()
 	default:
 		m.opts.Store.Note(fleet.Message{At: m.c.Now, Level: fleet.Info, Host: j.Hosts(), Text: what.Text})
 	}
 	m.tell(what)
+	m.announce(j, how)
 	for _, st := range j.Target.Hosts {
 		m.opts.Console.Refresh(st.Host.ID)
 	}
@@ -177,7 +181,17 @@ func (m *Model) ask() {
 	for _, q := range m.c.Snap.Questions {
 		if !m.answered[q.ID] && m.belongs(q) {
 			m.popup(dialog.NewQuestion(q, m.clock))
+			m.askAgain(q)
 			return
+		}
+	}
+}
+
+// askAgain has the host of a system that waits tell how long it still does.
+func (m *Model) askAgain(q fleet.Question) {
+	for _, st := range m.c.Snap.Hosts {
+		if q.Kind == fleet.AskConfirm && st.Host.Name == q.Host {
+			m.opts.Console.Refresh(st.Host.ID)
 		}
 	}
 }

@@ -108,6 +108,9 @@ func (m *Model) apply(e screen.Effect) {
 	case screen.Answer:
 		m.answered[e.ID] = true
 		m.opts.Console.Answer(e.ID, e.Reply)
+		if e.Reply.Later {
+			m.tell(screen.Flash{Level: fleet.Info, Text: "it still waits: " + m.keyOf("palette") + "confirm keeps it, " + m.keyOf("rollback") + " goes back"})
+		}
 		m.ask()
 	case screen.ClosePopup:
 		m.closePopup()

@@ -143,7 +143,17 @@ var stories = []struct {
 	{"ask-confirm", func(o *tui.Options) {
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "cloud", Kind: fleet.AskConfirm, Text: "keep the new system of cloud?", Detail: []string{"authelia.service failed", "container vault is unhealthy"}}})
 	}, nil, "keep the new system"},
-	{"deploys", deployed, []string{":", "Deploys", "enter"}, "waits"},
+	{"ask-confirm-later", func(o *tui.Options) {
+		deployed(o)
+		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "storage", Kind: fleet.AskConfirm, Text: "keep the new system of storage?", Detail: []string{"podman-immich-ml.service failed"}}})
+	}, nil, "in 95s"},
+	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
+	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
+	{"deploys-none", func(*tui.Options) {}, []string{":", "Deploys", "enter"}, "Nothing was deployed"},
+	{"fleet-waits", deployed, []string{"G"}, "waits 95s"},
+	{"overview-waits", deployed, []string{"G", "enter"}, "waits 95s"},
+	{"overview-went-back", deployed, []string{"j", "enter"}, "rolled back"},
+	{"confirm-rollback", rolling, []string{"G", "R"}, "Type storage"},
 	{"confirm", func(o *tui.Options) {}, []string{"G", "4", ":", "restart", "enter"}, "systemctl restart"},
 	{"confirm-typed", func(o *tui.Options) {
 		o.Actions = append(o.Actions, fleet.Action{
@@ -187,23 +197,60 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// deployed gives hosts a past: one waits to be confirmed, one went back by itself.
+// deployed gives hosts a past: one waits to be confirmed, one is under way, one
+// went back by itself, of one it is not known.
 func deployed(o *tui.Options) {
-	hosts := o.Store.Snapshot().Hosts
-	give := func(i int, list ...fleet.Deploy) {
-		o.Store.Update(hosts[i].Host.ID, func(s *fleet.State) { s.Deploys = fleet.Known(list, tuitest.Now, "guard") })
-	}
 	at := func(ago time.Duration) time.Time { return tuitest.Now.Add(-ago) }
-	give(0, fleet.Deploy{
-		ID: "a", Kind: "deploy", Action: "switch", State: fleet.Awaiting, Why: "it runs", Who: "ada", Client: "phone", Started: at(40 * time.Second),
-		Changed: at(25 * time.Second), Deadline: tuitest.Now.Add(95 * time.Second),
-		From: fleet.Toplevel{Path: "/nix/store/x-nixos-system-a-26.05", Generation: 41}, To: fleet.Toplevel{Path: "/nix/store/y-nixos-system-a-26.05.2026"},
+	give := func(id fleet.HostID, list ...fleet.Deploy) {
+		for i := range list {
+			d := &list[i]
+			d.ID = d.Started.Format("20060102T150405") + "-abcdef"
+			d.Who, d.Action = "ada", "switch"
+		}
+		o.Store.Update(id, func(s *fleet.State) { s.Deploys = fleet.Known(list, at(4*time.Second), "guard") })
+	}
+	system := func(host string, n int) fleet.Toplevel {
+		return fleet.Toplevel{Path: fmt.Sprintf("/nix/store/x%d-nixos-system-%s-26.05", n, host), Generation: n}
+	}
+	give("n-storage", fleet.Deploy{
+		Kind: "deploy", State: fleet.Awaiting, Why: "it runs, with failed units", Client: "phone", Revision: "4f2a9c1e77",
+		Started: at(40 * time.Second), Changed: at(25 * time.Second), Deadline: tuitest.Now.Add(95 * time.Second),
+		From: system("storage", 142), To: fleet.Toplevel{Path: "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nixos-system-storage-26.05.20261121.89abcde"},
 	}, fleet.Deploy{
-		ID: "b", Kind: "rollback", State: fleet.Confirmed, Why: "by ada@laptop", Who: "ada", Client: "laptop", Started: at(26 * time.Hour), Changed: at(26 * time.Hour),
-		From: fleet.Toplevel{Generation: 42}, To: fleet.Toplevel{Generation: 41},
+		Kind: "rollback", State: fleet.Confirmed, Why: "by ada@laptop", Client: "laptop", Started: at(26 * time.Hour), Changed: at(26 * time.Hour),
+		From: system("storage", 143), To: system("storage", 142),
 	})
-	give(1, fleet.Deploy{
-		ID: "c", Kind: "deploy", State: fleet.RolledBack, Why: "nobody confirmed in time", Who: "ada", Client: "laptop", Started: at(3 * time.Hour),
-		Changed: at(3 * time.Hour), From: fleet.Toplevel{Generation: 7}, To: fleet.Toplevel{Path: "/nix/store/z-nixos-system-b-26.05"},
+	give("n-desk", fleet.Deploy{
+		Kind: "deploy", State: fleet.RolledBack, Why: "nobody confirmed in time", Client: "laptop", Started: at(3 * time.Hour),
+		Changed: at(3 * time.Hour), From: system("desk", 54), To: system("desk", 55),
 	})
+	give("n-router", fleet.Deploy{
+		Kind: "rollback", State: fleet.Activating, Why: "/nix/store/x86-nixos-system-router-26.05", Client: "laptop", Started: at(12 * time.Second),
+		Changed: at(9 * time.Second), From: system("router", 87), To: system("router", 86),
+	})
+	o.Store.Update("n-lab", func(s *fleet.State) {
+		s.Deploys = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", tuitest.Now, "probe")
+	})
+}
+
+// rolling is the plan of a roll-back as nixops makes it.
+func rolling(o *tui.Options) {
+	for i := range o.Actions {
+		if o.Actions[i].ID != "rollback" {
+			continue
+		}
+		o.Actions[i].Disabled = nil
+		o.Actions[i].Run = func(context.Context, fleet.Target, func(string)) error { return nil }
+		o.Actions[i].Plan = func(context.Context, fleet.Target) (fleet.Plan, error) {
+			return fleet.Plan{Title: "Roll storage back to generation 141", Typed: "storage", Lines: []string{
+				"from 142  2026-11-19 12:00  26.05.20261101.abcdef0", "to   141  2026-11-11 12:00  26.05.20261020.89abcde",
+				"it went back by itself 2026-11-20 09:30: nobody confirmed in time", "kernel 6.18.9 -> 6.18.8: after the next reboot",
+				"packages that change: 10", "  caddy 2.10.2 -> 2.10.1", "  immich 2.3.1 -> 2.3.0", "  jellyfin 10.11.3 -> 10.11.2", "  linux 6.18.9 -> 6.18.8", "  openssh 10.2p1 -> 10.1p1",
+				"  podman 5.8.0 -> 5.7.1", "  rustic 0.10.1 added", "  tailscale 1.92.0 -> 1.90.8", "  and 2 more",
+				"units that change: 3", "  caddy.service changed", "  rustic-ovh.timer removed", "  sshd.service changed",
+				"it is not in the boot menu: where that holds only the newest, a reboot starts another system",
+				"unless it is reached and well within 300 s, it goes back by itself",
+			}}, nil
+		}
+	}
 }

@@ -31,6 +31,7 @@ type Model struct {
 	line   *findLine
 	flash  flash
 	jobs   []*dialog.Job
+	batch  []*dialog.Job // those that are, or last were, under way together
 
 	answered map[int]bool // questions that were answered but are still in the store
 	seen     time.Time    // newest message when the message screen was open last
@@ -38,6 +39,7 @@ type Model struct {
 	blurred  bool
 	away     bool // a shell has the terminal
 	mouseOff bool
+	counting bool // a countMsg is on its way
 	looked   fleet.Focus
 	lookGen  int
 
@@ -119,6 +121,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tickMsg:
 		m.take(fresh{snap: m.c.Snap, fleet: words.JudgeAll(m.c.Snap.Hosts, m.c.Now)})
 		m.later(m.after(agesEvery, tickMsg{}))
+	case countMsg:
+		m.counting = false
 	case flashOver:
 		m.flash.over(msg)
 	case lookMsg:
@@ -135,6 +139,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.apply(m.nav.top().Receive(m.c, msg))
 	}
 	m.followQuestions()
+	m.countDown()
 	m.lookLater()
 	return m, tea.Batch(m.cmds...)
 }

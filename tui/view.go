@@ -30,6 +30,7 @@ func (m *Model) View() tea.View {
 	m.draw(m.canvas.Pane())
 	v := tea.NewView(m.canvas.String())
 	v.AltScreen, v.ReportFocus, v.WindowTitle = true, true, "sextant"
+	v.ProgressBar = m.progressBar()
 	if !m.mouseOff {
 		v.MouseMode = tea.MouseModeCellMotion
 	}

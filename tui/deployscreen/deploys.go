@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/sextant-fleet/sextant/fleet"
-	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
@@ -20,8 +18,19 @@ import (
 
 // Screen is the list of deploys of all hosts.
 type Screen struct {
-	scroll widget.Scroll
+	list   widget.List
+	detail widget.Scroll
 	filter string
+	rows   map[string]row
+	sums   sums
+	nameW  int // of the longest host name
+}
+
+// row is a deploy of a host.
+type row struct {
+	fleet.Deploy
+	of     fleet.State
+	newest bool // nothing was deployed to its host since
 }
 
 // New makes the screen.
@@ -34,157 +43,181 @@ func (s *Screen) Place() screen.Place { return screen.Place{Screen: screen.Deplo
 func (s *Screen) Title(*screen.Context) []string { return []string{"Deploys"} }
 
 // Scopes implements screen.Screen.
-func (s *Screen) Scopes() []string { return []string{"messages", "scroll"} }
+func (s *Screen) Scopes() []string { return []string{"deploys", "list"} }
 
 // Hints implements screen.Screen.
 func (s *Screen) Hints(*screen.Context) []string {
-	return []string{"back", "find", "progress", "palette", "help"}
+	return []string{"back", "enter", "menu", "find", "rollback", "palette", "progress", "help"}
 }
 
 // Open implements screen.Screen.
-func (s *Screen) Open(*screen.Context) screen.Effect { return nil }
+func (s *Screen) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
 
 // Close implements screen.Screen.
 func (s *Screen) Close() {}
 
-// Fresh implements screen.Screen.
-func (s *Screen) Fresh(*screen.Context) screen.Effect { return nil }
-
 // Receive implements screen.Screen.
 func (s *Screen) Receive(*screen.Context, tea.Msg) screen.Effect { return nil }
 
-// Do implements screen.Screen.
-func (s *Screen) Do(_ *screen.Context, id string) screen.Effect { s.scroll.Do(id); return nil }
-
-// Tap implements screen.Screen.
-func (s *Screen) Tap(*screen.Context, any) screen.Effect { return nil }
-
-// Back implements screen.Screen.
-func (s *Screen) Back(*screen.Context) bool {
-	had := s.filter != ""
-	s.filter = ""
-	return had
-}
-
-// Target implements screen.Screen.
-func (s *Screen) Target(*screen.Context) fleet.Target { return fleet.Target{} }
-
-// Focus implements screen.Screen.
-func (s *Screen) Focus(*screen.Context) fleet.Focus { return fleet.Focus{} }
-
-// Finding implements screen.Finder.
-func (s *Screen) Finding() (text, label string) { return s.filter, "deploys" }
-
-// Find implements screen.Finder.
-func (s *Screen) Find(_ *screen.Context, text string, _ bool) { s.filter = text; s.scroll.Reset() }
-
-// row is a deploy of a host.
-type row struct {
-	host string
-	fleet.Deploy
-}
-
-// rows are the deploys that the filter lets through, in the order they are shown.
-func (s *Screen) rows(c *screen.Context) []row {
-	var list []row
+// Fresh implements screen.Screen.
+func (s *Screen) Fresh(c *screen.Context) screen.Effect {
+	s.rows, s.sums, s.nameW = map[string]row{}, sums{}, 4
+	var ids []string
 	for _, st := range c.Snap.Hosts {
-		for _, d := range st.Deploys.Value {
-			text := strings.ToLower(st.Host.Name + " " + string(d.State) + " " + d.Why + " " + d.Who)
-			if strings.Contains(text, strings.ToLower(s.filter)) {
-				list = append(list, row{st.Host.Name, d})
+		s.sums.add(st)
+		for i, d := range st.Deploys.Value {
+			r := row{d, st, i == 0}
+			id := string(st.Host.ID) + " " + d.ID
+			s.rows[id] = r
+			s.nameW = max(s.nameW, min(20, widget.Width(st.Host.Name)))
+			if s.passes(r) {
+				ids = append(ids, id)
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b row) int {
-		return cmp.Or(cmp.Compare(urgency(a.State), urgency(b.State)), b.Started.Compare(a.Started))
+	slices.SortStableFunc(ids, func(a, b string) int {
+		x, y := s.rows[a], s.rows[b]
+		return cmp.Or(cmp.Compare(x.urgency(), y.urgency()), y.Started.Compare(x.Started), cmp.Compare(a, b))
 	})
-	return list
+	s.list.Set(ids)
+	return nil
 }
 
-// urgency is the place of a state in the list: smaller is above.
-func urgency(s fleet.DeployState) int {
-	switch s {
-	case fleet.RollbackFailed:
+// passes tells whether the filter lets a row through; "!" turns it round.
+func (s *Screen) passes(r row) bool {
+	want, not := strings.CutPrefix(strings.ToLower(s.filter), "!")
+	if want == "" {
+		return true
+	}
+	word := words.Teller{}.Deploy(r.State).Text
+	text := strings.Join([]string{r.of.Host.Name, word, string(r.State), r.Kind, r.Why, r.Who + "@" + r.Client, r.Revision}, "\n")
+	return strings.Contains(strings.ToLower(text), want) != not
+}
+
+// urgency is the place of a row in the list: smaller is above. What went wrong
+// stays on top until something is deployed to that host again.
+func (r row) urgency() int {
+	switch {
+	case r.State == fleet.RollbackFailed && r.newest:
 		return 0
-	case fleet.Awaiting:
+	case r.State == fleet.Awaiting:
 		return 1
-	}
-	if !s.Over() {
+	case !r.State.Over():
 		return 2
+	case r.newest && (r.State == fleet.RolledBack || r.State == fleet.Conflict):
+		return 3
 	}
-	return 3
+	return 4
 }
 
-// Draw implements screen.Screen.
-func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
-	p = p.Sub(1, 0, p.W-2, p.H)
-	list := s.rows(c)
-	if len(list) == 0 {
-		p.Text(0, 0, p.W, themes.Text, "Nothing was deployed by Sextant yet.")
-		p.Text(0, 1, p.W, themes.Dim, "R on a host rolls it back, D deploys. What was done is read from the hosts.")
+// sums count hosts by the newest deploy of each.
+type sums struct{ deploys, hosts, ok, failed, waits, running, other, unknown int }
+
+func (n *sums) add(st fleet.State) {
+	n.deploys += len(st.Deploys.Value)
+	if !st.Deploys.Current() {
+		if !st.Deploys.None {
+			n.unknown++ // never counted among those that are well
+		}
 		return
 	}
-	d := widget.Doc{}.Add(p.W, 0, sums(list))
-	for _, r := range list {
-		d = d.Add(p.W, 2, line(c, r))
+	if len(st.Deploys.Value) == 0 {
+		return
 	}
-	d.Draw(p, &s.scroll)
+	n.hosts++
+	switch d := st.Deploys.Value[0]; {
+	case d.State == fleet.Confirmed:
+		n.ok++
+	case d.State == fleet.RollbackFailed, d.State == fleet.RolledBack, d.State == fleet.Conflict:
+		n.failed++
+	case d.State == fleet.Awaiting:
+		n.waits++
+	case !d.State.Over():
+		n.running++
+	default: // refused, called off, waits for a reboot
+		n.other++
+	}
 }
 
-// sums tells how they ended.
-func sums(list []row) widget.Line {
-	counts := map[fleet.DeployState]int{}
-	for _, r := range list {
-		counts[r.State]++
+// Selected is the deploy the cursor is on.
+func (s *Screen) Selected() (fleet.Deploy, fleet.State, bool) {
+	id, ok := s.list.Selected()
+	if !ok {
+		return fleet.Deploy{}, fleet.State{}, false
 	}
-	l := widget.L(themes.Title, fmt.Sprintf("%d deploys", len(list)))
-	for _, state := range []fleet.DeployState{fleet.RollbackFailed, fleet.Awaiting, fleet.Confirmed, fleet.RolledBack, fleet.Cancelled, fleet.Conflict, fleet.Refused, fleet.NeedsReboot} {
-		if counts[state] > 0 {
-			l = l.And(themes.Text, "  ").And(role(state), fmt.Sprintf("%d %s", counts[state], word(state)))
+	r, ok := s.rows[id]
+	return r.Deploy, r.of, ok
+}
+
+// Do implements screen.Screen.
+func (s *Screen) Do(_ *screen.Context, id string) screen.Effect {
+	before := s.list.Cursor()
+	if s.list.Do(id) {
+		if s.list.Cursor() != before {
+			s.detail.Reset()
 		}
+		return nil
 	}
-	return l
+	if _, st, ok := s.Selected(); ok && id == "enter" {
+		return screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "overview"}}
+	}
+	return nil
 }
 
-// line is a deploy: what became of it, where, from what to what, who and when.
-func line(c *screen.Context, r row) widget.Line {
-	l := widget.L(role(r.State), words.Left(word(r.State), 15)).And(themes.Title, r.host)
-	l = l.And(themes.Text, "  "+system(r.From)+" "+c.Glyphs.Arrow+" "+system(r.To))
-	if left := r.Deadline.Sub(c.Now); r.State == fleet.Awaiting && left > 0 {
-		l = l.And(themes.Warn, fmt.Sprintf("  %.0f s left", left.Round(time.Second).Seconds()))
+// Tap implements screen.Screen: the first tap selects a row, one on the
+// selected row opens its host.
+func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
+	t, ok := target.(screen.TapRow)
+	if !ok {
+		return nil
 	}
-	return l.And(themes.Dim, "  "+r.Who+"@"+r.Client+"  "+words.When(r.Started, c.Now)+"  ").And(themes.Text, r.Why)
+	if sel, _ := s.list.Selected(); sel == t.ID {
+		return s.Do(c, "enter")
+	}
+	s.list.Select(t.ID)
+	s.detail.Reset()
+	return nil
 }
 
-// system is a toplevel in one word.
-func system(t fleet.Toplevel) string {
-	if t.Generation > 0 {
-		return fmt.Sprint(t.Generation)
-	}
-	_, name, _ := strings.Cut(strings.TrimPrefix(t.Path, "/nix/store/"), "-")
-	return cmp.Or(strings.TrimPrefix(name, "nixos-system-"), "?")
+// Back implements screen.Screen.
+func (s *Screen) Back(c *screen.Context) bool {
+	had := s.filter != ""
+	s.Find(c, "", true)
+	return had
 }
 
-// word is a state as people say it.
-func word(s fleet.DeployState) string {
-	switch s {
-	case fleet.RollbackFailed:
-		return "ROLL-BACK FAILED"
-	case fleet.Awaiting:
-		return "waits"
+// Target implements screen.Screen: the host of the row.
+func (s *Screen) Target(*screen.Context) fleet.Target {
+	if _, st, ok := s.Selected(); ok {
+		return fleet.Target{Hosts: []fleet.State{st}}
 	}
-	return strings.ReplaceAll(strings.ToLower(string(s)), "_", " ")
+	return fleet.Target{}
 }
 
-// role is the colour of a state; its word says the same.
-func role(s fleet.DeployState) themes.Role {
-	switch s {
-	case fleet.Confirmed:
-		return themes.OK
-	case fleet.RollbackFailed:
-		return themes.Fail
-	case fleet.Cancelled, fleet.Refused:
-		return themes.Dim
+// Focus implements screen.Screen.
+func (s *Screen) Focus(*screen.Context) fleet.Focus {
+	if _, st, ok := s.Selected(); ok {
+		return fleet.Focus{Host: st.Host.ID}
 	}
-	return themes.Warn
+	return fleet.Focus{}
+}
+
+// Finding implements screen.Finder.
+func (s *Screen) Finding() (text, label string) {
+	return s.filter, fmt.Sprintf("%d of %d", s.list.Len(), len(s.rows))
+}
+
+// Find implements screen.Finder.
+func (s *Screen) Find(c *screen.Context, text string, _ bool) {
+	s.filter = text
+	s.Fresh(c)
+}
+
+// Copy implements screen.Copier.
+func (s *Screen) Copy(*screen.Context) (what, text string) {
+	d, _, ok := s.Selected()
+	if !ok {
+		return "", ""
+	}
+	return "the deploy's ID", d.ID
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
 )
 
 // Question asks what connecting to a host needs to know.
@@ -148,12 +149,25 @@ func (d *Question) text(c *screen.Context, w int) widget.Doc {
 	for _, l := range d.Ask.Detail {
 		doc = doc.Add(w, 2, widget.T(l))
 	}
+	if d.Ask.Kind == fleet.AskConfirm {
+		doc = doc.Add(w, 0, widget.L(themes.Dim, "unless that is said, it goes back by itself").And(themes.Warn, d.left(c)))
+	}
 	if d.Ask.URL != "" {
 		doc = append(doc, widget.Row{})
 		doc = doc.Add(w, 0, widget.L(themes.Accent, d.Ask.URL))
 		doc = doc.Add(w, 0, widget.L(themes.Dim, "This closes by itself once it is done there."))
 	}
 	return doc
+}
+
+// left is when the host goes back by itself, once it has told that.
+func (d *Question) left(c *screen.Context) string {
+	for _, st := range c.Snap.Hosts {
+		if left, ok := words.Waits(st, c.Now); ok && st.Host.Name == d.Ask.Host {
+			return " in " + words.Until(left)
+		}
+	}
+	return ""
 }
 
 func (d *Question) choices() []Choice {

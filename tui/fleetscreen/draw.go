@@ -54,12 +54,16 @@ func (s *Screen) drawList(c *screen.Context, p widget.Pane) {
 // table is the list of hosts in columns, or two lines a host.
 func (s *Screen) table(c *screen.Context) widget.Table {
 	w := c.Tell()
+	gen := widget.Column{Title: "gen", Width: 7, Max: 8, Drop: 5}
+	if s.waits {
+		gen.Width, gen.Max = len("waits 95s"), len("waits 95s")
+	}
 	return widget.Table{
 		Columns: []widget.Column{
 			{Title: "host", Width: min(s.nameW, 12), Max: s.nameW},
 			{Title: "state", Width: 5},
 			{Title: "path", Width: 6, Max: 7, Drop: 8},
-			{Title: "gen", Width: 7, Max: 8, Drop: 5},
+			gen,
 			{Title: "", Width: 2, Drop: 5},
 			{Title: "fail", Width: 4, Max: 7, Drop: 3, Right: true},
 			{Title: "ctrs", Width: 7, Max: 11, Drop: 4},
@@ -127,6 +131,10 @@ func (s *Screen) lines(c *screen.Context, w words.Teller, st fleet.State) [2]wid
 	path := w.Path(st)
 	first = first.And(path.Role, words.Left(path.Text, 8)).And(age.Role, words.Right(age.Text, 5))
 	second := widget.T("  ")
+	if _, waits := words.Waits(st, c.Now); waits {
+		cell := w.Generation(st)
+		second = second.And(cell.Role, cell.Text).And(themes.Text, "  ")
+	}
 	if len(j.Problems) > 0 && j.Word != words.Asking {
 		return [2]widget.Line{first, second.And(j.Role, j.Problems[0].What)}
 	}

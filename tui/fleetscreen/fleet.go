@@ -12,6 +12,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
 )
 
 // Screen is the fleet screen.
@@ -20,7 +21,8 @@ type Screen struct {
 	filter  string
 	summary widget.Scroll
 	byID    map[string]fleet.State
-	nameW   int // of the longest host name
+	nameW   int  // of the longest host name
+	waits   bool // a new system waits somewhere to be confirmed: its column is wider
 }
 
 // New makes the fleet screen.
@@ -55,9 +57,12 @@ func (s *Screen) Receive(*screen.Context, tea.Msg) screen.Effect { return nil }
 // Fresh implements screen.Screen.
 func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 	s.byID = make(map[string]fleet.State, len(c.Snap.Hosts))
-	s.nameW = 4
+	s.nameW, s.waits = 4, false
 	for _, st := range c.Snap.Hosts {
 		s.byID[string(st.Host.ID)] = st
+		if _, waits := words.Waits(st, c.Now); waits {
+			s.waits = true
+		}
 		s.nameW = max(s.nameW, min(24, widget.Width(st.Host.Name)))
 	}
 	s.apply(c)

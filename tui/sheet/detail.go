@@ -73,6 +73,7 @@ func each(st fleet.State, add func(name string, at time.Time, source, err string
 	add("reach", st.Reach.At, st.Reach.Source, st.Reach.Err, st.Reach.ErrAt, st.Reach.None)
 	add("system", st.System.At, st.System.Source, st.System.Err, st.System.ErrAt, st.System.None)
 	add("generations", st.Generations.At, st.Generations.Source, st.Generations.Err, st.Generations.ErrAt, st.Generations.None)
+	add("deploys", st.Deploys.At, st.Deploys.Source, st.Deploys.Err, st.Deploys.ErrAt, st.Deploys.None)
 	add("units", st.Units.At, st.Units.Source, st.Units.Err, st.Units.ErrAt, st.Units.None)
 	add("containers", st.Containers.At, st.Containers.Source, st.Containers.Err, st.Containers.ErrAt, st.Containers.None)
 	add("backups", st.Backups.At, st.Backups.Source, st.Backups.Err, st.Backups.ErrAt, st.Backups.None)

@@ -31,12 +31,18 @@ func Summary(c *screen.Context, st fleet.State, w int) widget.Doc {
 
 // Body is the summary without the name.
 func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
-	d := Problems(c, st, w)
+	deploy := Deploy(c, st, w)
+	var d widget.Doc
+	if newest, ok := words.Newest(st); ok && !newest.State.Over() {
+		d, deploy = deploy, nil // before all else: it may end by itself
+	}
+	d = append(d, Problems(c, st, w)...)
 	if !st.Reach.HasValue() && !st.System.HasValue() {
 		return d // nothing was ever read: the one reason is among the problems
 	}
 	d = append(d, Reach(c, st, w)...)
 	d = append(d, System(c, st, w)...)
+	d = append(d, deploy...)
 	d = append(d, counts(c, st, w)...)
 	return append(d, Disks(c, st, w)...)
 }

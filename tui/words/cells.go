@@ -75,8 +75,12 @@ func (w Teller) Path(st fleet.State) Cell {
 	return Cell{Text: w.Glyphs.Unknown, Role: themes.Unknown}
 }
 
-// Generation is the running generation and how long ago it was made.
+// Generation is the running generation and how long ago it was made, or that it
+// waits to be confirmed and how long it still does.
 func (w Teller) Generation(st fleet.State) Cell {
+	if left, ok := Waits(st, w.Now); ok && st.Reach.Err == "" {
+		return Cell{Text: "waits " + Until(left), Role: themes.Warn}
+	}
 	return tell(w, st, st.System, func(s fleet.System) Cell {
 		if !s.NixOS {
 			return Cell{Text: w.Glyphs.None, Role: themes.Dim}
