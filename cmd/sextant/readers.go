@@ -25,6 +25,14 @@ type readers struct {
 	metrics *metrics.Reader
 	mu      sync.Mutex
 	engines map[fleet.HostID]hostEngines
+	deploys map[fleet.HostID]listed
+}
+
+// listed are the deploys of a host as they stood when its folder of them had
+// this mark.
+type listed struct {
+	mark string
+	fact fleet.Fact[[]fleet.Deploy]
 }
 
 // hostEngines are the container engines of a host over one link.
@@ -34,7 +42,7 @@ type hostEngines struct {
 }
 
 func newReaders(cfg *discover.Config) *readers {
-	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}}
+	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}, deploys: map[fleet.HostID]listed{}}
 }
 
 func (r *readers) close() {
@@ -93,7 +101,7 @@ const (
 func (r *readers) collectors() []watch.Collector {
 	return []watch.Collector{
 		{Name: "containers", Every: everyContainers, Looked: 30 * time.Second, Read: r.readContainers},
-		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Read: readDeploys},
+		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Slow: true, Read: r.readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
 		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
 	}
@@ -102,27 +110,48 @@ func (r *readers) collectors() []watch.Collector {
 // deploysDir is where a host keeps what the guard wrote down.
 const deploysDir = "/var/lib/sextant/deploys"
 
-func readDeploys(ctx context.Context, a watch.Ask) watch.Change {
+// readDeploys asks the guard, which takes a session of its own, only where the
+// probe has seen that something was written, or while one is under way.
+func (r *readers) readDeploys(ctx context.Context, a watch.Ask) watch.Change {
 	st, err := a.Probed(ctx)
 	if err != nil {
 		return nil // the probe has said why nothing is known
 	}
-	now := time.Now()
+	now, inv := time.Now(), st.Inventory.Value
 	var f fleet.Fact[[]fleet.Deploy]
 	switch {
 	case !st.System.Value.NixOS:
 		f = fleet.Nothing[[]fleet.Deploy]("not NixOS", now, "probe")
 	case st.System.Value.UID != 0:
 		f = fleet.Nothing[[]fleet.Deploy]("deploys are root's to see", now, "probe")
-	case !slices.Contains(st.Inventory.Value.Files, deploysDir):
+	case !slices.Contains(inv.Files, deploysDir):
 		f = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", now, "probe")
 	default:
-		list, err := nixops.Deploys(ctx, a.Link)
-		if f = fleet.Known(list, time.Now(), "guard"); err != nil {
-			f = fleet.Unknown[[]fleet.Deploy](err, time.Now(), "guard")
-		}
+		f = r.listDeploys(ctx, a.Link, inv.Deploys, st.Inventory.At)
 	}
 	return func(s *fleet.State) { s.Deploys = s.Deploys.Refresh(f) }
+}
+
+// listDeploys gives the deploys of a host whose folder of them had this mark at
+// this time.
+func (r *readers) listDeploys(ctx context.Context, l link.Link, mark string, at time.Time) fleet.Fact[[]fleet.Deploy] {
+	id := l.Host().ID
+	r.mu.Lock()
+	last := r.deploys[id]
+	r.mu.Unlock()
+	underWay := slices.ContainsFunc(last.fact.Value, func(d fleet.Deploy) bool { return !d.State.Over() })
+	if mark != "" && last.mark == mark && !underWay {
+		return fleet.Known(last.fact.Value, at, "guard")
+	}
+	list, err := nixops.Deploys(ctx, l)
+	if err != nil {
+		return fleet.Unknown[[]fleet.Deploy](err, time.Now(), "guard")
+	}
+	f := fleet.Known(list, time.Now(), "guard")
+	r.mu.Lock()
+	r.deploys[id] = listed{mark, f}
+	r.mu.Unlock()
+	return f
 }
 
 func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change {

@@ -110,3 +110,35 @@ func TestProbeSeesWhatMoved(t *testing.T) {
 		})
 	}
 }
+
+// TestProbeSeesThatADeployMoved: what a guard writes down is noticed when it is
+// renamed into place, and nothing is noticed where nothing was.
+func TestProbeSeesThatADeployMoved(t *testing.T) {
+	lab := labtest.Load(t)
+	l, r := lab.Link(t, "storage"), labtest.Probe(t)
+	const dir = "/var/lib/sextant/deploys/sextant-test"
+	see := func() string {
+		t.Helper()
+		f, err := r.Read(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Inventory.Value.Deploys
+	}
+	labtest.Output(t, l, "mkdir", "-p", dir)
+	t.Cleanup(func() {
+		_, _ = l.Run(context.Background(), link.Command{Args: []string{"rm", "-r", dir}, Root: true})
+	})
+	last := see()
+	if last == "" || see() != last {
+		t.Errorf("it told %q, then something else, and nothing was written", last)
+	}
+	for range 2 {
+		labtest.Output(t, l, "sh", "-c", `echo STAGED >"$0/state.new" && mv "$0/state.new" "$0/state"`, dir)
+		now := see()
+		if now == last {
+			t.Error("a state was written, and it told the same as before")
+		}
+		last = now
+	}
+}

@@ -30,8 +30,9 @@ counters() {
 p=/nix/var/nix/profiles
 
 # signs puts into $sign what is another as soon as anything that stands is: the
-# systems, the boot menu, the sockets, and the links by which systemd (235)
-# exports each run of a unit.
+# systems, the boot menu, the sockets, the folders of the deploys (each state is
+# renamed into its own), and the links by which systemd (235) exports each run of
+# a unit.
 #
 # Not all is in them: a unit may fail without having run, and a service begins to
 # listen when it likes. But starting systemctl costs more than all the rest, so
@@ -42,7 +43,7 @@ signs() {
 	IFS=. read -r now _ </proc/uptime
 	links=$(stat -c '%y %N' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
 		/boot/extlinux/extlinux.conf /etc/containers/systemd /run/containers/systemd /run/podman/podman.sock /run/docker.sock /run/caddy/admin.sock \
-		/run/user/*/podman/podman.sock /var/lib/sextant/deploys)
+		/run/user/*/podman/podman.sock /var/lib/sextant/deploys /var/lib/sextant/deploys/*)
 	if [ "$which" = all ] || [ "$links" != "$before" ] || [ $((now - asked)) -ge $patience ]; then
 		before=$links asked=$now clock=$(date +%s) manager=
 		if [ -d /run/systemd/system ]; then
@@ -155,6 +156,8 @@ standing() {
 	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json /var/lib/sextant/deploys; do
 		[ -e "$f" ] && printf '%s\n' "$f"
 	done
+	begin deploys
+	case $links in */var/lib/sextant/deploys*) printf '%s\n' "${links#*/var/lib/sextant/deploys}" ;; esac
 }
 
 # moving tells what is another at every moment.

@@ -283,6 +283,12 @@ func (t *teller) inventory() {
 			t.line("%s", f)
 		}
 	}
+	t.begin("deploys")
+	for _, d := range t.m.deploys {
+		if t.c.Root {
+			t.line("%s %s", d.id, d.at(t.m, t.now).state)
+		}
+	}
 }
 
 // asked is what a real host tells only every few seconds.
