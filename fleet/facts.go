@@ -111,9 +111,10 @@ type Timer struct {
 type Inventory struct {
 	Programs map[string]string `json:"programs,omitempty"` // name → path
 	Sockets  []Socket          `json:"sockets,omitempty"`
-	Ports    []int             `json:"ports,omitempty"`   // TCP ports listened on at a loopback or any address
-	Files    []string          `json:"files,omitempty"`   // of the probe's list of telling files, those that exist
-	Deploys  string            `json:"deploys,omitempty"` // another as soon as anything was written down of a deploy; "" without root
+	Ports    []int             `json:"ports,omitempty"`    // TCP ports listened on at a loopback or any address
+	Files    []string          `json:"files,omitempty"`    // of the probe's list of telling files, those that exist
+	Deploys  string            `json:"deploys,omitempty"`  // another as soon as anything was written down of a deploy; "" without root
+	Deployed DeployState       `json:"deployed,omitempty"` // how the newest deploy ended; "?" one is not over, "" none is seen
 }
 
 // Socket is a unix socket of interest, and whether we may open it.

@@ -241,6 +241,29 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 	a.save(a.store.Snapshot())
 }
 
+// askUnsettled asks for the deploys of those hosts whose newest one is not over
+// or did not end well, as the probe has seen, and gives all states anew.
+func (a *app) askUnsettled(ctx context.Context, states []fleet.State) []fleet.State {
+	var open []fleet.State
+	for _, s := range states {
+		switch s.Inventory.Value.Deployed {
+		case "", fleet.Confirmed, fleet.Cancelled, fleet.Refused:
+		default:
+			open = append(open, s)
+		}
+	}
+	if len(open) == 0 {
+		return states
+	}
+	a.ask(ctx, open, only("deploys"))
+	for i, s := range states {
+		if now, ok := a.store.Get(s.Host.ID); ok {
+			states[i] = now
+		}
+	}
+	return states
+}
+
 // watcherFor is the watcher with the collectors in scope.
 func (a *app) watcherFor(what scope) *watch.Watcher {
 	w := &watch.Watcher{Store: a.store, Links: a.links, Probe: a.readers.probe, Due: a.readers.due}

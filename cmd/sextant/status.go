@@ -109,8 +109,8 @@ func statusCommand(o *options) *cobra.Command {
 			if deep {
 				ask = everything
 			}
-			return failed(withHosts(cmd.Context(), *o, sel, ask, func(_ *app, states []fleet.State) error {
-				return printStatus(cmd.OutOrStdout(), *o, states)
+			return failed(withHosts(cmd.Context(), *o, sel, ask, func(a *app, states []fleet.State) error {
+				return printStatus(cmd.OutOrStdout(), *o, a.askUnsettled(cmd.Context(), states))
 			}))
 		},
 	}

@@ -157,6 +157,13 @@ standing() {
 		[ -e "$f" ] && printf '%s\n' "$f"
 	done
 	begin deploys
+	l=
+	for d in /var/lib/sextant/deploys/*/; do
+		[ -s "$d/new" ] || continue
+		[ -s "$d/result" ] && read -r l <"$d/result" || l='? not over'
+		case $l in '?'*) break ;; esac
+	done
+	printf '%s\n' "$l"
 	case $links in */var/lib/sextant/deploys*) printf '%s\n' "${links#*/var/lib/sextant/deploys}" ;; esac
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // probeProgram answers the program that asks a host everything in one go: each
@@ -284,10 +286,12 @@ func (t *teller) inventory() {
 		}
 	}
 	t.begin("deploys")
-	for _, d := range t.m.deploys {
-		if t.c.Root {
-			t.line("%s %s", d.id, d.at(t.m, t.now).state)
+	if n := len(t.m.deploys); n > 0 && t.c.Root {
+		state := t.m.deploys[n-1].at(t.m, t.now).state
+		if !fleet.DeployState(state).Over() {
+			state = "?"
 		}
+		t.line("%s\n%d %s", state, n, state)
 	}
 }
 
