@@ -16,6 +16,7 @@ type Store struct {
 	sources []SourceState
 	asks    []Question
 	notes   []Message
+	audit   []Event
 	version uint64
 	subs    map[chan struct{}]struct{}
 }
@@ -33,6 +34,7 @@ type Snapshot struct {
 	Sources   []SourceState
 	Questions []Question // oldest first
 	Messages  []Message  // oldest first, the last few hundred
+	Audit     []Event    // what was done from this machine, oldest first, the last few thousand
 }
 
 // Host finds a host by ID.
@@ -60,6 +62,17 @@ func (s Snapshot) Named(name string) (State, bool) {
 	return State{}, false
 }
 
+// AuditOf is what was done to one host.
+func (s Snapshot) AuditOf(id HostID) []Event {
+	var out []Event
+	for _, e := range s.Audit {
+		if e.HostID == id {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // Snapshot gives the store as it is now.
 func (s *Store) Snapshot() Snapshot {
 	s.mu.Lock()
@@ -73,7 +86,7 @@ func (s *Store) Snapshot() Snapshot {
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
-		Messages: slices.Clone(s.notes),
+		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)],
 	}
 }
 
@@ -140,6 +153,17 @@ func (s *Store) Note(m Message) {
 		s.notes = slices.Delete(s.notes, 0, extra)
 	}
 	s.changed(true)
+}
+
+// maxAudit bounds the events a store keeps; the oldest go first.
+const maxAudit = 5000
+
+// Record keeps what was done, or what is remembered of it, oldest first.
+func (s *Store) Record(events ...Event) {
+	s.mu.Lock()
+	s.audit = append(s.audit[:len(s.audit):len(s.audit)], events...) // snapshots share what is there
+	s.audit = s.audit[max(0, len(s.audit)-maxAudit):]
+	s.changed(len(events) > 0)
 }
 
 // changed is called with the lock held and gives it back.

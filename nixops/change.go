@@ -50,6 +50,9 @@ type Deployer struct {
 	// Broken names the containers of a host that are broken now, each with how.
 	// nil: containers are not looked at.
 	Broken func(context.Context, fleet.Host) ([]string, error)
+	// Record writes down what is done to a host: when it begins, and again, with
+	// the same ID, how it ended. nil: nothing is written down here.
+	Record func(fleet.Event)
 
 	paces paces
 
@@ -76,6 +79,13 @@ type Progress struct {
 // the host goes on, and back by itself unless somebody confirms. The error is
 // for what was not even begun, or can no longer be told.
 func (d *Deployer) Do(ctx context.Context, h fleet.Host, c Change, tell func(Progress)) (fleet.Deploy, error) {
+	began := time.Now()
+	dep, err := d.do(ctx, h, c, tell)
+	d.over(h, c, began, dep, err)
+	return dep, err
+}
+
+func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Progress)) (fleet.Deploy, error) {
 	l := d.Links.Open(h)
 	p, err := look(ctx, l, c.To.Path)
 	if err != nil {
@@ -105,6 +115,7 @@ func (d *Deployer) Do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 	if err := stage(ctx, l, r); err != nil {
 		return fleet.Deploy{ID: r.id, State: fleet.Refused, Why: err.Error()}, err
 	}
+	d.begun(h, r)
 	f.nonce = r.nonce
 	return f.follow(ctx, r.id)
 }
@@ -148,7 +159,9 @@ func (d *Deployer) answer(ctx context.Context, h fleet.Host, word, id string) (A
 	}
 	l := d.Links.Apart(h)
 	defer l.Close()
-	return reply(ctx, l, word, dep.ID, nonce, d.by())
+	a, err := reply(ctx, l, word, dep.ID, nonce, d.by())
+	d.answered(h, dep, word, a, err)
+	return a, err
 }
 
 func (d *Deployer) by() string { return d.Who + "@" + d.Client }
@@ -364,6 +377,9 @@ func (f *follower) ask(ctx context.Context, findings []string) {
 // with the next turn; what the host refuses is its answer.
 func (f *follower) reply(ctx context.Context, word string) {
 	a, err := reply(ctx, f.fresh, word, f.last.ID, f.nonce, f.d.by())
+	if err == nil { // else it is tried again
+		f.d.answered(f.host, f.last, word, a, nil)
+	}
 	var no *Refusal
 	switch {
 	case err == nil && !a.Taken && a.Why != "":

@@ -19,6 +19,16 @@ var errStillUp = errors.New("it has not gone down yet")
 // Reboot restarts a host and waits until it is back: reached anew, with another
 // boot ID. The error tells what it was last seen doing.
 func (d *Deployer) Reboot(ctx context.Context, h fleet.Host, tell func(string)) error {
+	e := fleet.Event{At: time.Now(), Kind: fleet.EventReboot, Level: fleet.Info, Text: "restarted", Result: "it is back"}
+	err := d.reboot(ctx, h, tell)
+	if err != nil {
+		e.Level, e.Result = fleet.Error, err.Error()
+	}
+	d.record(h, e)
+	return err
+}
+
+func (d *Deployer) reboot(ctx context.Context, h fleet.Host, tell func(string)) error {
 	l := d.Links.Open(h)
 	before, err := bootID(ctx, l)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
 	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/timelinescreen"
 )
 
 // newScreen makes the screen of a place.
@@ -31,6 +32,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return messagescreen.New()
 	case screen.Deploys:
 		return deployscreen.New()
+	case screen.Timeline:
+		return timelinescreen.New()
 	case screen.Later:
 		return laterscreen.New(p.Tab)
 	}

@@ -150,6 +150,9 @@ var stories = []struct {
 	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
 	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
 	{"deploys-none", func(*tui.Options) {}, []string{":", "Deploys", "enter"}, "Nothing was deployed"},
+	{"timeline", deployed, []string{":", "Timeline of the fleet", "enter"}, "deploy"},
+	{"timeline-event", audited, []string{":", "Timeline of the fleet", "enter", "/", "refused", "enter", "enter"}, "told by"},
+	{"timeline-host", audited, []string{"G", "enter", "8"}, "refused"},
 	{"fleet-waits", deployed, []string{"G"}, "waits 95s"},
 	{"overview-waits", deployed, []string{"G", "enter"}, "waits 95s"},
 	{"overview-went-back", deployed, []string{"j", "enter"}, "rolled back"},
@@ -230,6 +233,16 @@ func deployed(o *tui.Options) {
 	})
 	o.Store.Update("n-lab", func(s *fleet.State) {
 		s.Deploys = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", tuitest.Now, "probe")
+	})
+}
+
+// audited adds what was done from this machine and never reached the host.
+func audited(o *tui.Options) {
+	deployed(o)
+	o.Store.Record(fleet.Event{
+		At: tuitest.Now.Add(-50 * time.Minute), Host: "storage", HostID: "n-storage", Kind: fleet.EventDeploy, Level: fleet.Error, Source: "audit",
+		Text: "refused: 142 to 26.05; storage refuses: its /var is full", Who: "ada", Client: "laptop", Duration: 2, Revision: "4f2a9c1e77",
+		To: fleet.Toplevel{Path: "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nixos-system-storage-26.05"}, Result: "storage refuses: its /var is full",
 	})
 }
 

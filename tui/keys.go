@@ -21,7 +21,7 @@ func builtin() []screen.Binding {
 		{ID: "menu", Title: "actions", Help: "what can be done here, and why not", Keys: []string{"."}, In: []string{"global"}, Plain: true},
 		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host"}, Off: noHost},
 		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "logs"}, Danger: true, Off: noShell},
-		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "deploys", "later"}},
+		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "deploys", "timeline", "later"}},
 		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet"}},
 		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet"}},
 		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},
@@ -100,7 +100,7 @@ func bindings(actions []fleet.Action) []screen.Binding {
 		if slices.ContainsFunc(list, func(b screen.Binding) bool { return b.ID == a.ID }) {
 			continue
 		}
-		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host", "deploys"}, Danger: a.Danger, Action: &a}
+		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host", "deploys", "timeline"}, Danger: a.Danger, Action: &a}
 		for _, k := range a.Keys {
 			if !taken[k] {
 				taken[k] = true

@@ -135,6 +135,17 @@ func (a *app) remember(ctx context.Context) {
 	}
 }
 
+// record writes down what was done to a host, before anything else is done.
+func (a *app) record(e fleet.Event) {
+	a.store.Record(e)
+	if a.history == nil {
+		return
+	}
+	if err := a.history.Record(e); err != nil {
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Error, Host: e.Host, Text: err.Error()})
+	}
+}
+
 func (a *app) save(snap fleet.Snapshot) {
 	if a.history == nil {
 		return

@@ -72,7 +72,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 		return err
 	}
 	for _, r := range ready {
-		fmt.Fprintf(w, "%s: %s -> %s\n  %s\n", r.State.Host.Name, toplevel(r.State.System.Value.Running), toplevel(r.To), strings.Join(r.Lines(), "\n  "))
+		fmt.Fprintf(w, "%s: %s -> %s\n  %s\n", r.State.Host.Name, r.State.System.Value.Running.Short(), r.To.Short(), strings.Join(r.Lines(), "\n  "))
 	}
 	if f.action == "dry-activate" {
 		return dryCode(ready)
@@ -157,7 +157,7 @@ func printOutcomes(w io.Writer, o options, outcomes []nixops.Outcome) error {
 	err := o.write(w, out, func(t *table) {
 		t.row("HOST", "STATE", "TO", "WHY")
 		for _, r := range out.Deploys {
-			t.row(r.Host, string(r.State), toplevel(r.To), cmp.Or(r.Error, r.Why))
+			t.row(r.Host, string(r.State), r.To.Short(), cmp.Or(r.Error, r.Why))
 		}
 	})
 	if err == nil && code != 0 {

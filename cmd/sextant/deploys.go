@@ -33,7 +33,7 @@ const (
 
 // deployer changes systems in the name of whoever runs this.
 func (a *app) deployer() *nixops.Deployer {
-	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Who: "unknown", Client: "unknown", Differences: a.differences}
+	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Who: "unknown", Client: "unknown", Differences: a.differences, Record: a.record}
 	if u, err := user.Current(); err == nil {
 		d.Who = u.Username
 	}
@@ -364,20 +364,11 @@ func printDeploys(w io.Writer, o options, states []fleet.State) error {
 	err := o.write(w, out, func(t *table) {
 		t.row("HOST", "ID", "STATE", "FROM", "TO", "WHO", "STARTED", "WHY")
 		for _, d := range rows {
-			t.row(d.Host, d.ID, string(d.State), toplevel(d.From), toplevel(d.To), d.Who+"@"+d.Client, d.Started.Local().Format("2006-01-02 15:04"), d.Why)
+			t.row(d.Host, d.ID, string(d.State), d.From.Short(), d.To.Short(), d.Who+"@"+d.Client, d.Started.Local().Format("2006-01-02 15:04"), d.Why)
 		}
 		notes(t, errs)
 	})
 	return cmp.Or(err, unknown(errs))
-}
-
-// toplevel is a system in one word: its generation, or the name in its path.
-func toplevel(t fleet.Toplevel) string {
-	if t.Generation > 0 {
-		return fmt.Sprint(t.Generation)
-	}
-	_, name, _ := strings.Cut(strings.TrimPrefix(t.Path, "/nix/store/"), "-")
-	return cmp.Or(name, "?")
 }
 
 func attachCommand(o *options) *cobra.Command {

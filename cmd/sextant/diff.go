@@ -108,7 +108,7 @@ func printDifference(w io.Writer, o options, s fleet.State, from, to fleet.Tople
 		for _, what := range d.Unseen {
 			t.note("? not told: " + what)
 		}
-		sum := fmt.Sprintf("%s -> %s: %d store paths more, %d fewer", toplevel(from), toplevel(to), d.Added, d.Removed)
+		sum := fmt.Sprintf("%s -> %s: %d store paths more, %d fewer", from.Short(), to.Short(), d.Added, d.Removed)
 		if size := more(d.Size); size != "" || len(d.Unseen) == 0 {
 			sum += ", " + cmp.Or(size, "the same size")
 		}

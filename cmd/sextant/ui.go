@@ -28,7 +28,20 @@ func runUI(ctx context.Context, o options) error {
 	}
 	defer a.close()
 	a.recall()
+	a.recallAudit()
 	return a.show(ctx)
+}
+
+// recallAudit puts what was done from this machine into the store.
+func (a *app) recallAudit() {
+	if a.history == nil {
+		return
+	}
+	events, err := a.history.Audit()
+	if err != nil {
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: err.Error()})
+	}
+	a.store.Record(events...)
 }
 
 // recall puts what was known at the last end into the store.

@@ -12,6 +12,7 @@ const (
 	maxContainers  = 2000
 	maxUnits       = 2000
 	maxGenerations = 1000
+	maxDeploys     = 100
 	maxJobs        = 500
 	maxAlarms      = 1000
 )
@@ -54,6 +55,7 @@ type host struct {
 	System      fact[fleet.System]       `json:"system,omitzero"`
 	Inventory   fact[fleet.Inventory]    `json:"inventory,omitzero"`
 	Generations fact[[]fleet.Generation] `json:"generations,omitzero"`
+	Deploys     fact[[]fleet.Deploy]     `json:"deploys,omitzero"`
 	Units       fact[[]fleet.Unit]       `json:"units,omitzero"`
 	Containers  fact[[]fleet.Container]  `json:"containers,omitzero"`
 	Backups     fact[[]fleet.BackupJob]  `json:"backups,omitzero"`
@@ -69,6 +71,7 @@ func keepHost(s fleet.State) host {
 		System:      keep(s.System),
 		Inventory:   keep(s.Inventory),
 		Generations: keep(first(s.Generations, maxGenerations)),
+		Deploys:     keep(first(s.Deploys, maxDeploys)),
 		Units:       keep(first(telling(s), maxUnits)),
 		Containers:  keep(first(silent(s.Containers), maxContainers)),
 		Backups:     keep(first(s.Backups, maxJobs)),
@@ -85,6 +88,7 @@ func (k host) state(now time.Time) fleet.State {
 		System:      k.System.give(now),
 		Inventory:   k.Inventory.give(now),
 		Generations: k.Generations.give(now),
+		Deploys:     k.Deploys.give(now),
 		Units:       k.Units.give(now),
 		Containers:  k.Containers.give(now),
 		Backups:     k.Backups.give(now),

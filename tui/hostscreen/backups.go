@@ -27,7 +27,7 @@ func backups() *tableTab {
 			{Title: "tool", Width: 7, Max: 10, Drop: 5},
 			{Title: "error", Width: 12, Max: 90, Drop: 2},
 		},
-		rows: func(st fleet.State) []row {
+		rows: func(_ *screen.Context, st fleet.State) []row {
 			rows := make([]row, 0, len(st.Backups.Value))
 			for i, j := range st.Backups.Value {
 				rows = append(rows, row{id: j.Tool + "/" + j.Name, name: j.Name, more: string(j.State) + " " + j.Tool + " " + j.Unit, at: i})

@@ -63,7 +63,7 @@ func unitUser(ct fleet.Container) string {
 	return ""
 }
 
-func containerRows(st fleet.State) []row {
+func containerRows(_ *screen.Context, st fleet.State) []row {
 	rows := make([]row, 0, len(st.Containers.Value))
 	for i, ct := range st.Containers.Value {
 		rows = append(rows, row{

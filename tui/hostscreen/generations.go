@@ -25,7 +25,7 @@ func generations() *tableTab {
 			{Title: "kernel", Width: 8, Max: 16, Drop: 3},
 			{Title: "revision", Width: 8, Max: 12, Drop: 5},
 		},
-		rows: func(st fleet.State) []row {
+		rows: func(_ *screen.Context, st fleet.State) []row {
 			var rows []row
 			list := st.Generations.Value
 			for i := range list {

@@ -50,7 +50,7 @@ func New(ctx context.Context, p screen.Place) *Screen {
 	s := &Screen{host: p.Host, tabs: []tab{
 		&overview{}, generations(), containers(), units(), backups(), newMetrics(ctx),
 		later("Services", "which services a host offers, and how they do"),
-		later("Timeline", "deploys, failures, restarts, alarms and backups on one clock"),
+		timeline(),
 	}}
 	s.show(p)
 	return s

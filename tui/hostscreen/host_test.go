@@ -70,10 +70,10 @@ func TestTheBrokenComeFirst(t *testing.T) {
 		}
 		return out
 	}
-	if got := names(unitRows(st)); !slices.Equal(got, []string{"z", "a", "b"}) {
+	if got := names(unitRows(nil, st)); !slices.Equal(got, []string{"z", "a", "b"}) {
 		t.Errorf("%v", got)
 	}
-	rows := containerRows(st)
+	rows := containerRows(nil, st)
 	if got := names(rows); !slices.Equal(got, []string{"z", "a", "a", "b"}) || rows[1].id == rows[2].id {
 		t.Errorf("%v %v", got, rows)
 	}

@@ -21,7 +21,7 @@ type row struct {
 // tableTab is a tab that is a list, with a detail view of each row.
 type tableTab struct {
 	columns []widget.Column
-	rows    func(st fleet.State) []row
+	rows    func(c *screen.Context, st fleet.State) []row
 	cells   func(c *screen.Context, st fleet.State, at int) []widget.Line
 	lines   func(c *screen.Context, st fleet.State, at int) [2]widget.Line
 	detail  func(c *screen.Context, st fleet.State, at, w int) widget.Doc
@@ -38,10 +38,10 @@ type tableTab struct {
 	byID   map[string]row
 }
 
-func (t *tableTab) fresh(_ *screen.Context, st fleet.State) screen.Effect {
+func (t *tableTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
 	t.byID = map[string]row{}
 	var ids []string
-	for _, r := range t.rows(st) {
+	for _, r := range t.rows(c, st) {
 		t.byID[r.id] = r
 		if t.passes(r) {
 			ids = append(ids, r.id)

@@ -50,7 +50,7 @@ func units() *tableTab {
 	}
 }
 
-func unitRows(st fleet.State) []row {
+func unitRows(_ *screen.Context, st fleet.State) []row {
 	rows := make([]row, 0, len(st.Units.Value))
 	for i, u := range st.Units.Value {
 		rows = append(rows, row{id: u.Name, name: u.Name, more: u.Active + " " + u.Sub + " " + u.Description, at: i})

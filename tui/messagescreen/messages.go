@@ -80,7 +80,7 @@ func (s *Screen) shown(c *screen.Context) []fleet.Message {
 	var out []fleet.Message
 	for i := len(c.Snap.Messages) - 1; i >= 0; i-- {
 		m := c.Snap.Messages[i]
-		word, _ := level(m.Level)
+		word, _ := words.Level(m.Level)
 		in := strings.Contains(strings.ToLower(word+" "+m.Host+" "+m.Text), want)
 		if want == "" || in != not {
 			out = append(out, m)
@@ -100,7 +100,7 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 	}
 	var d widget.Doc
 	for _, m := range list {
-		word, role := level(m.Level)
+		word, role := words.Level(m.Level)
 		l := widget.L(themes.Dim, words.Left(words.Ago(m.At, c.Now), 4))
 		if c.W >= screen.Split {
 			l = widget.L(themes.Dim, m.At.Local().Format("01-02 15:04:05 "))
@@ -114,21 +114,11 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 	d.Draw(p, &s.scroll)
 }
 
-func level(l fleet.Level) (string, themes.Role) {
-	switch l {
-	case fleet.Error:
-		return "ERR", themes.Fail
-	case fleet.Warn:
-		return "warn", themes.Warn
-	}
-	return "info", themes.Dim
-}
-
 // Copy implements screen.Copier.
 func (s *Screen) Copy(c *screen.Context) (what, text string) {
 	var b strings.Builder
 	for _, m := range s.shown(c) {
-		word, _ := level(m.Level)
+		word, _ := words.Level(m.Level)
 		b.WriteString(m.At.UTC().Format("2006-01-02T15:04:05Z") + " " + word + " " + strings.TrimSpace(m.Host+" "+m.Text) + "\n")
 	}
 	return "the messages", b.String()

@@ -72,6 +72,7 @@ const (
 	Logs     = "logs"
 	Messages = "messages"
 	Deploys  = "deploys"
+	Timeline = "timeline"
 	Later    = "later" // screens of a later version; Tab says which
 )
 

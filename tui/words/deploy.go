@@ -1,7 +1,6 @@
 package words
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -60,15 +59,5 @@ func Until(d time.Duration) string {
 // Toplevel is a system of a host in one word: its generation, or what its path
 // says beyond the host's name.
 func Toplevel(st fleet.State, t fleet.Toplevel) string {
-	if t.Generation > 0 {
-		return strconv.Itoa(t.Generation)
-	}
-	for _, g := range st.Generations.Value {
-		if g.Path == t.Path && t.Path != "" {
-			return strconv.Itoa(g.Number)
-		}
-	}
-	_, name, _ := strings.Cut(strings.TrimPrefix(t.Path, "/nix/store/"), "-")
-	name = strings.TrimPrefix(name, "nixos-system-")
-	return cmp.Or(strings.TrimPrefix(name, st.Host.Name+"-"), "?")
+	return st.Numbered(t).Of(st.Host.Name)
 }

@@ -128,6 +128,17 @@ func Severity(s fleet.Severity) (string, themes.Role) {
 	return "ok", themes.OK
 }
 
+// Level is a level of what happened in one word.
+func Level(l fleet.Level) (string, themes.Role) {
+	switch l {
+	case fleet.Error:
+		return "ERR", themes.Fail
+	case fleet.Warn:
+		return "warn", themes.Warn
+	}
+	return "info", themes.Dim
+}
+
 // Left fills text with spaces on its right to a width in cells.
 func Left(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-ansi.StringWidth(s)))
