@@ -189,6 +189,7 @@ func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision 
 		for i, r := range wave {
 			ends[i] = Outcome{Host: r.State.Host, Deploy: fleet.Deploy{State: fleet.Refused}, Err: cmp.Or(r.Err, notBegun(well))}
 			if ends[i].Err != nil {
+				d.over(r.State.Host, Change{Kind: "deploy", To: r.To, Revision: revision}, time.Now(), ends[i].Deploy, ends[i].Err)
 				continue
 			}
 			if r.runs() && o.Action != "boot" {

@@ -34,7 +34,7 @@ func TestRollBackFromAPhone(t *testing.T) {
 		t.Errorf("the default is %s, running %s", def, after)
 	}
 	ui.Press("q")
-	out, errs, code := sextant(t, "rollback", "cloud", "--to", number(t, before), "--yes", "--json")
+	out, errs, code := sextant(t, "rollback", "cloud", "--to", number(t, "cloud", before), "--yes", "--json")
 	if code != 0 {
 		t.Errorf("back again: %d: %s %s", code, out, errs)
 	}
@@ -43,10 +43,10 @@ func TestRollBackFromAPhone(t *testing.T) {
 	}
 }
 
-// number is the generation of a toplevel of cloud.
-func number(t *testing.T, path string) string {
+// number is the generation of a toplevel of a host.
+func number(t *testing.T, host, path string) string {
 	t.Helper()
-	out, _, _ := sextant(t, "generations", "cloud", "--json")
+	out, _, _ := sextant(t, "generations", host, "--json")
 	got := decode[struct {
 		Generations []struct {
 			Generation int
@@ -58,6 +58,6 @@ func number(t *testing.T, path string) string {
 			return strconv.Itoa(g.Generation)
 		}
 	}
-	t.Fatalf("no generation of cloud is %s: %s", path, out)
+	t.Fatalf("no generation of %s is %s: %s", host, path, out)
 	return ""
 }

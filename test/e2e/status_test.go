@@ -36,8 +36,14 @@ func program(t testing.TB) string {
 // printed and its exit code.
 func sextant(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return sextantIn(t, t.TempDir(), args...)
+}
+
+// sextantIn is sextant on a machine that remembers what is in a folder.
+func sextantIn(t testing.TB, state string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	cmd := exec.Command(program(t), args...)
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+state, "XDG_CONFIG_HOME="+t.TempDir())
 	cmd.Dir = t.TempDir()
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
