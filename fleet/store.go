@@ -17,6 +17,7 @@ type Store struct {
 	asks    []Question
 	notes   []Message
 	audit   []Event
+	repo    Fact[Repository]
 	version uint64
 	subs    map[chan struct{}]struct{}
 }
@@ -34,7 +35,8 @@ type Snapshot struct {
 	Sources   []SourceState
 	Questions []Question // oldest first
 	Messages  []Message  // oldest first, the last few hundred
-	Audit     []Event    // what was done from this machine, oldest first, the last few thousand
+	Repo      Fact[Repository]
+	Audit     []Event // what was done from this machine, oldest first, the last few thousand
 }
 
 // Host finds a host by ID.
@@ -86,7 +88,7 @@ func (s *Store) Snapshot() Snapshot {
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
-		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)],
+		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo,
 	}
 }
 
@@ -152,6 +154,13 @@ func (s *Store) Note(m Message) {
 	if extra := len(s.notes) - maxMessages; extra > 0 {
 		s.notes = slices.Delete(s.notes, 0, extra)
 	}
+	s.changed(true)
+}
+
+// SetRepository puts in how the flake's repository stands.
+func (s *Store) SetRepository(f Fact[Repository]) {
+	s.mu.Lock()
+	s.repo = s.repo.Refresh(f)
 	s.changed(true)
 }
 

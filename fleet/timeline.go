@@ -58,7 +58,7 @@ func (s State) events() []Event {
 		list = append(list, Event{At: s.System.At.Add(-sys.Uptime.Duration()).Round(time.Second), Kind: EventBoot, Level: Info, Text: text, Source: s.System.Source})
 	}
 	for _, u := range s.Units.Value {
-		if u.Failed() {
+		if u.Failed() && !healthCheck.MatchString(u.Name) {
 			list = append(list, Event{At: later(u.Exited, u.Started), Kind: EventUnit, Level: Error, Text: strings.TrimSpace(u.Name + " failed " + u.Result), Source: "systemd"})
 		}
 	}

@@ -99,11 +99,11 @@ func TestFlakeHosts(t *testing.T) {
 	if h := find("router"); !h.System() || h.Hostname != "" {
 		t.Errorf("of neither: %+v", h)
 	}
-	if _, err := nixops.AttributeAmong(fleet.Host{Name: "storag"}, hosts); err == nil || !strings.Contains(err.Error(), `did you mean "storage"`) {
+	if _, err := nixops.Of(fleet.Host{Name: "storag"}, hosts); err == nil || !strings.Contains(err.Error(), `did you mean "storage"`) {
 		t.Errorf("an attribute that is not there: %v", err)
 	}
-	if attribute, err := nixops.AttributeAmong(fleet.Host{Name: "seat", Aliases: []string{"desktop.lab"}}, hosts); err != nil || attribute != "desktop" {
-		t.Errorf("by its deployer's host name: %q, %v", attribute, err)
+	if h, err := nixops.Of(fleet.Host{Name: "seat", Aliases: []string{"desktop.lab"}}, hosts); err != nil || h.Attr != "desktop" {
+		t.Errorf("by its deployer's host name: %+v, %v", h, err)
 	}
 }
 

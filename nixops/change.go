@@ -53,6 +53,9 @@ type Deployer struct {
 	// Record writes down what is done to a host: when it begins, and again, with
 	// the same ID, how it ended. nil: nothing is written down here.
 	Record func(fleet.Event)
+	// Learn is told which system a commit of the flake declares for each
+	// attribute, where that was built. May be nil.
+	Learn func(revision string, systems map[string]string)
 
 	paces paces
 

@@ -24,7 +24,7 @@ type Order struct {
 	Flake   Flake
 	Store   string // a system that is built already, for one host; "": the flake's
 	Action  string // "switch", "boot", "test", "dry-activate"
-	BuildOn string // BuildHere, BuildTarget, or
+	BuildOn string // BuildHere, BuildTarget, "": as the flake's deployers say, else here; or the name of
 	Builder fleet.Host
 	As      string // the host name in a toplevel that is of another host
 	Confirm Confirmation
@@ -34,6 +34,7 @@ type Order struct {
 // Ready is a host whose system is built and in its store.
 type Ready struct {
 	State      fleet.State
+	Declared   FlakeHost // by the flake; nothing where the system was built before
 	To         fleet.Toplevel
 	Difference fleet.Difference
 	Units      []string // what the activation says that it would do
@@ -46,12 +47,14 @@ const buildsAtOnce = 4
 // Prepare builds the systems of hosts and brings them there. Nothing is
 // activated. tell is called from several goroutines.
 func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, tell func(host, line string)) ([]Ready, error) {
-	var attributes []string
+	var declared []FlakeHost
+	revision := ""
 	if o.Store == "" {
 		var err error
-		if attributes, err = o.Flake.Attributes(ctx); err != nil {
+		if declared, err = o.Flake.Systems(ctx); err != nil {
 			return nil, err
 		}
+		revision = o.Flake.Revision(ctx)
 	}
 	ready := make([]Ready, len(hosts))
 	slots := make(chan struct{}, buildsAtOnce)
@@ -60,15 +63,46 @@ func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, te
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			ready[i] = Ready{State: s}
-			say := calm(func(line string) { tell(s.Host.Name, line) })
-			if ready[i].To.Path, ready[i].Err = d.bring(ctx, o, s.Host, attributes, say); ready[i].Err == nil {
-				d.compare(ctx, &ready[i])
-			}
+			ready[i] = d.prepare(ctx, o, s, declared, calm(func(line string) { tell(s.Host.Name, line) }))
 		})
 	}
 	wg.Wait()
+	if o.Store == "" && revision == o.Flake.Revision(ctx) { // nothing was committed meanwhile
+		d.learn(revision, ready)
+	}
 	return ready, nil
+}
+
+// prepare has one host's system built, brought there and compared.
+func (d *Deployer) prepare(ctx context.Context, o Order, s fleet.State, declared []FlakeHost, say func(string)) Ready {
+	r := Ready{State: s}
+	if o.Store == "" {
+		if r.Declared, r.Err = Of(s.Host, declared); r.Err != nil {
+			return r
+		}
+		if o.BuildOn == "" && r.Declared.BuildOnTarget {
+			o.BuildOn = BuildTarget
+		}
+	}
+	if r.To.Path, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
+		d.compare(ctx, &r)
+	}
+	return r
+}
+
+// learn hands on which systems a commit declares. Of changes that are not
+// committed nothing can be kept.
+func (d *Deployer) learn(revision string, ready []Ready) {
+	if d.Learn == nil || !commit.MatchString(revision) {
+		return
+	}
+	systems := map[string]string{}
+	for _, r := range ready {
+		if r.Declared.Attr != "" && r.To.Path != "" {
+			systems[r.Declared.Attr] = r.To.Path
+		}
+	}
+	d.Learn(revision, systems)
 }
 
 // calm tells at most a line a second of those that only tell how far something
@@ -89,15 +123,11 @@ func calm(tell func(string)) func(string) {
 }
 
 // bring has a host's system built and in its store, and gives its path.
-func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attributes []string, say func(string)) (string, error) {
+func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute string, say func(string)) (string, error) {
 	l := d.Links.Open(h)
 	if o.Store != "" {
 		say("copying " + o.Store)
 		return o.Store, Copy(ctx, l, o.Store, say)
-	}
-	attribute, err := Attribute(h, attributes)
-	if err != nil {
-		return "", err
 	}
 	if o.BuildOn == BuildHere || o.BuildOn == "" {
 		say("building " + attribute)
@@ -196,9 +226,11 @@ func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision 
 				ends[i].Deploy = fleet.Deploy{State: fleet.Confirmed, To: r.To, Why: "it runs that system already"}
 				continue
 			}
+			limits := d.Limits
+			limits.Confirm = cmp.Or(limits.Confirm, r.Declared.ConfirmTimeout)
 			wg.Go(func() {
 				ends[i].Deploy, ends[i].Err = d.Do(ctx, r.State.Host, Change{
-					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: d.Limits, Reboot: o.Reboot, Revision: revision,
+					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: revision,
 				}, func(p Progress) { tell(r.State.Host.Name, p) })
 			})
 		}

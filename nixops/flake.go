@@ -34,24 +34,9 @@ const (
 // features are what a nix that was not configured needs to know flakes.
 var features = []string{"--extra-experimental-features", "nix-command flakes"}
 
-// Attributes are the names in the flake's nixosConfigurations.
-func (f Flake) Attributes(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, evalLimit, fmt.Errorf("the flake was not evaluated within %s", evalLimit))
-	defer cancel()
-	var names []string
-	out, err := runNix(ctx, nil, "eval", "--json", f.Ref+"#nixosConfigurations", "--apply", "builtins.attrNames")
-	if err == nil {
-		err = json.Unmarshal(out, &names)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the hosts of %s: %w", f.Ref, err)
-	}
-	return names, nil
-}
-
-// Attribute is the one of a host: the configuration's, or the host's own name or
+// attribute is the one of a host: the configuration's, or the host's own name or
 // one of its aliases. One that is not there is an error with the nearest names.
-func Attribute(h fleet.Host, attributes []string) (string, error) {
+func attribute(h fleet.Host, attributes []string) (string, error) {
 	if h.Flake != "" {
 		if slices.Contains(attributes, h.Flake) {
 			return h.Flake, nil
@@ -66,27 +51,28 @@ func Attribute(h fleet.Host, attributes []string) (string, error) {
 	return "", fmt.Errorf("%s: the flake has no host of that name%s", h.Name, didYouMean(h.Name, attributes))
 }
 
-// AttributeAmong is the attribute of a host, as Attribute has it, or else the one
-// whose deployer reaches it where this host is. Two of those are an error: which
-// is meant cannot be known.
-func AttributeAmong(h fleet.Host, hosts []FlakeHost) (string, error) {
+// Of is what the flake declares for a host: the attribute of the configuration,
+// of the host's name or one of its aliases, or else the one whose deployer reaches
+// it where this host is. Two of those are an error: which is meant cannot be known.
+func Of(h fleet.Host, hosts []FlakeHost) (FlakeHost, error) {
+	byName := map[string]FlakeHost{}
 	var names, there []string
 	for _, f := range hosts {
 		if f.System() {
-			names = append(names, f.Attr)
+			names, byName[f.Attr] = append(names, f.Attr), f
 			if f.reaches(h) {
 				there = append(there, f.Attr)
 			}
 		}
 	}
-	attribute, err := Attribute(h, names)
+	name, err := attribute(h, names)
 	switch {
 	case err == nil || h.Flake != "" || len(there) == 0:
-		return attribute, err
+		return byName[name], err
 	case len(there) > 1:
-		return "", fmt.Errorf("%s: the flake deploys %s to it; say which by flake = \"…\" in the configuration", h.Name, strings.Join(there, ", "))
+		return FlakeHost{}, fmt.Errorf("%s: the flake deploys %s to it; say which by flake = \"…\" in the configuration", h.Name, strings.Join(there, ", "))
 	}
-	return there[0], nil
+	return byName[there[0]], nil
 }
 
 // reaches tells whether the flake reaches this host where h is.
@@ -103,11 +89,11 @@ func (f FlakeHost) reaches(h fleet.Host) bool {
 
 // didYouMean gives the nearest of some names, and what there is.
 func didYouMean(name string, names []string) string {
-	text := ""
+	text := "; it has "
 	if near := fleet.Nearest(name, names); near != "" {
-		text = fmt.Sprintf("; did you mean %q?", near)
+		text = fmt.Sprintf("; did you mean %q? It has ", near)
 	}
-	return text + " it has " + fleet.Short(strings.Join(names, ", "), 200)
+	return text + fleet.Short(strings.Join(names, ", "), 200)
 }
 
 // toplevel is the installable of a host's system.
@@ -214,7 +200,10 @@ func finish(ctx context.Context, cmd *exec.Cmd) error {
 	}
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return errors.New("there is no nix on this machine, which evaluates, builds and copies: run sextant where nix is")
+		if cmd.Args[0] == "nix" {
+			return errors.New("there is no nix on this machine, which evaluates, builds and copies: run sextant where nix is")
+		}
+		return fmt.Errorf("there is no %s on this machine", cmd.Args[0])
 	case errors.Is(err, exec.ErrWaitDelay): // it ended well, and left something behind that holds its output, such as a shared connection of ssh
 		return nil
 	}

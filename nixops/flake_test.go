@@ -81,7 +81,7 @@ func TestNothingOfAFlakeCanBeRead(t *testing.T) {
 	}
 }
 
-func TestAttributeAmong(t *testing.T) {
+func TestOf(t *testing.T) {
 	system := []string{FromSystems}
 	flake := []FlakeHost{
 		{Attr: "storage", From: system},
@@ -108,9 +108,9 @@ func TestAttributeAmong(t *testing.T) {
 		{fleet.Host{Name: "hive", Addresses: at("hive.lan", 0)}, "", "no host of that name"},
 		{fleet.Host{Name: "dev-ldn", Flake: "storag"}, "", `did you mean "storage"`},
 	} {
-		got, err := AttributeAmong(c.host, flake)
-		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
-			t.Errorf("%+v: %q, %v", c.host, got, err)
+		got, err := Of(c.host, flake)
+		if got.Attr != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%+v: %q, %v", c.host, got.Attr, err)
 		}
 	}
 }

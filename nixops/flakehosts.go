@@ -3,6 +3,7 @@ package nixops
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -134,6 +135,19 @@ func (f Flake) Hosts(ctx context.Context) (hosts []FlakeHost, unread []error) {
 		hosts = append(hosts, h)
 	}
 	return hosts, unread
+}
+
+// Systems are the hosts of the flake; it is an error where it declares none, or
+// where what it declares cannot be read.
+func (f Flake) Systems(ctx context.Context) ([]FlakeHost, error) {
+	hosts, unread := f.Hosts(ctx)
+	if slices.ContainsFunc(hosts, FlakeHost.System) {
+		return hosts, nil // its deployers' own settings are a help, never required
+	}
+	if err := errors.Join(unread...); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s declares no nixosConfigurations", f.Ref)
 }
 
 // ask evaluates one output.

@@ -170,7 +170,7 @@ func TestAttribute(t *testing.T) {
 		{fleet.Host{Name: "storag"}, "", `did you mean "storage"`},
 		{fleet.Host{Name: "x", Flake: "routr"}, "", `did you mean "router"`},
 	} {
-		got, err := Attribute(c.host, there)
+		got, err := attribute(c.host, there)
 		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%+v: %q, %v", c.host, got, err)
 		}

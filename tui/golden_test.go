@@ -155,6 +155,7 @@ var stories = []struct {
 	{"timeline-host", audited, []string{"G", "enter", "8"}, "refused"},
 	{"fleet-waits", deployed, []string{"G"}, "waits 95s"},
 	{"overview-waits", deployed, []string{"G", "enter"}, "waits 95s"},
+	{"overview-drift", drifted, []string{"j", "enter"}, "3 commits behind"},
 	{"overview-went-back", deployed, []string{"j", "enter"}, "rolled back"},
 	{"confirm-rollback", rolling, []string{"G", "R"}, "Type storage"},
 	{"confirm", func(o *tui.Options) {}, []string{"G", "4", ":", "restart", "enter"}, "systemctl restart"},
@@ -234,6 +235,15 @@ func deployed(o *tui.Options) {
 	o.Store.Update("n-lab", func(s *fleet.State) {
 		s.Deploys = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", tuitest.Now, "probe")
 	})
+}
+
+// drifted has a flake of which the hosts run an older commit.
+func drifted(o *tui.Options) {
+	o.Store.SetRepository(fleet.Known(fleet.Repository{
+		Ref: "/home/ada/fleet", Revision: "4f2a9c1e77", Nixpkgs: tuitest.Now.Add(-34 * 24 * time.Hour),
+		Distances: map[string]fleet.Distance{"9b1c2d3e4f5a": {Behind: 3}},
+	}, tuitest.Now, "the flake"))
+	o.Store.Update("n-desk", func(s *fleet.State) { s.System.Value.Revision = "9b1c2d3e4f5a" })
 }
 
 // audited adds what was done from this machine and never reached the host.

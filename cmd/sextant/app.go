@@ -107,6 +107,7 @@ func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {
 		}
 	})
 	wg.Go(func() { a.remember(ctx) })
+	wg.Go(func() { a.followRepository(ctx) })
 	return func() {
 		cancel()
 		wg.Wait()

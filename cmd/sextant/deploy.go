@@ -40,7 +40,7 @@ func deployCommand(o *options) *cobra.Command {
 	c.Flags().StringVar(&f.flake, "flake", "", "the flake (the configuration's, or the one here)")
 	c.Flags().StringVar(&f.store, "store-path", "", "a system that is built already, for one host")
 	c.Flags().StringVar(&f.action, "action", "switch", "switch, boot, test, or dry-activate, which changes nothing")
-	c.Flags().StringVar(&f.buildOn, "build-on", nixops.BuildHere, "here, target, or the name of a host")
+	c.Flags().StringVar(&f.buildOn, "build-on", "", "here, target, or the name of a host (as the flake's deployer has it, else here)")
 	c.Flags().StringVar(&f.as, "as", "", "the host name in the system, where it is meant for another host")
 	f.add(c)
 	return c
@@ -108,7 +108,9 @@ func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 			return o, fmt.Errorf("%s is not NixOS", s.Host.Name)
 		}
 	}
-	if f.buildOn != nixops.BuildHere && f.buildOn != nixops.BuildTarget {
+	switch f.buildOn {
+	case "", nixops.BuildHere, nixops.BuildTarget:
+	default:
 		s, ok := a.store.Snapshot().Named(f.buildOn)
 		if !ok {
 			return o, fmt.Errorf("--build-on %s: here, target, or a host", f.buildOn)

@@ -33,7 +33,7 @@ const (
 
 // deployer changes systems in the name of whoever runs this.
 func (a *app) deployer() *nixops.Deployer {
-	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Who: "unknown", Client: "unknown", Differences: a.differences, Record: a.record}
+	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Who: "unknown", Client: "unknown", Differences: a.differences, Record: a.record, Learn: a.learn}
 	if u, err := user.Current(); err == nil {
 		d.Who = u.Username
 	}
@@ -47,8 +47,8 @@ func (a *app) deployer() *nixops.Deployer {
 // flake is the one whose systems are the fleet's: the configuration's, or the
 // one in this folder; "" where there is none.
 func (a *app) flake() string {
-	if a.cfg.Flake != "" {
-		return a.cfg.Flake
+	if ref := a.cfg.FlakeRef(); ref != "" {
+		return ref
 	}
 	if _, err := os.Stat("flake.nix"); err == nil {
 		return "."

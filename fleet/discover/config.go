@@ -173,6 +173,15 @@ func (c *Config) file(name string) string {
 	return name
 }
 
+// FlakeRef is the configured flake as nix takes it: a path is taken from the
+// home or from where the configuration lies. "" is not configured.
+func (c *Config) FlakeRef() string {
+	if strings.HasPrefix(c.Flake, "~/") || strings.HasPrefix(c.Flake, ".") {
+		return c.file(c.Flake)
+	}
+	return c.Flake
+}
+
 // on tells whether a source that may be turned off is wanted.
 func on(set *bool) bool { return set == nil || *set }
 

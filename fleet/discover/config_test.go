@@ -157,3 +157,15 @@ func FuzzConfig(f *testing.F) {
 		Merge(fromConfig(c), c.Rules(), nil)
 	})
 }
+
+func TestFlakeRef(t *testing.T) {
+	t.Setenv("HOME", "/home/ada")
+	for ref, want := range map[string]string{
+		"": "", "~/nixos": "/home/ada/nixos", "./nixos": "/etc/sextant/nixos", "/etc/nixos": "/etc/nixos", "github:ada/nixos": "github:ada/nixos",
+	} {
+		c := Config{Flake: ref, Path: "/etc/sextant/config.toml"}
+		if got := c.FlakeRef(); got != want {
+			t.Errorf("%q: %q, want %q", ref, got, want)
+		}
+	}
+}

@@ -40,15 +40,13 @@ type flake struct {
 // newFlake makes the source for the configured flake, or for the one in dir.
 // It gives nil where there is none, or where nobody asked for one and nix is missing.
 func newFlake(c *Config, dir string) *flake {
-	f := &flake{ref: c.Flake}
+	f := &flake{ref: c.FlakeRef()}
 	f.nix, _ = exec.LookPath("nix")
 	switch {
 	case f.ref == "" && (f.nix == "" || dir == "" || !exists(filepath.Join(dir, "flake.nix"))):
 		return nil
 	case f.ref == "":
 		f.ref, f.here = dir, true
-	case strings.HasPrefix(f.ref, "~/"), strings.HasPrefix(f.ref, "."):
-		f.ref = c.file(f.ref)
 	}
 	if filepath.IsAbs(f.ref) {
 		f.dir = f.ref

@@ -42,6 +42,7 @@ func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
 	}
 	d = append(d, Reach(c, st, w)...)
 	d = append(d, System(c, st, w)...)
+	d = append(d, Drift(c, st, w)...)
 	d = append(d, deploy...)
 	d = append(d, counts(c, st, w)...)
 	return append(d, Disks(c, st, w)...)
