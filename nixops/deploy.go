@@ -29,6 +29,7 @@ type Order struct {
 	As      string // the host name in a toplevel that is of another host
 	Confirm Confirmation
 	Reboot  bool
+	Waves   []int // how many hosts each wave has, the last of them again and again; none: one, then all the others
 }
 
 // Ready is a host whose system is built and in its store.
@@ -213,7 +214,7 @@ type Outcome struct {
 func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision string, tell func(host string, p Progress)) []Outcome {
 	var out []Outcome
 	well := true
-	for _, wave := range waves(ready) {
+	for _, wave := range waves(ready, o.Waves) {
 		ends := make([]Outcome, len(wave))
 		var wg sync.WaitGroup
 		for i, r := range wave {
@@ -250,26 +251,24 @@ func notBegun(well bool) error {
 	return ErrNotBegun
 }
 
-// waves orders hosts: a canary, the rest, then routers and this machine, one
-// after the other. What could not be prepared is in the first, to be told.
-func waves(ready []Ready) [][]Ready {
-	var first, rest []Ready
-	var last [][]Ready
+// waves orders hosts: those that nothing depends on, so many at a time, then
+// routers and this machine, one after the other.
+func waves(ready []Ready, sizes []int) [][]Ready {
+	if len(sizes) == 0 {
+		sizes = []int{1, max(1, len(ready))}
+	}
+	var rest []Ready
+	var last, out [][]Ready
 	for _, r := range ready {
-		switch {
-		case r.State.Host.Local || slices.Contains(r.State.Host.Tags, "router") || r.State.Host.Name == "router":
+		if r.State.Host.Local || slices.Contains(r.State.Host.Tags, "router") || r.State.Host.Name == "router" {
 			last = append(last, []Ready{r})
-		case len(first) == 0:
-			first = append(first, r)
-		default:
+		} else {
 			rest = append(rest, r)
 		}
 	}
-	out := [][]Ready{}
-	for _, w := range append([][]Ready{first, rest}, last...) {
-		if len(w) > 0 {
-			out = append(out, w)
-		}
+	for i := 0; len(rest) > 0; i++ {
+		n := min(len(rest), max(1, sizes[min(i, len(sizes)-1)]))
+		out, rest = append(out, rest[:n]), rest[n:]
 	}
-	return out
+	return append(out, last...)
 }

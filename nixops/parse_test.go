@@ -183,16 +183,20 @@ func TestWaves(t *testing.T) {
 	}
 	local := named("here")
 	local.State.Host.Local = true
-	var got []string
-	for _, w := range waves([]Ready{named("gate", "router"), local, named("a"), named("b"), named("c")}) {
-		var names []string
-		for _, r := range w {
-			names = append(names, r.State.Host.Name)
+	for want, sizes := range map[string][]int{
+		"a | b c | gate | here": nil, "a b c | gate | here": {3}, "a b | c | gate | here": {2, 1}, "a | b | c | gate | here": {1}, "a | b c | gate | here ": {1, 9},
+	} {
+		var got []string
+		for _, w := range waves([]Ready{named("gate", "router"), local, named("a"), named("b"), named("c")}, sizes) {
+			var names []string
+			for _, r := range w {
+				names = append(names, r.State.Host.Name)
+			}
+			got = append(got, strings.Join(names, " "))
 		}
-		got = append(got, strings.Join(names, " "))
-	}
-	if strings.Join(got, " | ") != "a | b c | gate | here" {
-		t.Errorf("%q", got)
+		if strings.Join(got, " | ") != strings.TrimSpace(want) {
+			t.Errorf("%v: %q, want %q", sizes, got, want)
+		}
 	}
 }
 

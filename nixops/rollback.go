@@ -202,7 +202,11 @@ func tellDifference(d fleet.Difference) []string {
 		}
 		return p.Name + " " + strings.Join(p.Old, ",") + " -> " + strings.Join(p.New, ",")
 	})...)
-	return append(lines, listed("units", planUnits, d.Units, func(u fleet.UnitChange) string { return u.Unit + " " + u.How })...)
+	lines = append(lines, listed("units", planUnits, d.Units, func(u fleet.UnitChange) string { return u.Unit + " " + u.How })...)
+	for _, what := range d.Unseen {
+		lines = append(lines, "not seen, there may be more: "+what)
+	}
+	return lines
 }
 
 // listed tells the first few of a list, and how many there are.

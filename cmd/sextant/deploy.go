@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,6 +24,7 @@ type deployFlags struct {
 	action  string
 	buildOn string
 	as      string
+	waves   []int
 }
 
 func deployCommand(o *options) *cobra.Command {
@@ -42,6 +44,7 @@ func deployCommand(o *options) *cobra.Command {
 	c.Flags().StringVar(&f.action, "action", "switch", "switch, boot, test, or dry-activate, which changes nothing")
 	c.Flags().StringVar(&f.buildOn, "build-on", "", "here, target, or the name of a host (as the flake's deployer has it, else here)")
 	c.Flags().StringVar(&f.as, "as", "", "the host name in the system, where it is meant for another host")
+	c.Flags().IntSliceVar(&f.waves, "wave", nil, "how many hosts at a time: 1,4 is one, then four, then four again (one, then all the others)")
 	f.add(c)
 	return c
 }
@@ -93,7 +96,10 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 // order reads the flags into what is to be done.
 func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 	o := nixops.Order{
-		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake(), ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as,
+		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake(), ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as, Waves: f.waves,
+	}
+	if slices.ContainsFunc(f.waves, func(n int) bool { return n < 1 }) {
+		return o, fmt.Errorf("--wave %v: a wave has one host or more", f.waves)
 	}
 	switch f.action {
 	case "switch", "boot", "test", "dry-activate":
