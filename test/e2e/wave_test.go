@@ -1,0 +1,46 @@
+//go:build lab
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// TestSecondWaveAfterAFailedFirst: where a host of the first wave goes back,
+// those of the second are not touched.
+func TestSecondWaveAfterAFailedFirst(t *testing.T) {
+	lab := labtest.Load(t)
+	first, second := lab.Link(t, "desktop"), lab.Link(t, "storage")
+	state := func(l link.Link) string {
+		return labtest.Output(t, l, "readlink", "-f", "/run/current-system", "/nix/var/nix/profiles/system")
+	}
+	before := [2]string{state(first), state(second)}
+	as := func(args ...string) {
+		t.Helper()
+		res, err := first.Run(t.Context(), link.Command{Args: args, Root: true})
+		if err != nil || res.Status != 0 {
+			t.Fatalf("%v: %v %s", args, err, res.Stderr)
+		}
+	}
+	as("sh", "-c", "echo 2 once >/etc/lab/stc-fail")
+	defer as("rm", "-f", "/etc/lab/stc-fail")
+	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	out, errs, code := sextant(t, "deploy", "storage", "desktop", "--wave", "1", "--flake", flake, "--yes", "--json")
+	got := decode[deployed](t, out)
+	if code != 20 || len(got.Deploys) != 2 {
+		t.Fatalf("%d: %s %s", code, out, errs)
+	}
+	for _, d := range got.Deploys {
+		if d.Host == "desktop" && d.State != "ROLLED_BACK" || d.Host == "storage" && !strings.Contains(d.Error, "not begun") {
+			t.Errorf("%+v", d)
+		}
+	}
+	if after := [2]string{state(first), state(second)}; after != before {
+		t.Errorf("they were %q, and are %q", before, after)
+	}
+}
