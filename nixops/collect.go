@@ -87,8 +87,9 @@ func parseFreed(line string) (Freed, bool) {
 	}
 	paths, err := strconv.Atoi(f[0])
 	size, wrong := strconv.ParseFloat(f[4], 64)
-	bytes := size * units[f[5]]
-	if err != nil || wrong != nil || paths < 0 || !(bytes >= 0 && bytes < 1<<62) {
+	unit, known := units[f[5]]
+	bytes := size * unit
+	if err != nil || wrong != nil || !known || paths < 0 || !(bytes >= 0 && bytes < 1<<62) {
 		return Freed{}, false
 	}
 	return Freed{Paths: paths, Bytes: int64(bytes)}, true

@@ -70,7 +70,11 @@ func guard(ctx context.Context, l link.Link, args ...string) ([]byte, error) {
 // the last that it said.
 func failure(host, program string, res link.Result) error {
 	if why, ok := strings.CutPrefix(lastLine(res.Stdout), "refused "); ok {
-		return &Refusal{Host: host, Why: fleet.Short(fleet.Clean(why), 300), Busy: res.Status == codeBusy}
+		r := &Refusal{Host: host, Why: fleet.Short(fleet.Clean(why), 300), Busy: res.Status == codeBusy}
+		if r.Busy {
+			r.Cure = "wait for its end, or see what it is: sextant deploys " + host
+		}
+		return r
 	}
 	return fmt.Errorf("%s: %s ended with %d: %s", host, program, res.Status, lastWords(res.Stderr))
 }
