@@ -83,10 +83,18 @@ func offCollect(t fleet.Target) string {
 // deployUnderWay says that a deploy is under way, where it is: it may need what
 // would be deleted.
 func deployUnderWay(s fleet.State) string {
-	if s.Deploys.HasValue() && len(s.Deploys.Value) > 0 && !s.Deploys.Value[0].State.Over() {
-		return "a deploy is under way on " + s.Host.Name + ": confirm or cancel it first"
+	if no := Busy(s); no != nil {
+		return no.Why + "; " + no.Cure
 	}
 	return ""
+}
+
+// Busy is the refusal of a host on which a deploy is under way; nil: none is.
+func Busy(s fleet.State) *Refusal {
+	if !s.Deploys.HasValue() || len(s.Deploys.Value) == 0 || s.Deploys.Value[0].State.Over() {
+		return nil
+	}
+	return &Refusal{Host: s.Host.Name, Why: "a deploy is under way", Cure: "confirm or cancel it first: sextant confirm|cancel " + s.Host.Name, Busy: true}
 }
 
 // lastConfirmed is the system that was confirmed last, as the deploys tell; "": none was.
