@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -216,7 +217,7 @@ func (out garbageOut) print(w io.Writer, o options) error {
 			for i, n := range out.Deleted {
 				words[i] = strconv.Itoa(n)
 			}
-			t.note(strings.TrimSpace(fmt.Sprintf("%s: %s deleted %s", out.Host, plural(len(words), "generations", "no generation"), strings.Join(words, ", "))))
+			t.note(out.Host + ": generations deleted: " + cmp.Or(strings.Join(words, ", "), "none"))
 		}
 		if out.Freed != nil {
 			t.note(out.Host + ": " + out.Freed.String())

@@ -121,7 +121,7 @@ func garbageIsDeleted(t *testing.T, garbage garbageRun) {
 	if got, _, exit := garbage(garbageFlags{keep: 50, yes: true}, options{json: true}); exit != 0 || len(got.Deleted) != 0 {
 		t.Errorf("all but 50: %d, %+v", exit, got)
 	}
-	if _, text, exit := garbage(garbageFlags{keep: 50, collect: true, yes: true}, options{}); exit != 0 || !strings.Contains(text, "storage: no generation deleted\nstorage: 0 store paths deleted, 0 B freed") {
+	if _, text, exit := garbage(garbageFlags{keep: 50, collect: true, yes: true}, options{}); exit != 0 || !strings.Contains(text, "storage: generations deleted: none\nstorage: 0 store paths deleted, 0 B freed") {
 		t.Errorf("%d: %s", exit, text)
 	}
 }
