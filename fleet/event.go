@@ -12,6 +12,7 @@ const (
 	EventConfirm    EventKind = "confirm"
 	EventCancel     EventKind = "cancel"
 	EventReboot     EventKind = "reboot"
+	EventGarbage    EventKind = "garbage"    // generations deleted, garbage collected
 	EventGeneration EventKind = "generation" // made, by whatever tool
 	EventBoot       EventKind = "boot"
 	EventUnit       EventKind = "unit"

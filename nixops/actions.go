@@ -10,7 +10,7 @@ import (
 
 // Actions are what can be done to the systems of hosts.
 func (d *Deployer) Actions() []fleet.Action {
-	return []fleet.Action{
+	return append([]fleet.Action{
 		{
 			ID: "rollback", Title: "Roll back", Keys: []string{"R"}, Scope: fleet.ScopeHost, Danger: true,
 			Help:     "run an older generation, and go back by itself unless the host can be reached",
@@ -53,7 +53,7 @@ func (d *Deployer) Actions() []fleet.Action {
 				return d.Reboot(ctx, t.Hosts[0].Host, say)
 			},
 		},
-	}
+	}, d.garbageActions()...)
 }
 
 // offReboot is why a host cannot be restarted now.

@@ -63,13 +63,20 @@ func guard(ctx context.Context, l link.Link, args ...string) ([]byte, error) {
 	if res.Status == 0 {
 		return res.Stdout, nil
 	}
-	name := l.Host().Name
-	last := lastLine(res.Stdout)
-	if why, ok := strings.CutPrefix(last, "refused "); ok {
-		return nil, &Refusal{Host: name, Why: fleet.Short(fleet.Clean(why), 300), Busy: res.Status == codeBusy}
+	return nil, failure(l.Host().Name, fmt.Sprintf("the guard's %q", args[0]), res)
+}
+
+// failure is why a program of ours did not do what it was asked: its refusal, or
+// the last that it said.
+func failure(host, program string, res link.Result) error {
+	if why, ok := strings.CutPrefix(lastLine(res.Stdout), "refused "); ok {
+		r := &Refusal{Host: host, Why: fleet.Short(fleet.Clean(why), 300), Busy: res.Status == codeBusy}
+		if r.Busy {
+			r.Cure = "wait for its end, or see what it is: sextant deploys " + host
+		}
+		return r
 	}
-	why := fleet.Short(fleet.Clean(lastLine(res.Stderr)), 300)
-	return nil, fmt.Errorf("%s: the guard's %q ended with %d: %s", name, args[0], res.Status, why)
+	return fmt.Errorf("%s: %s ended with %d: %s", host, program, res.Status, lastWords(res.Stderr))
 }
 
 func lastLine(b []byte) string {

@@ -387,7 +387,7 @@ stage() {
 		[ -x "$t/bin/switch-to-configuration" ] || die 10 "not there, or no NixOS system: $t"
 	done
 	mkdir -p "$home" "$gcroots" || die 10 "cannot write below $home"
-	take 2 || die 11 "busy: a deploy is beginning or ending: $(under_way)"
+	take 2 || die 11 "busy: a deploy is beginning or ending, or garbage is collected: $(under_way)"
 	for other in $(under_way); do
 		[ "$other" = "$id" ] || die 11 "busy: deploy $other is under way"
 	done

@@ -279,32 +279,43 @@ func rollbackCommand(o *options) *cobra.Command {
 
 // agree shows the plan of an action and asks whether to go on.
 func (a *app) agree(cmd *cobra.Command, d *nixops.Deployer, id string, t fleet.Target, yes bool) error {
+	action, err := a.allowed(d, id, t)
+	if err != nil || yes || action.Plan == nil {
+		return err
+	}
+	plan, err := action.Plan(cmd.Context(), t)
+	if err != nil {
+		return err
+	}
+	return agreeTo(cmd, t.Hosts[0].Host.Name, plan)
+}
+
+// allowed gives an action, where it may and can be done.
+func (a *app) allowed(d *nixops.Deployer, id string, t fleet.Target) (fleet.Action, error) {
 	host := t.Hosts[0].Host.Name
 	if a.opts.readOnly || a.cfg.ReadOnly {
-		return &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
+		return fleet.Action{}, &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
 	}
 	for _, action := range d.Actions() {
 		if action.ID != id {
 			continue
 		}
 		if why := action.Off(t); why != "" {
-			return &nixops.Refusal{Host: host, Why: why}
+			return action, &nixops.Refusal{Host: host, Why: why}
 		}
-		if yes || action.Plan == nil {
-			return nil
-		}
-		plan, err := action.Plan(cmd.Context(), t)
-		if err != nil {
-			return err
-		}
-		w := cmd.ErrOrStderr()
-		fmt.Fprintln(w, plan.Title)
-		for _, l := range plan.Lines {
-			fmt.Fprintln(w, "  "+l)
-		}
-		return consent(cmd.Context(), w, host)
+		return action, nil
 	}
-	return nil
+	return fleet.Action{}, nil
+}
+
+// agreeTo shows a plan and asks whether to go on.
+func agreeTo(cmd *cobra.Command, host string, plan fleet.Plan) error {
+	w := cmd.ErrOrStderr()
+	fmt.Fprintln(w, plan.Title)
+	for _, l := range plan.Lines {
+		fmt.Fprintln(w, "  "+l)
+	}
+	return consent(cmd.Context(), w, host)
 }
 
 // consent asks on the terminal; without one there must be --yes.

@@ -46,6 +46,7 @@ type machine struct {
 	inhibits string   // the critical component that every other system changes: only a reboot can
 	refuses  string   // what its switch-to-configuration says, and changes nothing
 	breaks   string   // the unit that does not start with another system
+	dead     int      // store paths that nothing leads to
 
 	mu      sync.Mutex
 	deploys []*deploying
@@ -145,6 +146,7 @@ func newMachine(name string, seed uint64, began time.Time) *machine {
 	m.timed("logrotate", "Logrotate Service", time.Hour, "*-*-* *:00:00", 25*time.Minute)
 	m.timed("systemd-tmpfiles-clean", "Cleanup of Temporary Directories", day, "", 7*time.Hour)
 	m.generations(4, 100+int(dice(seed, name, "gen")%60))
+	m.dead = 40 + int(dice(seed, name, "dead")%900)
 	return m
 }
 
