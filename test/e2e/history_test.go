@@ -27,19 +27,19 @@ type happened struct {
 // TestHistoryTellsOfARollBack: the host tells of it to every client, this
 // machine keeps what it did, and of what a host refused only this machine can.
 func TestHistoryTellsOfARollBack(t *testing.T) {
-	l := labtest.Load(t).Link(t, "storage")
+	l := labtest.Load(t).Link(t, "cloud")
 	state := t.TempDir()
 	from := strings.TrimSpace(labtest.Output(t, l, "readlink", "-f", "/run/current-system"))
 	began := time.Now().Add(-2 * time.Second)
-	if out, errs, code := sextantIn(t, state, "rollback", "storage", "--yes", "--json"); code != 0 {
+	if out, errs, code := sextantIn(t, state, "rollback", "cloud", "--yes", "--json"); code != 0 {
 		t.Fatalf("%d: %s %s", code, out, errs)
 	}
 	to := strings.TrimSpace(labtest.Output(t, l, "readlink", "-f", "/run/current-system"))
-	if out, errs, code := sextantIn(t, state, "deploy", "storage", "--store-path", "/nix/store/none", "--yes", "--json"); code == 0 {
+	if out, errs, code := sextantIn(t, state, "deploy", "cloud", "--store-path", "/nix/store/none", "--yes", "--json"); code == 0 {
 		t.Errorf("a system that does not exist: %s %s", out, errs)
 	}
 	since := fmt.Sprint(int(time.Since(began).Seconds())+2, "s")
-	out, _, _ := sextant(t, "history", "storage", "--since", since, "--json")
+	out, _, _ := sextant(t, "history", "cloud", "--since", since, "--json")
 	told := 0
 	for _, e := range decode[happened](t, out).Events {
 		if e.Kind != "rollback" {
@@ -64,7 +64,7 @@ func TestHistoryTellsOfARollBack(t *testing.T) {
 	if code != 0 || strings.Join(kinds, " ") != "deploy confirm rollback" {
 		t.Errorf("the audit tells of %v, want of the refused deploy, the confirmation and the roll-back: %d %s", kinds, code, errs)
 	}
-	if out, errs, code := sextant(t, "rollback", "storage", "--to", number(t, "storage", from), "--yes", "--json"); code != 0 {
+	if out, errs, code := sextant(t, "rollback", "cloud", "--to", number(t, "cloud", from), "--yes", "--json"); code != 0 {
 		t.Errorf("back again: %d: %s %s", code, out, errs)
 	}
 }
