@@ -206,23 +206,6 @@ func TestBuildOn(t *testing.T) {
 	}
 }
 
-func TestFetch(t *testing.T) {
-	mine := newStore(t, "", needs[0]).here()
-	host := newStore(t, "", needs...)
-	if err := Fetch(t.Context(), hostLink{store: host}, needs[2]); err != nil || len(mine.has()) != 3 || host.asked("--export "+needs[0]) {
-		t.Errorf("%v, there is %v", err, mine.has())
-	}
-	mine = newStore(t, "strict").here()
-	if err := Fetch(t.Context(), hostLink{store: host}, needs[2]); !errors.Is(err, ErrUntrusted) {
-		t.Errorf("not trusted: %v", err)
-	}
-	mine.write("how", "\n")
-	host.write("how", "corrupt\n")
-	if err := Fetch(t.Context(), hostLink{store: host}, needs[2]); err == nil || !strings.Contains(err.Error(), "hash of path changed") {
-		t.Errorf("a corrupt store there: %v", err)
-	}
-}
-
 func FuzzNixSays(f *testing.F) {
 	f.Add([]byte(failedBuild))
 	f.Add([]byte(wrongFlakeNewer))

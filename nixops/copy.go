@@ -1,6 +1,7 @@
 package nixops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,28 +35,84 @@ var errStalled = errors.New("nothing was taken")
 // where that is by sudo. What the host can have from its own caches it fetches
 // itself; the rest is streamed from this machine's store into its own. What has
 // arrived stays there: a copy that was cut off goes on where it was.
-func Copy(ctx context.Context, l link.Link, path string, tell func(string)) error {
+func Copy(ctx context.Context, l link.Link, path string, tell func(string)) (Brought, error) {
 	if l.Host().Local {
-		return nil
+		return Brought{}, nil
 	}
-	closure, err := localClosure(ctx, path)
-	if err != nil {
-		return err
+	return carry(ctx, mine{}, l, path, tell)
+}
+
+// Carry is Copy from another host's store, past this machine's: what passes
+// through here is not kept.
+func Carry(ctx context.Context, from, to link.Link, path string, tell func(string)) (Brought, error) {
+	return carry(ctx, another{from}, to, path, tell)
+}
+
+// Brought is what a host's store lacked, and how much room it had for it.
+type Brought struct {
+	Paths, Of   int
+	Bytes, Room int64 // 0: not known
+}
+
+// String tells it, "" of nothing.
+func (b Brought) String() string {
+	if b.Paths == 0 {
+		return ""
 	}
-	missing, err := invalid(ctx, l, closure)
+	text := fmt.Sprintf("%d of %d store paths", b.Paths, b.Of)
+	if b.Bytes > 0 {
+		text += ", " + inUnits(b.Bytes)
+	}
+	if b.Room > 0 {
+		text += "; room for " + inUnits(b.Room)
+	}
+	return text
+}
+
+// storeRoom is what must be left of a host's store when all is there: it writes
+// down there what it has, and lives on.
+const storeRoom = 64 << 20
+
+// carry brings what a host lacks from a store into its own.
+func carry(ctx context.Context, from shelf, to link.Link, path string, tell func(string)) (Brought, error) {
+	out, err := from.query(ctx, []string{path}, "-qR")
+	closure := strings.Fields(out)
+	if err != nil || len(closure) == 0 {
+		return Brought{}, fmt.Errorf("reading what %s needs, from %s: %w", path, from, cmp.Or(err, errors.New("it does not tell")))
+	}
+	missing, err := invalid(ctx, to, closure)
 	if err != nil || len(missing) == 0 {
-		return err
+		return Brought{}, err
 	}
-	tell(fmt.Sprintf("%d of %d store paths are missing there", len(missing), len(closure)))
+	b := Brought{Paths: len(missing), Of: len(closure), Bytes: size(ctx, from, missing), Room: room(ctx, to, path)}
+	if b.Room > 0 && b.Room < b.Bytes+storeRoom {
+		return b, &Refusal{
+			Host: to.Host().Name, Cure: "free some: sextant garbage " + to.Host().Name,
+			Why: fmt.Sprintf("%s are missing in its store, which has %s left", inUnits(b.Bytes), inUnits(b.Room)),
+		}
+	}
+	tell("missing there: " + b.String())
 	if fetchable := slices.DeleteFunc(slices.Clone(missing), isDerivation); len(fetchable) > 0 {
-		if err := fetch(ctx, l, fetchable, stallLimit, tell); err != nil {
-			return err
+		if err := fetch(ctx, to, fetchable, stallLimit, tell); err != nil {
+			return b, err
 		}
-		if missing, err = invalid(ctx, l, closure); err != nil || len(missing) == 0 {
-			return err
+		if missing, err = invalid(ctx, to, closure); err != nil || len(missing) == 0 {
+			return b, err
 		}
 	}
-	return send(ctx, l, missing, stallLimit, tell)
+	return b, send(ctx, from, to, missing, stallLimit, tell)
+}
+
+// room is how many bytes a host's store has left; 0: it is not told. A full one
+// has some: what it keeps for root.
+func room(ctx context.Context, l link.Link, path string) int64 {
+	out, err := onHost(ctx, l, `df -P -k "${1%/*}"`, nil, path)
+	f := strings.Fields(lastLine(out))
+	if err != nil || len(f) < 4 {
+		return 0
+	}
+	kb, _ := strconv.ParseInt(f[3], 10, 64)
+	return max(kb<<10, 1)
 }
 
 // isDerivation tells whether a path is how something is built. Caches have
@@ -63,45 +120,9 @@ func Copy(ctx context.Context, l link.Link, path string, tell func(string)) erro
 // that a system was ever built with.
 func isDerivation(path string) bool { return strings.HasSuffix(path, ".drv") }
 
-// localStore runs nix-store on this machine and gives what it prints.
-func localStore(ctx context.Context, args ...string) (string, error) {
-	cmd := here(ctx, "nix-store", args...)
-	out, said := &bounded{limit: outputLimit}, &bounded{limit: 64 << 10}
-	cmd.Stdout, cmd.Stderr = out, said
-	err := finish(ctx, cmd)
-	if err != nil && ctx.Err() == nil && said.kept.Len() > 0 {
-		err = errors.New(lastWords(said.kept.Bytes()))
-	}
-	return out.kept.String(), err
-}
-
 // lastWords are the last line of what nix says is wrong, fit for a screen.
 func lastWords(b []byte) string {
 	return fleet.Short(fleet.Clean(lastLine(b)), 300)
-}
-
-// localClosure are a path and all it needs, what is needed first.
-func localClosure(ctx context.Context, path string) ([]string, error) {
-	out, err := localStore(ctx, "-qR", path)
-	if err != nil {
-		return nil, fmt.Errorf("reading what %s needs, from this machine's store: %w", path, err)
-	}
-	return strings.Fields(out), nil
-}
-
-// localSize is how many bytes paths of this machine's store are in a stream; 0:
-// it is not told.
-func localSize(ctx context.Context, paths []string) int64 {
-	out, err := localStore(ctx, append([]string{"-q", "--size"}, paths...)...)
-	if err != nil {
-		return 0
-	}
-	total := int64(0)
-	for f := range strings.FieldsSeq(out) {
-		n, _ := strconv.ParseInt(f, 10, 64)
-		total += n
-	}
-	return total
 }
 
 // onHost runs a program of the shell as root on a host, with lines on its input:
@@ -159,44 +180,44 @@ func stream(ctx context.Context, l link.Link, cmd link.Command, stall time.Durat
 	return p.Wait()
 }
 
-// send streams paths from this machine's store into the host's.
-func send(ctx context.Context, l link.Link, paths []string, stall time.Duration, tell func(string)) error {
-	size := localSize(ctx, paths)
+// send streams paths from a store into the host's.
+func send(ctx context.Context, from shelf, to link.Link, paths []string, stall time.Duration, tell func(string)) error {
+	total := size(ctx, from, paths)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	export := here(ctx, "nix-store", append([]string{"--export"}, paths...)...)
-	said := &bounded{limit: 64 << 10}
+	exporting, quit := context.WithCancel(ctx)
+	defer quit()
 	out, in := io.Pipe()
-	export.Stdout, export.Stderr = in, said
 	exported := make(chan error, 1)
 	go func() {
-		err := finish(ctx, export)
-		in.CloseWithError(err) // nil: the end
+		err := from.export(exporting, in, paths)
 		exported <- err
+		in.CloseWithError(err) // nil: the end
 	}()
 	counted := &counter{r: out}
-	watched := counted.watch(ctx, stall, stop, func(n int64) { tell(howFar(n, size)) })
+	watched := counted.watch(ctx, stall, stop, func(n int64) { tell(howFar(n, total)) })
 	cmd := link.Script("exec nix-store --import >/dev/null")
 	cmd.Root, cmd.Stdin = true, counted
-	res, err := l.Run(ctx, cmd)
+	res, err := to.Run(ctx, cmd)
 	watched()
 	var why error // of an export that ended first: else it ends with its reader
 	select {
 	case why = <-exported:
 	default:
+		quit()
 		out.Close()
 		<-exported
 	}
-	name := l.Host().Name
+	name := to.Host().Name
 	switch {
 	case err == nil && res.Status == 0: // it took the stream to its end mark
 		return nil
-	case why != nil && said.kept.Len() > 0 && ctx.Err() == nil:
-		return fmt.Errorf("copying to %s: reading this machine's store: %s", name, lastWords(said.kept.Bytes()))
+	case why != nil && ctx.Err() == nil:
+		return fmt.Errorf("copying to %s: reading %s: %w", name, from, why)
 	case err != nil:
 		return fmt.Errorf("copying to %s: %w", name, err)
 	}
-	return fmt.Errorf("copying to %s: %w", name, cured(lastWords(res.Stderr)))
+	return fmt.Errorf("copying to %s: %w", name, cured(name, lastWords(res.Stderr)))
 }
 
 // howFar tells of a stream, whose size is 0 where it is not known.
@@ -207,10 +228,13 @@ func howFar(n, size int64) string {
 	return fmt.Sprintf("copying: %d MiB", n>>20)
 }
 
-// cured adds to nix's refusal of paths what can be done about it.
-func cured(why string) error {
-	if strings.Contains(why, "signature") {
+// cured adds to what a host's nix says is wrong what can be done about it.
+func cured(host, why string) error {
+	switch {
+	case strings.Contains(why, "signature"):
 		return fmt.Errorf("%s; %w", why, ErrUntrusted)
+	case strings.Contains(why, "No space left on device"):
+		return fmt.Errorf("%s; free some: sextant garbage %s", why, host)
 	}
 	return errors.New(why)
 }

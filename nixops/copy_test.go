@@ -1,6 +1,7 @@
 package nixops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -24,6 +25,7 @@ store=${0%/bin/*}
 read -r how <$store/how
 has() { [ -e "$store/valid/${1##*/}" ]; }
 echo "$*" >>$store/asked
+[ "$how" = unread ] && { echo "error: this store is not to be read" >&2; exit 1; }
 case "$*" in
 --check-validity*) shift 2; for p; do has $p || echo $p; done ;;
 "-q --size "*) shift 2; for p; do echo 3000000; done ;;
@@ -39,6 +41,7 @@ case "$*" in
 	echo end ;;
 --import)
 	while read -r word p; do
+		[ "$how" = full ] && { echo "error: writing to file: No space left on device" >&2; exit 1; }
 		[ "$how" = strict ] && { echo "error: cannot add path '$p' because it lacks a valid signature" >&2; exit 1; }
 		[ "$word" = end ] && exit 0
 		: >"$store/valid/${p##*/}"
@@ -75,6 +78,7 @@ func newStore(t *testing.T, how string, valid ...string) store {
 		}
 	}
 	s.write("bin/nix-store", fakeStore)
+	s.room("9000000")
 	s.write("how", how+"\n")
 	s.write("closure", strings.Join(needs, "\n")+"\n")
 	s.write("cache", "")
@@ -82,6 +86,11 @@ func newStore(t *testing.T, how string, valid ...string) store {
 		s.write("valid/"+filepath.Base(p), "")
 	}
 	return s
+}
+
+// room is how many KiB it has left; no number: it does not tell.
+func (s store) room(kb string) {
+	s.write("bin/df", "#!/bin/sh\necho Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/sda1 90000 0 "+kb+" 99% /nix\n")
 }
 
 func (s store) write(name, text string) {
@@ -118,9 +127,12 @@ type hostLink struct {
 	link.Link // what is not asked for here
 	store
 	local bool
+	name  string // "": storage
 }
 
-func (h hostLink) Host() fleet.Host { return fleet.Host{Name: "storage", Local: h.local} }
+func (h hostLink) Host() fleet.Host {
+	return fleet.Host{Name: cmp.Or(h.name, "storage"), Local: h.local}
+}
 
 func (h hostLink) Run(ctx context.Context, cmd link.Command) (link.Result, error) {
 	c := h.command(ctx, cmd)
@@ -209,23 +221,23 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 	host := newStore(t, "", needs[0])
 	host.write("cache", needs[1]+"\n")
 	var h heard
-	if err := Copy(t.Context(), hostLink{store: host}, needs[2], h.tell); err != nil {
-		t.Fatal(err)
+	if b, err := Copy(t.Context(), hostLink{store: host}, needs[2], h.tell); err != nil || b.Paths != 2 || b.Of != 3 || b.Bytes != 6000000 || b.Room != 9000000<<10 {
+		t.Fatalf("%+v, %v", b, err)
 	}
 	if got := host.has(); len(got) != 3 {
 		t.Errorf("the host has %v", got)
 	}
-	if !mine.asked("--export "+needs[2]) || mine.asked(needs[1]) {
+	if !mine.asked("--export " + needs[2] + "\n") {
 		t.Error("what the host fetched from its cache was sent again, or the rest was not")
 	}
-	if len(h.lines) == 0 || h.lines[0] != "2 of 3 store paths are missing there" {
+	if len(h.lines) == 0 || !strings.HasPrefix(h.lines[0], "missing there: 2 of 3 store paths, 5.7 MiB; room for 8.6 GiB") {
 		t.Errorf("told %q", h.lines)
 	}
 	other := newStore(t, "", needs...)
-	if err := Copy(t.Context(), hostLink{store: other}, needs[2], h.tell); err != nil || other.asked("--import") {
+	if _, err := Copy(t.Context(), hostLink{store: other}, needs[2], h.tell); err != nil || other.asked("--import") {
 		t.Errorf("nothing was missing: %v", err)
 	}
-	if err := Copy(t.Context(), hostLink{store: newStore(t, ""), local: true}, needs[2], h.tell); err != nil {
+	if _, err := Copy(t.Context(), hostLink{store: newStore(t, ""), local: true}, needs[2], h.tell); err != nil {
 		t.Errorf("to this machine: %v", err)
 	}
 }
@@ -233,7 +245,7 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 func TestCopyOfDerivationsFetchesNothing(t *testing.T) {
 	newStore(t, "", "/nix/store/x.drv").here().write("closure", "/nix/store/x.drv\n")
 	host := newStore(t, "")
-	if err := Copy(t.Context(), hostLink{store: host}, "/nix/store/x.drv", func(string) {}); err != nil {
+	if _, err := Copy(t.Context(), hostLink{store: host}, "/nix/store/x.drv", func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	if host.asked("--realise") {
@@ -250,10 +262,11 @@ func TestCopyFails(t *testing.T) {
 		{"not in the store here", "nopath", "", nil, "is not valid"},
 		{"a corrupt store here", "corrupt", "", nil, "hash of path changed"},
 		{"not trusted", "", "strict", ErrUntrusted, "lacks a valid signature"},
+		{"full when it comes to it", "", "full", nil, "No space left on device; free some: sextant garbage storage"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			newStore(t, c.here, needs...).here()
-			err := Copy(t.Context(), hostLink{store: newStore(t, c.there)}, needs[2], func(string) {})
+			_, err := Copy(t.Context(), hostLink{store: newStore(t, c.there)}, needs[2], func(string) {})
 			if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("%v", err)
 			}
@@ -263,7 +276,7 @@ func TestCopyFails(t *testing.T) {
 
 func TestSendStalls(t *testing.T) {
 	newStore(t, "stuck", needs...).here()
-	err := send(t.Context(), hostLink{store: newStore(t, "")}, needs, 50*time.Millisecond, func(string) {})
+	err := send(t.Context(), mine{}, hostLink{store: newStore(t, "")}, needs, 50*time.Millisecond, func(string) {})
 	if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "storage") {
 		t.Errorf("%v", err)
 	}
@@ -301,6 +314,65 @@ func TestCachesThatDoNotAnswerAreLeft(t *testing.T) {
 	}
 }
 
+// TestCarry takes a path from one host to another; this machine's store is not asked.
+func TestCarry(t *testing.T) {
+	mine := newStore(t, "unread").here()
+	from, to := newStore(t, "", needs...), newStore(t, "", needs[0])
+	builder := hostLink{store: from, name: "cloud"}
+	var h heard
+	if b, err := Carry(t.Context(), builder, hostLink{store: to}, needs[2], h.tell); err != nil || b.Paths != 2 || len(to.has()) != 3 {
+		t.Errorf("%+v, %v, there is %v", b, err, to.has())
+	}
+	if mine.asked("-") || from.asked("--export "+needs[0]) || from.asked("--realise") || !to.asked("--realise") {
+		t.Error("it went through this machine's store, or more was sent than is missing, or no cache was asked")
+	}
+	for _, c := range []struct {
+		name, from, to string
+		is             error
+		want           string
+	}{
+		{"not in the store there", "nopath", "", nil, "from the store of cloud"},
+		{"a corrupt store there", "corrupt", "", nil, "reading the store of cloud: error: hash of path changed"},
+		{"not trusted", "", "strict", ErrUntrusted, "copying to storage"},
+	} {
+		from.write("how", c.from+"\n")
+		err := error(nil)
+		if _, err = Carry(t.Context(), builder, hostLink{store: newStore(t, c.to)}, needs[2], h.tell); err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	from.write("how", "stuck\n")
+	if err := send(t.Context(), another{builder}, hostLink{store: newStore(t, "")}, needs, 50*time.Millisecond, h.tell); !errors.Is(err, errStalled) {
+		t.Errorf("a builder that sends no more: %v", err)
+	}
+}
+
+// TestWhatDoesNotFitIsNotSent: the host has room for less than is missing.
+func TestWhatDoesNotFitIsNotSent(t *testing.T) {
+	newStore(t, "", needs...).here()
+	host := newStore(t, "")
+	var no *Refusal
+	host.room("74000") // 9 MB are missing, and 64 MiB are to be left
+	_, err := Copy(t.Context(), hostLink{store: host}, needs[2], func(string) {})
+	if !errors.As(err, &no) || no.Error() != "storage refuses: 8.6 MiB are missing in its store, which has 72.3 MiB left; free some: sextant garbage storage" {
+		t.Errorf("%v", err)
+	}
+	if host.room("0"); !errors.As(second(Copy(t.Context(), hostLink{store: host}, needs[2], func(string) {})), &no) {
+		t.Error("a store without any room is filled")
+	}
+	if host.asked("--realise") || host.asked("--import") {
+		t.Error("something was brought there")
+	}
+	for _, kb := range []string{"75000", "unknown"} {
+		host.room(kb)
+		if _, err := Copy(t.Context(), hostLink{store: host}, needs[2], func(string) {}); err != nil || len(host.has()) != 3 {
+			t.Errorf("%s KiB left: %v", kb, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestCopyIsCancelled(t *testing.T) {
 	mine := newStore(t, "stuck", needs...).here()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -311,7 +383,7 @@ func TestCopyIsCancelled(t *testing.T) {
 		}
 		cancel(enough)
 	}()
-	if err := Copy(ctx, hostLink{store: newStore(t, "")}, needs[2], func(string) {}); !errors.Is(err, enough) {
+	if _, err := Copy(ctx, hostLink{store: newStore(t, "")}, needs[2], func(string) {}); !errors.Is(err, enough) {
 		t.Errorf("%v", err)
 	}
 }

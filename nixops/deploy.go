@@ -37,6 +37,7 @@ type Ready struct {
 	State      fleet.State
 	Declared   FlakeHost // by the flake; nothing where the system was built before
 	To         fleet.Toplevel
+	Brought    Brought // that its store lacked
 	Difference fleet.Difference
 	Units      []string // what the activation says that it would do
 	Err        error    // why it is not ready: the others are not kept up by it
@@ -85,7 +86,7 @@ func (d *Deployer) prepare(ctx context.Context, o Order, s fleet.State, declared
 			o.BuildOn = BuildTarget
 		}
 	}
-	if r.To.Path, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
+	if r.To.Path, r.Brought, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
 		d.compare(ctx, &r)
 	}
 	return r
@@ -124,41 +125,38 @@ func calm(tell func(string)) func(string) {
 }
 
 // bring has a host's system built and in its store, and gives its path.
-func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute string, say func(string)) (string, error) {
+func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute string, say func(string)) (string, Brought, error) {
 	l := d.Links.Open(h)
 	if o.Store != "" {
 		say("copying " + o.Store)
-		return o.Store, Copy(ctx, l, o.Store, say)
+		b, err := Copy(ctx, l, o.Store, say)
+		return o.Store, b, err
 	}
 	if o.BuildOn == BuildHere || o.BuildOn == "" {
 		say("building " + attribute)
 		path, err := o.Flake.Build(ctx, attribute, func(b Building) { say(b.String()) })
 		if err != nil {
-			return "", err
+			return "", Brought{}, err
 		}
-		return path, Copy(ctx, l, path, say)
+		b, err := Copy(ctx, l, path, say)
+		return path, b, err
 	}
 	derivation, err := o.Flake.Derivation(ctx, attribute)
 	if err != nil {
-		return "", err
+		return "", Brought{}, err
 	}
 	if o.BuildOn == BuildTarget {
-		return BuildOn(ctx, l, derivation, say)
+		path, err := BuildOn(ctx, l, derivation, say)
+		return path, Brought{}, err
 	}
-	return d.relay(ctx, d.Links.Open(o.Builder), l, derivation, say)
-}
-
-// relay builds on one host and takes the system to another, through this machine's store.
-func (d *Deployer) relay(ctx context.Context, builder, to link.Link, derivation string, say func(string)) (string, error) {
+	builder := d.Links.Open(o.Builder)
 	path, err := BuildOn(ctx, builder, derivation, say)
 	if err != nil {
-		return "", err
+		return "", Brought{}, err
 	}
-	say("fetching it from " + builder.Host().Name)
-	if err := Fetch(ctx, builder, path); err != nil {
-		return "", err
-	}
-	return path, Copy(ctx, to, path, say)
+	say("copying it from " + o.Builder.Name)
+	b, err := Carry(ctx, builder, l, path, say)
+	return path, b, err
 }
 
 // compare tells what the activation will change.
@@ -189,7 +187,11 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	return append(tellDifference(r.Difference), r.Units...)
+	lines := tellDifference(r.Difference)
+	if text := r.Brought.String(); text != "" {
+		lines = append(lines, "brought there: "+text)
+	}
+	return append(lines, r.Units...)
 }
 
 // runs tells whether the host runs its system already, as its default.
