@@ -37,6 +37,7 @@ type Ready struct {
 	State      fleet.State
 	Declared   FlakeHost // by the flake; nothing where the system was built before
 	To         fleet.Toplevel
+	Revision   string // of the flake it was built of; "": of none, or it changed meanwhile
 	Difference fleet.Difference
 	Units      []string // what the activation says that it would do
 	Err        error    // why it is not ready: the others are not kept up by it
@@ -69,6 +70,9 @@ func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, te
 	}
 	wg.Wait()
 	if o.Store == "" && revision == o.Flake.Revision(ctx) { // nothing was committed meanwhile
+		for i := range ready {
+			ready[i].Revision = revision
+		}
 		d.learn(revision, ready)
 	}
 	return ready, nil
@@ -211,7 +215,7 @@ type Outcome struct {
 // Deploy activates what is ready, in waves: one host first, then the others
 // together, and last those on which the way to the others depends. A wave begins
 // when the one before is confirmed.
-func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision string, tell func(host string, p Progress)) []Outcome {
+func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, tell func(host string, p Progress)) []Outcome {
 	var out []Outcome
 	well := true
 	for _, wave := range waves(ready, o.Waves) {
@@ -220,7 +224,7 @@ func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision 
 		for i, r := range wave {
 			ends[i] = Outcome{Host: r.State.Host, Deploy: fleet.Deploy{State: fleet.Refused}, Err: cmp.Or(r.Err, notBegun(well))}
 			if ends[i].Err != nil {
-				d.over(r.State.Host, Change{Kind: "deploy", To: r.To, Revision: revision}, time.Now(), ends[i].Deploy, ends[i].Err)
+				d.over(r.State.Host, Change{Kind: "deploy", To: r.To, Revision: r.Revision}, time.Now(), ends[i].Deploy, ends[i].Err)
 				continue
 			}
 			if r.runs() && o.Action != "boot" {
@@ -231,7 +235,7 @@ func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision 
 			limits.Confirm = cmp.Or(limits.Confirm, r.Declared.ConfirmTimeout)
 			wg.Go(func() {
 				ends[i].Deploy, ends[i].Err = d.Do(ctx, r.State.Host, Change{
-					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: revision,
+					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: r.Revision,
 				}, func(p Progress) { tell(r.State.Host.Name, p) })
 			})
 		}

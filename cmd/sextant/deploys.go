@@ -40,20 +40,8 @@ func (a *app) deployer() *nixops.Deployer {
 	if name, err := os.Hostname(); err == nil {
 		d.Client = name
 	}
-	d.Broken, d.Flake.Ref = a.broken, a.flake()
+	d.Broken, d.Flake.Ref = a.broken, a.flake
 	return d
-}
-
-// flake is the one whose systems are the fleet's: the configuration's, or the
-// one in this folder; "" where there is none.
-func (a *app) flake() string {
-	if ref := a.cfg.FlakeRef(); ref != "" {
-		return ref
-	}
-	if _, err := os.Stat("flake.nix"); err == nil {
-		return "."
-	}
-	return ""
 }
 
 // broken names the containers of a host that are broken now.
@@ -78,14 +66,23 @@ func (a *app) broken(ctx context.Context, h fleet.Host) ([]string, error) {
 	return names, nil
 }
 
-// deployCode is the exit code of how a deploy ended.
-func deployCode(d fleet.Deploy, err error) int {
+// refusalCode is the exit code where nothing was changed because it was refused; 0:
+// it was not.
+func refusalCode(err error) int {
 	var no *nixops.Refusal
 	switch {
 	case errors.As(err, &no) && no.Busy:
 		return exitBusy
 	case errors.As(err, &no):
 		return exitRefused
+	}
+	return 0
+}
+
+// deployCode is the exit code of how a deploy ended.
+func deployCode(d fleet.Deploy, err error) int {
+	if code := refusalCode(err); code != 0 {
+		return code
 	}
 	switch d.State {
 	case fleet.Confirmed:
