@@ -193,7 +193,7 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	return append(tellDifference(r.Difference), r.Units...)
+	return append(append(tellDifference(r.Difference), r.Units...), pullLines(r.State)...)
 }
 
 // runs tells whether the host runs its system already, as its default.

@@ -12,6 +12,8 @@
 #   guard extend ID SECONDS         from now until it goes back by itself
 #   guard check ID                  what is worse than before it began
 #   guard settle ID                 finishes what a restart of the host or a lost guard left
+#   guard pause                     what deploys to this host by itself stays stopped until
+#   guard resume                    this, or a restart of the host
 #
 # The order is: activate ("test"), be reached anew and confirmed, and only then
 # become the default (profile, "boot"). Undoing restores exactly the system and the
@@ -541,8 +543,51 @@ look() {
 		[ -e "$prev/etc/systemd/system/$u" ] || [ -e "$new/etc/systemd/system/$u" ] || continue
 		same "$u" || say "way $u"
 	done
-	for u in comin.service nixos-upgrade.timer; do systemctl is-active --quiet "$u" 2>/dev/null && say "pull $u"; done
+	for u in $pullers; do systemctl is-active --quiet "$u" 2>/dev/null && say "pull $u"; done
 	say 'looked'
+}
+
+# pullers are the units that deploy to a host by itself.
+pullers='comin.service nixos-upgrade.timer'
+paused=$root/run/sextant/paused
+
+# held UNIT: the drop-in that keeps it stopped. Its condition fails for as long as
+# the file beside is there: what an activation starts is then skipped, where a
+# masked unit would fail it.
+held() { say "$root/run/systemd/system/$1.d/sextant-paused.conf"; }
+
+pause_pull() {
+	[ "$(id -u)" = 0 ] || die 10 'not root'
+	case $(systemctl show -p ActiveState nixos-upgrade.service 2>/dev/null) in
+	*=activ* | *=reload*) die 11 'busy: nixos-upgrade.service deploys just now' ;;
+	esac
+	set --
+	for u in $pullers; do systemctl is-active --quiet "$u" 2>/dev/null && set -- "$@" "$u"; done
+	[ $# -gt 0 ] || die 10 'nothing that runs here deploys by itself'
+	(
+		umask 022
+		mkdir -p "${paused%/*}" && printf '%s\n' "$@" >>"$paused" || exit
+		for u; do
+			f=$(held "$u") && mkdir -p "${f%/*}" && printf '[Unit]\nConditionPathExists=!%s\n' "$paused" >"$f" || exit
+		done
+	) || die 10 "cannot write below $root/run"
+	systemctl daemon-reload && systemctl stop "$@" || die 10 "could not be stopped: $*"
+	say "paused $*"
+}
+
+resume_pull() {
+	[ "$(id -u)" = 0 ] || die 10 'not root'
+	[ -e "$paused" ] || die 10 'nothing is paused here'
+	set --
+	for u in $pullers; do
+		grep -qxF "$u" "$paused" || continue
+		rm -f "$(held "$u")"
+		systemctl cat "$u" >/dev/null 2>&1 && set -- "$@" "$u"
+	done
+	rm -f "$paused"
+	systemctl daemon-reload
+	[ $# = 0 ] || systemctl start "$@" || die 10 "could not be started again: $*"
+	say "resumed $*"
 }
 
 # what the tests source is not run
@@ -551,6 +596,7 @@ cmd=${1:-}
 [ $# = 0 ] || shift
 case $cmd in
 look | stage | run | list | extend | check | settle) "$cmd" "$@" ;;
+pause | resume) "$cmd"_pull ;;
 confirm | cancel) reply "$cmd" "$@" ;;
 *) die 2 "guard: no command $cmd" ;;
 esac

@@ -79,6 +79,14 @@ func refusalCode(err error) int {
 	return 0
 }
 
+// changeCode is the exit code of a change that is no deploy.
+func changeCode(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitCode(cmp.Or(refusalCode(err), exitProblem))
+}
+
 // deployCode is the exit code of how a deploy ended.
 func deployCode(d fleet.Deploy, err error) int {
 	if code := refusalCode(err); code != 0 {
@@ -246,6 +254,7 @@ var errReadOnly = errors.New("nothing is changed: --read-only")
 func rollbackCommand(o *options) *cobra.Command {
 	var f changeFlags
 	var to int
+	var pause bool
 	c := &cobra.Command{
 		Use: "rollback HOST", Short: "Go back to an older generation, under guard", Args: cobra.ExactArgs(1),
 		Long: "Activates an older generation and makes it the default once the host was reached anew and is well; " +
@@ -261,6 +270,13 @@ func rollbackCommand(o *options) *cobra.Command {
 				if err := a.agree(cmd, d, "rollback", t, f.yes); err != nil {
 					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
 				}
+				if pause && !s.PullPaused() {
+					said, err := d.PausePull(cmd.Context(), s.Host)
+					if err != nil {
+						return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
+					}
+					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": "+said)
+				}
 				dep, err := d.RollBack(cmd.Context(), t, confirm, telling(cmd.ErrOrStderr(), s.Host.Name))
 				if nixops.Cancels(t) {
 					return calledOff(cmd.OutOrStdout(), *o, s.Host, dep, err)
@@ -270,6 +286,7 @@ func rollbackCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&to, "to", 0, "the generation to go to (the one before the running one)")
+	c.Flags().BoolVar(&pause, "pause", false, "first stop what deploys to the host by itself, until sextant resume or a restart")
 	f.add(c)
 	return c
 }

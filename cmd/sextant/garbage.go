@@ -126,10 +126,7 @@ func (f *garbageFlags) run(cmd *cobra.Command, a *app, s fleet.State) error {
 	if werr := out.print(cmd.OutOrStdout(), a.opts); werr != nil {
 		return werr
 	}
-	if err == nil {
-		return nil
-	}
-	return exitCode(cmp.Or(refusalCode(err), exitProblem))
+	return changeCode(err)
 }
 
 // change deletes generations, then garbage, as far as that is asked for.
