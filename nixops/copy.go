@@ -47,6 +47,9 @@ func Copy(ctx context.Context, l link.Link, path string, tell func(string)) erro
 		return err
 	}
 	tell(fmt.Sprintf("%d of %d store paths are missing there", len(missing), len(closure)))
+	if err := fits(ctx, l, localSize(ctx, missing)); err != nil {
+		return err
+	}
 	if fetchable := slices.DeleteFunc(slices.Clone(missing), isDerivation); len(fetchable) > 0 {
 		if err := fetch(ctx, l, fetchable, stallLimit, tell); err != nil {
 			return err
@@ -56,6 +59,26 @@ func Copy(ctx context.Context, l link.Link, path string, tell func(string)) erro
 		}
 	}
 	return send(ctx, l, missing, stallLimit, tell)
+}
+
+// fits refuses what a host's store has no room for. What it has already fetched in
+// vain would stay there until garbage is collected.
+func fits(ctx context.Context, l link.Link, size int64) error {
+	out, err := onHost(ctx, l, "df -P -k /nix/store | tail -n 1", nil)
+	if err != nil {
+		return fmt.Errorf("asking what is free: %w", err)
+	}
+	fields := strings.Fields(string(out))
+	if len(fields) < 4 {
+		return nil // its df tells nothing; what does not fit fails as it is written
+	}
+	free, err := strconv.ParseInt(fields[3], 10, 64)
+	if err != nil || size <= free<<10 {
+		return nil
+	}
+	name := l.Host().Name
+	return &Refusal{Host: name, Why: fmt.Sprintf("its /nix has %s free, the system needs %s more", inUnits(free<<10), inUnits(size)),
+		Cure: "delete old generations and collect garbage: sextant garbage " + name + " --keep 3 --collect"}
 }
 
 // isDerivation tells whether a path is how something is built. Caches have

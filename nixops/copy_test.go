@@ -215,7 +215,7 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 	if got := host.has(); len(got) != 3 {
 		t.Errorf("the host has %v", got)
 	}
-	if !mine.asked("--export "+needs[2]) || mine.asked(needs[1]) {
+	if !mine.asked("--export " + needs[2] + "\n") {
 		t.Error("what the host fetched from its cache was sent again, or the rest was not")
 	}
 	if len(h.lines) == 0 || h.lines[0] != "2 of 3 store paths are missing there" {
@@ -324,5 +324,20 @@ func TestHowFar(t *testing.T) {
 		if got := howFar(c.n, c.size); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+// TestCopyThatDoesNotFit: a store without room is refused before anything is
+// fetched or sent, with the cure.
+func TestCopyThatDoesNotFit(t *testing.T) {
+	from, to := newStore(t, "", needs...).here(), newStore(t, "")
+	to.write("bin/df", "#!/bin/sh\necho 'Filesystem 1024-blocks Used Available Capacity Mounted on'\necho '/dev/x 100 99 1 99% /nix'\n")
+	err := Copy(t.Context(), hostLink{store: to}, needs[len(needs)-1], func(string) {})
+	var no *Refusal
+	if !errors.As(err, &no) || !strings.Contains(no.Why, "1.0 KiB free") || !strings.Contains(no.Cure, "--collect") {
+		t.Errorf("%v", err)
+	}
+	if len(to.has()) > 0 || to.asked("--realise") || from.asked("--export") {
+		t.Error("something was brought there all the same")
 	}
 }

@@ -39,8 +39,11 @@ type Ready struct {
 	To         fleet.Toplevel
 	Revision   string // of the flake it was built of; "": of none, or it changed meanwhile
 	Difference fleet.Difference
-	Units      []string // what the activation says that it would do
-	Err        error    // why it is not ready: the others are not kept up by it
+	Room       map[string]int64 // free bytes there: "store", "state", "boot"
+	Ways       []string         // units by which the host is reached, that change
+	Inhibitor  []string         // critical components that change: only a reboot can do it
+	Units      []string         // what the activation says that it would do
+	Err        error            // why it is not ready: the others are not kept up by it
 }
 
 // buildsAtOnce bounds how many systems are evaluated and built at the same time.
@@ -90,7 +93,7 @@ func (d *Deployer) prepare(ctx context.Context, o Order, s fleet.State, declared
 		}
 	}
 	if r.To.Path, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
-		d.compare(ctx, &r)
+		r.Err = d.compare(ctx, o, &r)
 	}
 	return r
 }
@@ -165,24 +168,33 @@ func (d *Deployer) relay(ctx context.Context, builder, to link.Link, derivation 
 	return path, Copy(ctx, to, path, say)
 }
 
-// compare tells what the activation will change.
-func (d *Deployer) compare(ctx context.Context, r *Ready) {
-	l := d.Links.Open(r.State.Host)
-	r.Difference, r.Err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path)
-	if r.Err != nil {
-		return
+// compare tells what the activation will change. The error is why there will be
+// none, which is told before anybody is asked.
+func (d *Deployer) compare(ctx context.Context, o Order, r *Ready) error {
+	h := r.State.Host
+	l := d.Links.Open(h)
+	p, err := look(ctx, l, r.To.Path)
+	if err != nil {
+		return err
+	}
+	if no := p.refusal(h, Change{Action: o.Action, To: r.To, As: o.As}); no != nil && o.Action != "dry-activate" {
+		return no
+	}
+	r.Room, r.Ways, r.Inhibitor = p.Free, p.Ways, p.Inhibitor
+	if r.Difference, err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path); err != nil {
+		return err
 	}
 	cmd := link.Command{Args: []string{r.To.Path + "/bin/switch-to-configuration", "dry-activate"}, Root: true}
 	res, err := l.Run(ctx, cmd)
 	if err != nil {
-		r.Err = err
-		return
+		return err
 	}
 	for line := range strings.Lines(string(res.Stdout) + string(res.Stderr)) {
 		if line = fleet.Clean(strings.TrimSpace(line)); strings.HasPrefix(line, "would ") {
 			r.Units = append(r.Units, line)
 		}
 	}
+	return nil
 }
 
 // Lines tells of one host what will change.
@@ -193,7 +205,28 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	return append(append(tellDifference(r.Difference), r.Units...), pullLines(r.State)...)
+	lines := append(tellDifference(r.Difference), r.Units...)
+	if len(r.Ways) > 0 {
+		lines = append(lines, "the way in changes with it: "+strings.Join(r.Ways, ", "))
+	}
+	if len(r.Inhibitor) > 0 {
+		lines = append(lines, "critical components change, only a reboot can do it: "+strings.Join(r.Inhibitor, ", "))
+	}
+	return append(append(lines, tellRoom(r.Room)...), pullLines(r.State)...)
+}
+
+// tellRoom tells what is free where a deploy writes.
+func tellRoom(free map[string]int64) []string {
+	var parts []string
+	for _, p := range []struct{ name, path string }{{"store", "/nix"}, {"boot", "/boot"}} {
+		if n, ok := free[p.name]; ok {
+			parts = append(parts, p.path+" "+inUnits(n))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{"free: " + strings.Join(parts, ", ")}
 }
 
 // runs tells whether the host runs its system already, as its default.

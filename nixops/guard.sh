@@ -571,7 +571,8 @@ pause_pull() {
 			f=$(held "$u") && mkdir -p "${f%/*}" && printf '[Unit]\nConditionPathExists=!%s\n' "$paused" >"$f" || exit
 		done
 	) || die 10 "cannot write below $root/run"
-	systemctl daemon-reload && systemctl stop "$@" || die 10 "could not be stopped: $*"
+	systemctl daemon-reload
+	systemctl stop "$@" || die 10 "could not be stopped: $*"
 	say "paused $*"
 }
 
