@@ -50,6 +50,13 @@ idle_timers() {
 		[ "$active" = active ] || say "$t"
 	done | sort
 }
+# restarts: the services that systemd has started again by itself, and how often.
+# One that comes and goes is hardly ever "failed".
+restarts() {
+	{ systemctl show -p Id,NRestarts '*.service' 9>&- 2>/dev/null; echo; } | while IFS='=' read -r k v; do
+		case $k in Id) unit=$v ;; NRestarts) often=$v ;; '') [ "${often:-0}" = 0 ] || say "$unit $often" ;; esac
+	done | sort
+}
 # open_ways: the units of $ways that run
 open_ways() {
 	# shellcheck disable=SC2086 # a list
@@ -202,6 +209,7 @@ await() {
 	uptime
 	put deadline $((up + $(get window || say 120)))
 	put code "$1"
+	restarts >"$dir/restarts"
 	case $1 in 4) enter AWAITING 'it runs, with failed units' ;; *) enter AWAITING 'it runs' ;; esac
 	while :; do
 		answer
@@ -421,7 +429,7 @@ write() {
 		[ -z "$v" ] || put $name "$v" || return 1
 	done
 	put run "$run" && prev=$(target "$current") && put prev "$prev" && put prev-profile "$(readlink "$profile")" && put boot-id "$(boot)" &&
-		put started "$(date +%s)" && { failed_units >"$dir/baseline-failed"; } && { idle_timers >"$dir/baseline-timers"; } && { open_ways >"$dir/baseline-ways"; }
+		put started "$(date +%s)" && { failed_units >"$dir/baseline-failed"; } && { restarts | cut -d' ' -f1 >"$dir/baseline-restarts"; } && { idle_timers >"$dir/baseline-timers"; } && { open_ways >"$dir/baseline-ways"; }
 }
 
 # keep N: of the deploys that are over only the newest
@@ -505,10 +513,12 @@ extend() {
 	put deadline $((up + $2)) && say 'extended'
 }
 
-# check ID: newly failed units, and timers that were running and are not
+# check ID: newly failed units, those that started to come and go, and timers that
+# were running and are not
 check() {
 	load "$1"
 	failed_units | comm -13 "$dir/baseline-failed" - | sed 's/^/failed /'
+	[ ! -e "$dir/restarts" ] || restarts | comm -13 "$dir/restarts" - | cut -d' ' -f1 | comm -13 "$dir/baseline-restarts" - | sed 's/^/restarts /'
 	idle_timers | comm -13 "$dir/baseline-timers" - | sed 's/^/idle /'
 	say 'checked'
 }
