@@ -12,6 +12,7 @@ import (
 type Store struct {
 	mu      sync.Mutex
 	states  map[HostID]State
+	left    map[HostID]State // of hosts that are not in the fleet any more
 	others  []Other
 	sources []SourceState
 	asks    []Question
@@ -24,7 +25,7 @@ type Store struct {
 
 // NewStore makes an empty store.
 func NewStore() *Store {
-	return &Store{states: map[HostID]State{}, subs: map[chan struct{}]struct{}{}}
+	return &Store{states: map[HostID]State{}, left: map[HostID]State{}, subs: map[chan struct{}]struct{}{}}
 }
 
 // Snapshot is a consistent view of the whole store. It is shared: read only.
@@ -112,14 +113,25 @@ func (s *Store) Update(id HostID, change func(*State)) {
 	s.changed(ok)
 }
 
-// SetHosts replaces who is in the fleet, keeping what is known of those who stay.
+// SetHosts replaces who is in the fleet, keeping what is known of those who stay,
+// and of those who left for when they come back: sources tell one after the other.
 func (s *Store) SetHosts(hosts []Host, others []Other, sources []SourceState) {
 	s.mu.Lock()
 	next := make(map[HostID]State, len(hosts))
 	for _, h := range hosts {
-		st := s.states[h.ID]
+		st, ok := s.states[h.ID]
+		if !ok {
+			st = s.left[h.ID]
+		}
 		st.Host = h
 		next[h.ID] = st
+		delete(s.left, h.ID)
+	}
+	for id, st := range s.states {
+		if _, stays := next[id]; !stays {
+			st.Asking = false // nobody tells when it ends
+			s.left[id] = st
+		}
 	}
 	s.states, s.others, s.sources = next, slices.Clone(others), slices.Clone(sources)
 	s.changed(true)

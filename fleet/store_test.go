@@ -22,6 +22,21 @@ func TestStoreKeepsWhoStays(t *testing.T) {
 	}
 }
 
+// TestStoreKnowsWhoComesBack: what was known of a host is not lost while a source
+// has not told of it yet.
+func TestStoreKnowsWhoComesBack(t *testing.T) {
+	s := fleet.NewStore()
+	s.Restore([]fleet.State{{Host: fleet.Host{ID: "1", Name: "a"}, System: fleet.Known(fleet.System{Hostname: "a"}, noon, "probe"), Asking: true}})
+	s.SetHosts([]fleet.Host{{ID: "2"}}, nil, nil)
+	if _, ok := s.Get("1"); ok {
+		t.Error("it has not left")
+	}
+	s.SetHosts([]fleet.Host{{ID: "1"}, {ID: "2"}}, nil, nil)
+	if st, _ := s.Get("1"); st.System.Value.Hostname != "a" || !st.System.At.Equal(noon) || st.Asking {
+		t.Errorf("come back: %+v", st)
+	}
+}
+
 func TestStoreTellsOfChanges(t *testing.T) {
 	s := fleet.NewStore()
 	s.SetHosts([]fleet.Host{{ID: "1"}}, nil, nil)

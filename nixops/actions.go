@@ -53,7 +53,7 @@ func (d *Deployer) Actions() []fleet.Action {
 				return d.Reboot(ctx, t.Hosts[0].Host, say)
 			},
 		},
-	}, d.garbageActions()...)
+	}, append(d.pullActions(), d.garbageActions()...)...)
 }
 
 // offReboot is why a host cannot be restarted now.

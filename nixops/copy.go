@@ -35,84 +35,68 @@ var errStalled = errors.New("nothing was taken")
 // where that is by sudo. What the host can have from its own caches it fetches
 // itself; the rest is streamed from this machine's store into its own. What has
 // arrived stays there: a copy that was cut off goes on where it was.
-func Copy(ctx context.Context, l link.Link, path string, tell func(string)) (Brought, error) {
+func Copy(ctx context.Context, l link.Link, path string, tell func(string)) error {
 	if l.Host().Local {
-		return Brought{}, nil
+		return nil
 	}
 	return carry(ctx, mine{}, l, path, tell)
 }
 
 // Carry is Copy from another host's store, past this machine's: what passes
 // through here is not kept.
-func Carry(ctx context.Context, from, to link.Link, path string, tell func(string)) (Brought, error) {
+func Carry(ctx context.Context, from, to link.Link, path string, tell func(string)) error {
 	return carry(ctx, another{from}, to, path, tell)
 }
 
-// Brought is what a host's store lacked, and how much room it had for it.
-type Brought struct {
-	Paths, Of   int
-	Bytes, Room int64 // 0: not known
-}
-
-// String tells it, "" of nothing.
-func (b Brought) String() string {
-	if b.Paths == 0 {
-		return ""
-	}
-	text := fmt.Sprintf("%d of %d store paths", b.Paths, b.Of)
-	if b.Bytes > 0 {
-		text += ", " + inUnits(b.Bytes)
-	}
-	if b.Room > 0 {
-		text += "; room for " + inUnits(b.Room)
-	}
-	return text
-}
-
-// storeRoom is what must be left of a host's store when all is there: it writes
-// down there what it has, and lives on.
-const storeRoom = 64 << 20
-
 // carry brings what a host lacks from a store into its own.
-func carry(ctx context.Context, from shelf, to link.Link, path string, tell func(string)) (Brought, error) {
+func carry(ctx context.Context, from shelf, to link.Link, path string, tell func(string)) error {
 	out, err := from.query(ctx, []string{path}, "-qR")
 	closure := strings.Fields(out)
 	if err != nil || len(closure) == 0 {
-		return Brought{}, fmt.Errorf("reading what %s needs, from %s: %w", path, from, cmp.Or(err, errors.New("it does not tell")))
+		return fmt.Errorf("reading what %s needs, from %s: %w", path, from, cmp.Or(err, errors.New("it does not tell")))
 	}
 	missing, err := invalid(ctx, to, closure)
 	if err != nil || len(missing) == 0 {
-		return Brought{}, err
+		return err
 	}
-	b := Brought{Paths: len(missing), Of: len(closure), Bytes: size(ctx, from, missing), Room: room(ctx, to, path)}
-	if b.Room > 0 && b.Room < b.Bytes+storeRoom {
-		return b, &Refusal{
-			Host: to.Host().Name, Cure: "free some: sextant garbage " + to.Host().Name,
-			Why: fmt.Sprintf("%s are missing in its store, which has %s left", inUnits(b.Bytes), inUnits(b.Room)),
-		}
+	n := size(ctx, from, missing)
+	tell(fmt.Sprintf("%d of %d store paths are missing there, %s", len(missing), len(closure), inUnits(n)))
+	if err := fits(ctx, to, n); err != nil {
+		return err
 	}
-	tell("missing there: " + b.String())
 	if fetchable := slices.DeleteFunc(slices.Clone(missing), isDerivation); len(fetchable) > 0 {
 		if err := fetch(ctx, to, fetchable, stallLimit, tell); err != nil {
-			return b, err
+			return err
 		}
 		if missing, err = invalid(ctx, to, closure); err != nil || len(missing) == 0 {
-			return b, err
+			return err
 		}
 	}
-	return b, send(ctx, from, to, missing, stallLimit, tell)
+	return send(ctx, from, to, missing, stallLimit, tell)
 }
 
-// room is how many bytes a host's store has left; 0: it is not told. A full one
-// has some: what it keeps for root.
-func room(ctx context.Context, l link.Link, path string) int64 {
-	out, err := onHost(ctx, l, `df -P -k "${1%/*}"`, nil, path)
-	f := strings.Fields(lastLine(out))
-	if err != nil || len(f) < 4 {
-		return 0
+// storeRoom is what must be left of a host's store when all is there: the host
+// lives on, and files take more room than they have bytes.
+const storeRoom = 64 << 20
+
+// fits refuses what a host's store has no room for. What it has already fetched in
+// vain would stay there until garbage is collected.
+func fits(ctx context.Context, l link.Link, size int64) error {
+	out, err := onHost(ctx, l, "df -P -k /nix/store | tail -n 1", nil)
+	if err != nil {
+		return fmt.Errorf("asking what is free: %w", err)
 	}
-	kb, _ := strconv.ParseInt(f[3], 10, 64)
-	return max(kb<<10, 1)
+	fields := strings.Fields(string(out))
+	if len(fields) < 4 {
+		return nil // its df tells nothing; what does not fit fails as it is written
+	}
+	free, err := strconv.ParseInt(fields[3], 10, 64)
+	if err != nil || size+storeRoom <= free<<10 {
+		return nil
+	}
+	name := l.Host().Name
+	return &Refusal{Host: name, Why: fmt.Sprintf("its /nix has %s free, the system needs %s more and %s beside it", inUnits(free<<10), inUnits(size), inUnits(storeRoom)),
+		Cure: "delete old generations and collect garbage: sextant garbage " + name + " --keep 3 --collect"}
 }
 
 // isDerivation tells whether a path is how something is built. Caches have

@@ -37,10 +37,13 @@ type Ready struct {
 	State      fleet.State
 	Declared   FlakeHost // by the flake; nothing where the system was built before
 	To         fleet.Toplevel
-	Brought    Brought // that its store lacked
+	Revision   string // of the flake it was built of; "": of none, or it changed meanwhile
 	Difference fleet.Difference
-	Units      []string // what the activation says that it would do
-	Err        error    // why it is not ready: the others are not kept up by it
+	Room       map[string]int64 // free bytes there: "store", "state", "boot"
+	Ways       []string         // units by which the host is reached, that change
+	Inhibitor  []string         // critical components that change: only a reboot can do it
+	Units      []string         // what the activation says that it would do
+	Err        error            // why it is not ready: the others are not kept up by it
 }
 
 // buildsAtOnce bounds how many systems are evaluated and built at the same time.
@@ -70,6 +73,9 @@ func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, te
 	}
 	wg.Wait()
 	if o.Store == "" && revision == o.Flake.Revision(ctx) { // nothing was committed meanwhile
+		for i := range ready {
+			ready[i].Revision = revision
+		}
 		d.learn(revision, ready)
 	}
 	return ready, nil
@@ -86,8 +92,8 @@ func (d *Deployer) prepare(ctx context.Context, o Order, s fleet.State, declared
 			o.BuildOn = BuildTarget
 		}
 	}
-	if r.To.Path, r.Brought, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
-		d.compare(ctx, &r)
+	if r.To.Path, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
+		r.Err = d.compare(ctx, o, &r)
 	}
 	return r
 }
@@ -125,58 +131,63 @@ func calm(tell func(string)) func(string) {
 }
 
 // bring has a host's system built and in its store, and gives its path.
-func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute string, say func(string)) (string, Brought, error) {
+func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute string, say func(string)) (string, error) {
 	l := d.Links.Open(h)
 	if o.Store != "" {
 		say("copying " + o.Store)
-		b, err := Copy(ctx, l, o.Store, say)
-		return o.Store, b, err
+		return o.Store, Copy(ctx, l, o.Store, say)
 	}
 	if o.BuildOn == BuildHere || o.BuildOn == "" {
 		say("building " + attribute)
 		path, err := o.Flake.Build(ctx, attribute, func(b Building) { say(b.String()) })
 		if err != nil {
-			return "", Brought{}, err
+			return "", err
 		}
-		b, err := Copy(ctx, l, path, say)
-		return path, b, err
+		return path, Copy(ctx, l, path, say)
 	}
 	derivation, err := o.Flake.Derivation(ctx, attribute)
 	if err != nil {
-		return "", Brought{}, err
+		return "", err
 	}
 	if o.BuildOn == BuildTarget {
-		path, err := BuildOn(ctx, l, derivation, say)
-		return path, Brought{}, err
+		return BuildOn(ctx, l, derivation, say)
 	}
 	builder := d.Links.Open(o.Builder)
 	path, err := BuildOn(ctx, builder, derivation, say)
 	if err != nil {
-		return "", Brought{}, err
+		return "", err
 	}
 	say("copying it from " + o.Builder.Name)
-	b, err := Carry(ctx, builder, l, path, say)
-	return path, b, err
+	return path, Carry(ctx, builder, l, path, say)
 }
 
-// compare tells what the activation will change.
-func (d *Deployer) compare(ctx context.Context, r *Ready) {
-	l := d.Links.Open(r.State.Host)
-	r.Difference, r.Err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path)
-	if r.Err != nil {
-		return
+// compare tells what the activation will change. The error is why there will be
+// none, which is told before anybody is asked.
+func (d *Deployer) compare(ctx context.Context, o Order, r *Ready) error {
+	h := r.State.Host
+	l := d.Links.Open(h)
+	p, err := look(ctx, l, r.To.Path)
+	if err != nil {
+		return err
+	}
+	if no := p.refusal(h, Change{Action: o.Action, To: r.To, As: o.As}); no != nil && o.Action != "dry-activate" {
+		return no
+	}
+	r.Room, r.Ways, r.Inhibitor = p.Free, p.Ways, p.Inhibitor
+	if r.Difference, err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path); err != nil {
+		return err
 	}
 	cmd := link.Command{Args: []string{r.To.Path + "/bin/switch-to-configuration", "dry-activate"}, Root: true}
 	res, err := l.Run(ctx, cmd)
 	if err != nil {
-		r.Err = err
-		return
+		return err
 	}
 	for line := range strings.Lines(string(res.Stdout) + string(res.Stderr)) {
 		if line = fleet.Clean(strings.TrimSpace(line)); strings.HasPrefix(line, "would ") {
 			r.Units = append(r.Units, line)
 		}
 	}
+	return nil
 }
 
 // Lines tells of one host what will change.
@@ -187,11 +198,28 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	lines := tellDifference(r.Difference)
-	if text := r.Brought.String(); text != "" {
-		lines = append(lines, "brought there: "+text)
+	lines := append(tellDifference(r.Difference), r.Units...)
+	if len(r.Ways) > 0 {
+		lines = append(lines, "the way in changes with it: "+strings.Join(r.Ways, ", "))
 	}
-	return append(lines, r.Units...)
+	if len(r.Inhibitor) > 0 {
+		lines = append(lines, "critical components change, only a reboot can do it: "+strings.Join(r.Inhibitor, ", "))
+	}
+	return append(append(lines, tellRoom(r.Room)...), pullLines(r.State)...)
+}
+
+// tellRoom tells what is free where a deploy writes.
+func tellRoom(free map[string]int64) []string {
+	var parts []string
+	for _, p := range []struct{ name, path string }{{"store", "/nix"}, {"boot", "/boot"}} {
+		if n, ok := free[p.name]; ok {
+			parts = append(parts, p.path+" "+inUnits(n))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{"free: " + strings.Join(parts, ", ")}
 }
 
 // runs tells whether the host runs its system already, as its default.
@@ -213,7 +241,7 @@ type Outcome struct {
 // Deploy activates what is ready, in waves: one host first, then the others
 // together, and last those on which the way to the others depends. A wave begins
 // when the one before is confirmed.
-func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision string, tell func(host string, p Progress)) []Outcome {
+func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, tell func(host string, p Progress)) []Outcome {
 	var out []Outcome
 	well := true
 	for _, wave := range waves(ready, o.Waves) {
@@ -222,7 +250,7 @@ func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision 
 		for i, r := range wave {
 			ends[i] = Outcome{Host: r.State.Host, Deploy: fleet.Deploy{State: fleet.Refused}, Err: cmp.Or(r.Err, notBegun(well))}
 			if ends[i].Err != nil {
-				d.over(r.State.Host, Change{Kind: "deploy", To: r.To, Revision: revision}, time.Now(), ends[i].Deploy, ends[i].Err)
+				d.over(r.State.Host, Change{Kind: "deploy", To: r.To, Revision: r.Revision}, time.Now(), ends[i].Deploy, ends[i].Err)
 				continue
 			}
 			if r.runs() && o.Action != "boot" {
@@ -233,7 +261,7 @@ func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, revision 
 			limits.Confirm = cmp.Or(limits.Confirm, r.Declared.ConfirmTimeout)
 			wg.Go(func() {
 				ends[i].Deploy, ends[i].Err = d.Do(ctx, r.State.Host, Change{
-					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: revision,
+					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: r.Revision,
 				}, func(p Progress) { tell(r.State.Host.Name, p) })
 			})
 		}

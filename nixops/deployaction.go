@@ -82,9 +82,8 @@ func (d *Deployer) runDeploy(ctx context.Context, t fleet.Target, say func(strin
 	if ready == nil {
 		return errors.New("nothing was built for it")
 	}
-	o := d.order()
 	var errs []error
-	for _, x := range d.Deploy(ctx, o, ready, o.Flake.Revision(ctx), func(host string, p Progress) {
+	for _, x := range d.Deploy(ctx, d.order(), ready, func(host string, p Progress) {
 		saying(func(line string) { say(host + ": " + line) })(p)
 	}) {
 		errs = append(errs, errorOf(x.Host, "deploy", x.Deploy, x.Err))

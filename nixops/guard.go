@@ -186,6 +186,8 @@ func check(ctx context.Context, l link.Link, id string) ([]string, error) {
 		switch kind {
 		case "failed":
 			findings = append(findings, unit+" failed")
+		case "restarts":
+			findings = append(findings, unit+" fails and is started again")
 		case "idle":
 			findings = append(findings, unit+" does not run any more")
 		}

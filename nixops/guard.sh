@@ -12,6 +12,8 @@
 #   guard extend ID SECONDS         from now until it goes back by itself
 #   guard check ID                  what is worse than before it began
 #   guard settle ID                 finishes what a restart of the host or a lost guard left
+#   guard pause                     what deploys to this host by itself stays stopped until
+#   guard resume                    this, or a restart of the host
 #
 # The order is: activate ("test"), be reached anew and confirmed, and only then
 # become the default (profile, "boot"). Undoing restores exactly the system and the
@@ -46,6 +48,13 @@ failed_units() { systemctl list-units --failed --plain --no-legend --full --no-p
 idle_timers() {
 	systemctl list-units --all --type=timer --plain --no-legend --full --no-pager 9>&- 2>/dev/null | while read -r t _ active _; do
 		[ "$active" = active ] || say "$t"
+	done | sort
+}
+# restarts: the services that systemd has started again by itself, and how often.
+# One that comes and goes is hardly ever "failed".
+restarts() {
+	{ systemctl show -p Id,NRestarts '*.service' 9>&- 2>/dev/null; echo; } | while IFS='=' read -r k v; do
+		case $k in Id) unit=$v ;; NRestarts) often=$v ;; '') [ "${often:-0}" = 0 ] || say "$unit $often" ;; esac
 	done | sort
 }
 # open_ways: the units of $ways that run
@@ -200,6 +209,7 @@ await() {
 	uptime
 	put deadline $((up + $(get window || say 120)))
 	put code "$1"
+	restarts >"$dir/restarts"
 	case $1 in 4) enter AWAITING 'it runs, with failed units' ;; *) enter AWAITING 'it runs' ;; esac
 	while :; do
 		answer
@@ -419,7 +429,7 @@ write() {
 		[ -z "$v" ] || put $name "$v" || return 1
 	done
 	put run "$run" && prev=$(target "$current") && put prev "$prev" && put prev-profile "$(readlink "$profile")" && put boot-id "$(boot)" &&
-		put started "$(date +%s)" && { failed_units >"$dir/baseline-failed"; } && { idle_timers >"$dir/baseline-timers"; } && { open_ways >"$dir/baseline-ways"; }
+		put started "$(date +%s)" && { failed_units >"$dir/baseline-failed"; } && { restarts | cut -d' ' -f1 >"$dir/baseline-restarts"; } && { idle_timers >"$dir/baseline-timers"; } && { open_ways >"$dir/baseline-ways"; }
 }
 
 # keep N: of the deploys that are over only the newest
@@ -503,10 +513,12 @@ extend() {
 	put deadline $((up + $2)) && say 'extended'
 }
 
-# check ID: newly failed units, and timers that were running and are not
+# check ID: newly failed units, those that started to come and go, and timers that
+# were running and are not
 check() {
 	load "$1"
 	failed_units | comm -13 "$dir/baseline-failed" - | sed 's/^/failed /'
+	[ ! -e "$dir/restarts" ] || restarts | comm -13 "$dir/restarts" - | cut -d' ' -f1 | comm -13 "$dir/baseline-restarts" - | sed 's/^/restarts /'
 	idle_timers | comm -13 "$dir/baseline-timers" - | sed 's/^/idle /'
 	say 'checked'
 }
@@ -541,8 +553,52 @@ look() {
 		[ -e "$prev/etc/systemd/system/$u" ] || [ -e "$new/etc/systemd/system/$u" ] || continue
 		same "$u" || say "way $u"
 	done
-	for u in comin.service nixos-upgrade.timer; do systemctl is-active --quiet "$u" 2>/dev/null && say "pull $u"; done
+	for u in $pullers; do systemctl is-active --quiet "$u" 2>/dev/null && say "pull $u"; done
 	say 'looked'
+}
+
+# pullers are the units that deploy to a host by itself.
+pullers='comin.service nixos-upgrade.timer'
+paused=$root/run/sextant/paused
+
+# held UNIT: the drop-in that keeps it stopped. Its condition fails for as long as
+# the file beside is there: what an activation starts is then skipped, where a
+# masked unit would fail it.
+held() { say "$root/run/systemd/system/$1.d/sextant-paused.conf"; }
+
+pause_pull() {
+	[ "$(id -u)" = 0 ] || die 10 'not root'
+	case $(systemctl show -p ActiveState nixos-upgrade.service 2>/dev/null) in
+	*=activ* | *=reload*) die 11 'busy: nixos-upgrade.service deploys just now' ;;
+	esac
+	set --
+	for u in $pullers; do systemctl is-active --quiet "$u" 2>/dev/null && set -- "$@" "$u"; done
+	[ $# -gt 0 ] || die 10 'nothing that runs here deploys by itself'
+	(
+		umask 022
+		mkdir -p "${paused%/*}" && printf '%s\n' "$@" >>"$paused" || exit
+		for u; do
+			f=$(held "$u") && mkdir -p "${f%/*}" && printf '[Unit]\nConditionPathExists=!%s\n' "$paused" >"$f" || exit
+		done
+	) || die 10 "cannot write below $root/run"
+	systemctl daemon-reload
+	systemctl stop "$@" || die 10 "could not be stopped: $*"
+	say "paused $*"
+}
+
+resume_pull() {
+	[ "$(id -u)" = 0 ] || die 10 'not root'
+	[ -e "$paused" ] || die 10 'nothing is paused here'
+	set --
+	for u in $pullers; do
+		grep -qxF "$u" "$paused" || continue
+		rm -f "$(held "$u")"
+		systemctl cat "$u" >/dev/null 2>&1 && set -- "$@" "$u"
+	done
+	rm -f "$paused"
+	systemctl daemon-reload
+	[ $# = 0 ] || systemctl start "$@" || die 10 "could not be started again: $*"
+	say "resumed $*"
 }
 
 # what the tests source is not run
@@ -551,6 +607,7 @@ cmd=${1:-}
 [ $# = 0 ] || shift
 case $cmd in
 look | stage | run | list | extend | check | settle) "$cmd" "$@" ;;
+pause | resume) "$cmd"_pull ;;
 confirm | cancel) reply "$cmd" "$@" ;;
 *) die 2 "guard: no command $cmd" ;;
 esac

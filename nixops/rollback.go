@@ -146,6 +146,7 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	case !*g.BootEntry:
 		add("it is not in the boot menu: where that holds only the newest, a reboot starts another system")
 	}
+	p.Lines = append(p.Lines, pullLines(s)...)
 	add("unless it is reached and well within %.0f s, it goes back by itself", d.window(diff).Seconds())
 	return p, nil
 }

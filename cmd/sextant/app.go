@@ -32,6 +32,7 @@ type app struct {
 	questions *watch.Questions
 	readers   *readers
 	finder    finder
+	flake     string // whose systems are the fleet's; "": none is known
 
 	differences *nixops.Differences
 }
@@ -49,8 +50,20 @@ func openApp(o options) (*app, error) {
 	if a.history != nil {
 		a.links.Remember, a.links.Remembered = a.history.Remember, a.history.Remembered
 	}
-	a.finder = newDiscovery(a)
+	a.finder, a.flake = newDiscovery(a), flakeOf(cfg)
 	return a, nil
+}
+
+// flakeOf is the flake whose systems are the fleet's: the configuration's, or the
+// one in this folder; "" where there is none.
+func flakeOf(cfg *discover.Config) string {
+	if ref := cfg.FlakeRef(); ref != "" {
+		return ref
+	}
+	if _, err := os.Stat("flake.nix"); err == nil {
+		return "."
+	}
+	return ""
 }
 
 // newApp makes an app that remembers nothing and finds nobody yet.
@@ -136,7 +149,8 @@ func (a *app) remember(ctx context.Context) {
 	}
 }
 
-// record writes down what was done to a host, before anything else is done.
+// record writes down what was done to a host, or is begun there. What cannot be
+// written is said; the host has its own record.
 func (a *app) record(e fleet.Event) {
 	a.store.Record(e)
 	if a.history == nil {

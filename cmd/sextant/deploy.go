@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -85,7 +84,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 			return err
 		}
 	}
-	outcomes := d.Deploy(cmd.Context(), order, ready, revision(cmd.Context(), order), func(host string, p nixops.Progress) {
+	outcomes := d.Deploy(cmd.Context(), order, ready, func(host string, p nixops.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		telling(w, host)(p)
@@ -96,7 +95,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 // order reads the flags into what is to be done.
 func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 	o := nixops.Order{
-		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake(), ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as, Waves: f.waves,
+		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake, ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as, Waves: f.waves,
 	}
 	if slices.ContainsFunc(f.waves, func(n int) bool { return n < 1 }) {
 		return o, fmt.Errorf("--wave %v: a wave has one host or more", f.waves)
@@ -124,13 +123,6 @@ func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 		o.Builder = s.Host
 	}
 	return o, nil
-}
-
-func revision(ctx context.Context, o nixops.Order) string {
-	if o.Store != "" {
-		return ""
-	}
-	return o.Flake.Revision(ctx)
 }
 
 func dryCode(ready []nixops.Ready) error {

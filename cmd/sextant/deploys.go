@@ -40,20 +40,8 @@ func (a *app) deployer() *nixops.Deployer {
 	if name, err := os.Hostname(); err == nil {
 		d.Client = name
 	}
-	d.Broken, d.Flake.Ref = a.broken, a.flake()
+	d.Broken, d.Flake.Ref = a.broken, a.flake
 	return d
-}
-
-// flake is the one whose systems are the fleet's: the configuration's, or the
-// one in this folder; "" where there is none.
-func (a *app) flake() string {
-	if ref := a.cfg.FlakeRef(); ref != "" {
-		return ref
-	}
-	if _, err := os.Stat("flake.nix"); err == nil {
-		return "."
-	}
-	return ""
 }
 
 // broken names the containers of a host that are broken now.
@@ -78,14 +66,31 @@ func (a *app) broken(ctx context.Context, h fleet.Host) ([]string, error) {
 	return names, nil
 }
 
-// deployCode is the exit code of how a deploy ended.
-func deployCode(d fleet.Deploy, err error) int {
+// refusalCode is the exit code where nothing was changed because it was refused; 0:
+// it was not.
+func refusalCode(err error) int {
 	var no *nixops.Refusal
 	switch {
 	case errors.As(err, &no) && no.Busy:
 		return exitBusy
 	case errors.As(err, &no):
 		return exitRefused
+	}
+	return 0
+}
+
+// changeCode is the exit code of a change that is no deploy.
+func changeCode(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitCode(cmp.Or(refusalCode(err), exitProblem))
+}
+
+// deployCode is the exit code of how a deploy ended.
+func deployCode(d fleet.Deploy, err error) int {
+	if code := refusalCode(err); code != 0 {
+		return code
 	}
 	switch d.State {
 	case fleet.Confirmed:
@@ -249,6 +254,7 @@ var errReadOnly = errors.New("nothing is changed: --read-only")
 func rollbackCommand(o *options) *cobra.Command {
 	var f changeFlags
 	var to int
+	var pause bool
 	c := &cobra.Command{
 		Use: "rollback HOST", Short: "Go back to an older generation, under guard", Args: cobra.ExactArgs(1),
 		Long: "Activates an older generation and makes it the default once the host was reached anew and is well; " +
@@ -264,6 +270,13 @@ func rollbackCommand(o *options) *cobra.Command {
 				if err := a.agree(cmd, d, "rollback", t, f.yes); err != nil {
 					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
 				}
+				if pause && !s.PullPaused() {
+					said, err := d.PausePull(cmd.Context(), s.Host)
+					if err != nil {
+						return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
+					}
+					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": "+said)
+				}
 				dep, err := d.RollBack(cmd.Context(), t, confirm, telling(cmd.ErrOrStderr(), s.Host.Name))
 				if nixops.Cancels(t) {
 					return calledOff(cmd.OutOrStdout(), *o, s.Host, dep, err)
@@ -273,6 +286,7 @@ func rollbackCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&to, "to", 0, "the generation to go to (the one before the running one)")
+	c.Flags().BoolVar(&pause, "pause", false, "first stop what deploys to the host by itself, until sextant resume or a restart")
 	f.add(c)
 	return c
 }

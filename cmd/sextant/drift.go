@@ -25,7 +25,7 @@ func driftCommand(o *options) *cobra.Command {
 			"system.configurationRevision: how many commits behind. Also: default other than running, a reboot that is needed, and the age of the locked nixpkgs.",
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			return failed(withHosts(cmd.Context(), *o, sel, probeOnly, func(a *app, states []fleet.State) error {
-				flake := nixops.Flake{Ref: cmp.Or(ref, a.flake())}
+				flake := nixops.Flake{Ref: cmp.Or(ref, a.flake)}
 				if flake.Ref == "" {
 					return usageError{fmt.Errorf("no flake is known: say --flake, set flake in the configuration, or go to its folder")}
 				}

@@ -63,23 +63,11 @@ func (f *garbageFlags) check(cmd *cobra.Command) error {
 		return usageError{errors.New("--keep: at least 1 is kept")}
 	}
 	if set("older-than") {
-		if _, err := ageOf(f.older); err != nil {
+		if _, err := span(f.older); err != nil {
 			return usageError{fmt.Errorf("--older-than: %w", err)}
 		}
 	}
 	return nil
-}
-
-// ageOf reads an age in days, as nix writes it, or as a duration.
-func ageOf(text string) (time.Duration, error) {
-	if days, err := strconv.ParseUint(strings.TrimSuffix(text, "d"), 10, 16); err == nil && strings.HasSuffix(text, "d") {
-		return time.Duration(days) * 24 * time.Hour, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is no age: 30d, 12h", text)
-	}
-	return d, nil
 }
 
 // chooses tells whether generations are to be deleted.
@@ -92,7 +80,7 @@ func (f *garbageFlags) choose(g nixops.Garbage, now time.Time) []int {
 		slices.Sort(f.deleted)
 		return slices.Compact(f.deleted)
 	}
-	old, _ := ageOf(f.older)
+	old, _ := span(f.older)
 	list := slices.SortedFunc(slices.Values(g.Generations), func(a, b nixops.GenerationUse) int { return b.Number - a.Number })
 	var numbers []int
 	for i, u := range list {
@@ -138,16 +126,7 @@ func (f *garbageFlags) run(cmd *cobra.Command, a *app, s fleet.State) error {
 	if werr := out.print(cmd.OutOrStdout(), a.opts); werr != nil {
 		return werr
 	}
-	var no *nixops.Refusal
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &no) && no.Busy:
-		return exitCode(exitBusy)
-	case errors.As(err, &no):
-		return exitCode(exitRefused)
-	}
-	return exitCode(exitProblem)
+	return changeCode(err)
 }
 
 // change deletes generations, then garbage, as far as that is asked for.

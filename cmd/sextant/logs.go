@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,13 +50,7 @@ func sinceTime(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n int
-		if _, err := fmt.Sscanf(days, "%d", &n); err == nil && n > 0 {
-			return now.AddDate(0, 0, -n), nil
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil {
+	if d, err := span(s); err == nil {
 		return now.Add(-d), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
@@ -63,6 +58,20 @@ func sinceTime(s string, now time.Time) (time.Time, error) {
 		return t, fmt.Errorf("--since %q is neither a span (15m, 2h, 3d) nor a time (2006-01-02T15:04:05Z)", s)
 	}
 	return t, nil
+}
+
+// span reads how long: in days, as nix writes it, or as a duration.
+func span(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n > 0 {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is no span of time: 30d, 12h", s)
+	}
+	return d, nil
 }
 
 // printLogs follows the log of one name on one host.

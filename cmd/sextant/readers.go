@@ -32,7 +32,7 @@ type readers struct {
 // this mark.
 type listed struct {
 	mark string
-	fact fleet.Fact[[]fleet.Deploy]
+	list []fleet.Deploy
 }
 
 // hostEngines are the container engines of a host over one link.
@@ -139,19 +139,18 @@ func (r *readers) listDeploys(ctx context.Context, l link.Link, mark string, at 
 	r.mu.Lock()
 	last := r.deploys[id]
 	r.mu.Unlock()
-	underWay := slices.ContainsFunc(last.fact.Value, func(d fleet.Deploy) bool { return !d.State.Over() })
+	underWay := slices.ContainsFunc(last.list, func(d fleet.Deploy) bool { return !d.State.Over() })
 	if mark != "" && last.mark == mark && !underWay {
-		return fleet.Known(last.fact.Value, at, "guard")
+		return fleet.Known(last.list, at, "guard")
 	}
 	list, err := nixops.Deploys(ctx, l)
 	if err != nil {
 		return fleet.Unknown[[]fleet.Deploy](err, time.Now(), "guard")
 	}
-	f := fleet.Known(list, time.Now(), "guard")
 	r.mu.Lock()
-	r.deploys[id] = listed{mark, f}
+	r.deploys[id] = listed{mark, list}
 	r.mu.Unlock()
-	return f
+	return fleet.Known(list, time.Now(), "guard")
 }
 
 func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change {

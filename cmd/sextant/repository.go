@@ -55,7 +55,7 @@ func (a *app) learn(revision string, systems map[string]string) {
 
 // followRepository keeps the store's view of the repository fresh until ctx ends.
 func (a *app) followRepository(ctx context.Context) {
-	flake := nixops.Flake{Ref: a.flake()}
+	flake := nixops.Flake{Ref: a.flake}
 	if flake.Ref == "" {
 		return
 	}

@@ -50,7 +50,7 @@ func rootCommand() *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell what is done, on standard error")
 	root.AddCommand(
 		statusCommand(&o), hostsCommand(&o), generationsCommand(&o), diffCommand(&o), driftCommand(&o), containersCommand(&o), unitsCommand(&o),
-		backupsCommand(&o), metricsCommand(&o), alarmsCommand(&o), deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), rebootCommand(&o),
+		backupsCommand(&o), metricsCommand(&o), alarmsCommand(&o), deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
 		garbageCommand(&o), logsCommand(&o), sshCommand(&o), demoCommand(&o),
 	)
 	return root

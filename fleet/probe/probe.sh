@@ -123,7 +123,7 @@ standing() {
 		# systemd takes some milliseconds to tell all of one unit: only of those where it matters
 		begin details
 		printf '%s\n' "$u" | {
-			set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'docker-*.service'
+			set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'docker-*.service' comin.service 'nixos-upgrade.*'
 			for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do
 				l=${l##*/}
 				[ "$l" = '*.container' ] || set -- "$@" "${l%.container}.service"
@@ -153,7 +153,7 @@ standing() {
 	[ "$uid" = 0 ] || cannot 'rootless sockets and files of other users: not root'
 	[ -r /var/log/journal ] || [ "$uid" = 0 ] || cannot 'journal of other users: not root'
 	begin files
-	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json /var/lib/sextant/deploys; do
+	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json /var/lib/sextant/deploys /run/sextant/paused; do
 		[ -e "$f" ] && printf '%s\n' "$f"
 	done
 	begin deploys

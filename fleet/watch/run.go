@@ -143,8 +143,12 @@ func (w *Watcher) loop(ctx context.Context, h *watched) {
 	failures := 0
 	for ctx.Err() == nil {
 		st, ok := w.Store.Get(h.id)
-		if !ok {
-			return
+		if !ok { // gone, and follow will end this; or back before follow could look
+			select {
+			case <-ctx.Done():
+			case <-time.After(w.at().tick):
+			}
+			continue
 		}
 		if err := w.round(ctx, st.Host, w.turn(ctx, h)); err != nil {
 			failures++

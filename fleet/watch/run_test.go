@@ -34,6 +34,23 @@ func TestRunFollowsTheStore(t *testing.T) {
 	s.Refresh("")
 }
 
+// TestHostThatFlickers: a host that leaves and is back before the watch has looked,
+// as when sources tell of it one after the other, is asked on.
+func TestHostThatFlickers(t *testing.T) {
+	s := newScene(t, simulate.Options{Hosts: 2})
+	s.run()
+	s.known("storage")
+	s.Look(fleet.Focus{Host: s.Host("storage").ID})
+	for range 10 {
+		s.Store.SetHosts([]fleet.Host{s.Host("cloud")}, nil, nil)
+		time.Sleep(30 * time.Millisecond)
+		s.Store.SetHosts([]fleet.Host{s.Host("storage"), s.Host("cloud")}, nil, nil)
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.forget()
+	s.eventually("an answer after it was back", func() bool { return s.times("probe storage") > 1 })
+}
+
 // TestPaces: the host on the screen is asked often, others now and then, and
 // all seldom when nobody looks.
 func TestPaces(t *testing.T) {

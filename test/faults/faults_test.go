@@ -50,6 +50,8 @@ var faults = []fault{
 	{"the generation deleted while it waits", none(deleted), []string{"ROLLED_BACK"}, 0},
 	{"the profile set by somebody else while it waits", none(elsewhere), []string{"CONFLICT"}, 0},
 	{"the state file torn while it waits, and the guard killed", none(torn), []string{"ROLLED_BACK"}, 0},
+	{"confirmed with another nonce, an older one, and too late", none(forged), []string{"ROLLED_BACK"}, 0},
+	{"a unit that comes and goes", flaps, []string{"ROLLED_BACK"}, -1},
 	{"the disk full while it waits", full, []string{"ROLLED_BACK"}, -1},
 	{"the network is cut by the new system", func(r *rig, _ *rand.Rand) { r.fail("cut once") }, []string{"ROLLED_BACK"}, 20},
 	{"client killed while staged", killClient("STAGED"), []string{"ROLLED_BACK"}, -1},
@@ -65,6 +67,9 @@ var faults = []fault{
 	{"network cut while committing", cut("COMMITTING", 2*time.Second), []string{"CONFIRMED"}, 0},
 	{"guard killed while going back", goingBack(func(r *rig, dir string) { r.killGuard(dir) }), []string{"ROLLED_BACK"}, -1},
 	{"power cut while going back", goingBack(func(r *rig, _ string) { r.power(); r.product("cancel", r.host) }), []string{"ROLLED_BACK"}, -1},
+	{"client killed while going back", goingBack(func(r *rig, _ string) { r.client.kill() }), []string{"ROLLED_BACK"}, -1},
+	{"network cut before the activation", cut("STAGED", 2*time.Second), []string{"CONFIRMED", "ROLLED_BACK"}, -1},
+	{"power cut while staged", powerCut("STAGED"), []string{"ROLLED_BACK"}, -1},
 	{"power cut while activating", powerCut("ACTIVATING"), []string{"ROLLED_BACK"}, -1},
 	{"power cut while waiting", powerCut("AWAITING"), []string{"ROLLED_BACK"}, -1},
 	{"power cut while committing", powerCut("COMMITTING"), []string{"CONFIRMED", "ROLLED_BACK"}, -1},
@@ -134,6 +139,37 @@ func elsewhere(r *rig, _ string) {
 	r.sh("cd /nix/var/nix/profiles; n=$(ls -d system-*-link | grep -v -e system-" + strconv.Itoa(r.to.number) +
 		"-link -e $(readlink system) | sort -V | tail -n 1 | tr -dc 0-9); nix-env -p $PWD/system --switch-generation $n 2>/dev/null")
 	r.product("confirm", r.host)
+}
+
+// forged confirms on the host itself with what is not this deploy's nonce, and with
+// the right one when it is over. None of it counts.
+func forged(r *rig, dir string) {
+	id := filepath.Base(dir)
+	guard := "cd /var/lib/sextant/deploys && sh " + id + "/guard confirm " + id + " "
+	older := "$(cat $(ls -d */ | grep -v " + id + " | tail -n 1)nonce)"
+	for _, nonce := range []string{"0000", older} {
+		if out := r.sh(guard + nonce + " eve 2>&1; true"); !strings.HasPrefix(out, "refused ") {
+			r.Errorf("a confirmation with nonce %s: %s", nonce, out)
+		}
+	}
+	if now := state(dir); now != "AWAITING" {
+		r.Errorf("after forged confirmations it is %s", now)
+	}
+	r.ended()
+	if out := r.sh(guard + "$(cat " + id + "/nonce) eve"); !strings.HasPrefix(out, "over ROLLED_BACK") {
+		r.Errorf("a confirmation that is late: %s", out)
+	}
+}
+
+// flaps has a unit that fails and comes back all the time, from when the new system
+// runs: it may be well at one look, and is not at the next.
+func flaps(r *rig, _ *rand.Rand) {
+	r.later = func() {
+		r.reach("AWAITING")
+		r.sh("systemd-run --quiet --unit=lab-flapping -p Restart=always -p RestartSec=1 -p StartLimitIntervalSec=0 sh -c 'sleep 0.5; exit 1'")
+		r.ended()
+		r.sh("systemctl stop lab-flapping; systemctl reset-failed lab-flapping; true")
+	}
 }
 
 func torn(r *rig, dir string) {

@@ -144,6 +144,7 @@ func System(c *screen.Context, st fleet.State, w int) widget.Doc {
 	})
 	if s.NixOS {
 		d = d.Field(w, Label, "running", generation(c, st))
+		d = append(d, pullers(c, st, w)...)
 	}
 	if skew := s.ClockSkew.Duration(); skew.Abs() >= 10*time.Second {
 		way := "ahead of ours"
@@ -186,6 +187,27 @@ func generation(c *screen.Context, st fleet.State) widget.Line {
 		}
 	}
 	return l
+}
+
+// pullers tell what deploys to the host by itself, and when it last did.
+func pullers(c *screen.Context, st fleet.State, w int) widget.Doc {
+	if st.PullPaused() {
+		return widget.Doc{}.Field(w, Label, "pulls", widget.L(themes.Warn, "paused, until it is resumed or restarted"))
+	}
+	var d widget.Doc
+	for _, p := range st.Pullers() {
+		l := widget.T(p.Unit)
+		switch {
+		case p.Last.IsZero():
+			l = l.And(themes.Text, ", has not run yet")
+		case p.Result != "" && p.Result != "success":
+			l = l.And(themes.Text, ", ").And(themes.Warn, p.Result+" "+words.AgoLong(p.Last, c.Now))
+		default:
+			l = l.And(themes.Text, ", ran "+words.AgoLong(p.Last, c.Now))
+		}
+		d = d.Field(w, Label, "pulls", l)
+	}
+	return d
 }
 
 // number is a generation's number, "?" where no profile link tells it.

@@ -1,0 +1,103 @@
+package nixops
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// PausePull stops what deploys to a host by itself (comin, the timer of
+// system.autoUpgrade), and keeps it stopped through activations, until it is
+// resumed or the host is restarted.
+func (d *Deployer) PausePull(ctx context.Context, h fleet.Host) (string, error) {
+	return d.pull(ctx, h, "pause", "paused what deploys by itself")
+}
+
+// ResumePull has it run again.
+func (d *Deployer) ResumePull(ctx context.Context, h fleet.Host) (string, error) {
+	return d.pull(ctx, h, "resume", "resumed what deploys by itself")
+}
+
+// pull gives what was paused or resumed, in the guard's words.
+func (d *Deployer) pull(ctx context.Context, h fleet.Host, word, text string) (string, error) {
+	e := fleet.Event{At: time.Now(), Kind: fleet.EventDeploy, Level: fleet.Info, Text: text}
+	out, err := guard(ctx, d.Links.Open(h), word)
+	said := fleet.Clean(lastLine(out))
+	e.Result = said
+	if err != nil {
+		e.Level, e.Result = fleet.Error, err.Error()
+	}
+	d.record(h, e)
+	return said, err
+}
+
+// pullLines tell what may undo a change of a host; none: nothing does.
+func pullLines(s fleet.State) []string {
+	if s.PullPaused() {
+		return []string{"what deploys to it by itself is paused until it is resumed, or the host restarted"}
+	}
+	var lines []string
+	for _, p := range s.Pullers() {
+		last := "has not run yet"
+		if !p.Last.IsZero() {
+			last = "last run " + p.Last.Local().Format("2006-01-02 15:04")
+		}
+		lines = append(lines, fmt.Sprintf("%s deploys to it by itself (%s) and may undo this: pause it first, or with --pause", p.Unit, last))
+	}
+	return lines
+}
+
+// pullActions pause and resume what deploys to a host by itself.
+func (d *Deployer) pullActions() []fleet.Action {
+	run := func(do func(context.Context, fleet.Host) (string, error)) func(context.Context, fleet.Target, func(string)) error {
+		return func(ctx context.Context, t fleet.Target, say func(string)) error {
+			said, err := do(ctx, t.Hosts[0].Host)
+			if err == nil {
+				say(said)
+			}
+			return err
+		}
+	}
+	return []fleet.Action{
+		{
+			ID: "pause-pull", Title: "Pause what deploys by itself", Scope: fleet.ScopeHost,
+			Help: "stop comin or nixos-upgrade.timer until it is resumed, or the host restarted",
+			Disabled: func(t fleet.Target) string {
+				if why := offHost(t); why != "" {
+					return why
+				}
+				if len(t.Hosts[0].Pullers()) == 0 {
+					return "nothing that runs on " + t.Hosts[0].Host.Name + " deploys by itself"
+				}
+				return ""
+			},
+			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
+				p := fleet.Plan{Title: "Pause what deploys to " + t.Hosts[0].Host.Name + " by itself"}
+				var units []string
+				for _, u := range t.Hosts[0].Pullers() {
+					units = append(units, u.Unit)
+				}
+				p.Lines = []string{strings.Join(units, ", "), "until it is resumed, or the host restarted"}
+				return p, nil
+			},
+			Run: run(d.PausePull),
+		},
+		{
+			ID: "resume-pull", Title: "Resume what deploys by itself", Scope: fleet.ScopeHost,
+			Help: "start comin or nixos-upgrade.timer again",
+			Disabled: func(t fleet.Target) string {
+				if why := offHost(t); why != "" {
+					return why
+				}
+				if !t.Hosts[0].PullPaused() {
+					return "nothing is paused on " + t.Hosts[0].Host.Name
+				}
+				return ""
+			},
+			Run: run(d.ResumePull),
+		},
+	}
+}
