@@ -86,16 +86,17 @@ func fits(ctx context.Context, l link.Link, size int64) error {
 	if err != nil {
 		return fmt.Errorf("asking what is free: %w", err)
 	}
-	fields := strings.Fields(string(out))
-	if len(fields) < 4 {
-		return nil // its df tells nothing; what does not fit fails as it is written
+	free := int64(-1) // its df tells nothing; what does not fit fails as it is written
+	if fields := strings.Fields(string(out)); len(fields) > 3 {
+		if kb, err := strconv.ParseInt(fields[3], 10, 64); err == nil {
+			free = kb << 10
+		}
 	}
-	free, err := strconv.ParseInt(fields[3], 10, 64)
-	if err != nil || size+storeRoom <= free<<10 {
+	if free < 0 || size+storeRoom <= free {
 		return nil
 	}
 	name := l.Host().Name
-	return &Refusal{Host: name, Why: fmt.Sprintf("its /nix has %s free, the system needs %s more and %s beside it", inUnits(free<<10), inUnits(size), inUnits(storeRoom)),
+	return &Refusal{Host: name, Why: fmt.Sprintf("its /nix has %s free, the system needs %s more and %s beside it", inUnits(free), inUnits(size), inUnits(storeRoom)),
 		Cure: "delete old generations and collect garbage: sextant garbage " + name + " --keep 3 --collect"}
 }
 
