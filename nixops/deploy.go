@@ -39,11 +39,9 @@ type Ready struct {
 	To         fleet.Toplevel
 	Revision   string // of the flake it was built of; "": of none, or it changed meanwhile
 	Difference fleet.Difference
-	Room       map[string]int64 // free bytes there: "store", "state", "boot"
-	Ways       []string         // units by which the host is reached, that change
-	Inhibitor  []string         // critical components that change: only a reboot can do it
-	Units      []string         // what the activation says that it would do
-	Err        error            // why it is not ready: the others are not kept up by it
+	Look       Preflight // what speaks for and against activating it
+	Units      []string  // what the activation says that it would do
+	Err        error     // why it is not ready: the others are not kept up by it
 }
 
 // buildsAtOnce bounds how many systems are evaluated and built at the same time.
@@ -166,14 +164,13 @@ func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute s
 func (d *Deployer) compare(ctx context.Context, o Order, r *Ready) error {
 	h := r.State.Host
 	l := d.Links.Open(h)
-	p, err := look(ctx, l, r.To.Path)
-	if err != nil {
+	var err error
+	if r.Look, err = look(ctx, l, r.To.Path); err != nil {
 		return err
 	}
-	if no := p.refusal(h, Change{Action: o.Action, To: r.To, As: o.As}); no != nil && o.Action != "dry-activate" {
+	if no := r.Look.refusal(h, Change{Action: o.Action, To: r.To, As: o.As}); no != nil && o.Action != "dry-activate" {
 		return no
 	}
-	r.Room, r.Ways, r.Inhibitor = p.Free, p.Ways, p.Inhibitor
 	if r.Difference, err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path); err != nil {
 		return err
 	}
@@ -199,13 +196,13 @@ func (r Ready) Lines() []string {
 		return []string{"it runs that system already"}
 	}
 	lines := append(tellDifference(r.Difference), r.Units...)
-	if len(r.Ways) > 0 {
-		lines = append(lines, "the way in changes with it: "+strings.Join(r.Ways, ", "))
+	if len(r.Look.Ways) > 0 {
+		lines = append(lines, "the way in changes with it: "+strings.Join(r.Look.Ways, ", "))
 	}
-	if len(r.Inhibitor) > 0 {
-		lines = append(lines, "critical components change, only a reboot can do it: "+strings.Join(r.Inhibitor, ", "))
+	if len(r.Look.Inhibitor) > 0 {
+		lines = append(lines, "critical components change, only a reboot can do it: "+strings.Join(r.Look.Inhibitor, ", "))
 	}
-	return append(append(lines, tellRoom(r.Room)...), pullLines(r.State)...)
+	return append(append(lines, tellRoom(r.Look.Free)...), pullLines(r.State)...)
 }
 
 // tellRoom tells what is free where a deploy writes.

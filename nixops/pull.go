@@ -45,9 +45,43 @@ func pullLines(s fleet.State) []string {
 		if !p.Last.IsZero() {
 			last = "last run " + p.Last.Local().Format("2006-01-02 15:04")
 		}
-		lines = append(lines, fmt.Sprintf("%s deploys to it by itself (%s) and may undo this: pause it first, or with --pause", p.Unit, last))
+		lines = append(lines, fmt.Sprintf("%s deploys to it by itself (%s) and may undo this: pause it first, sextant pause %s", p.Unit, last, s.Host.Name))
 	}
 	return lines
+}
+
+// offPause is why there is nothing to pause.
+func offPause(t fleet.Target) string {
+	if why := offHost(t); why != "" {
+		return why
+	}
+	if s := t.Hosts[0]; len(s.Pullers()) == 0 {
+		return "nothing that runs on " + s.Host.Name + " deploys by itself"
+	}
+	return ""
+}
+
+// offResume is why there is nothing to resume.
+func offResume(t fleet.Target) string {
+	if why := offHost(t); why != "" {
+		return why
+	}
+	if s := t.Hosts[0]; !s.PullPaused() {
+		return "nothing is paused on " + s.Host.Name
+	}
+	return ""
+}
+
+// planPause tells what is stopped, and for how long.
+func planPause(t fleet.Target) fleet.Plan {
+	var units []string
+	for _, p := range t.Hosts[0].Pullers() {
+		units = append(units, p.Unit)
+	}
+	return fleet.Plan{
+		Title: "Pause what deploys to " + t.Hosts[0].Host.Name + " by itself",
+		Lines: []string{strings.Join(units, ", "), "until it is resumed, or the host restarted"},
+	}
 }
 
 // pullActions pause and resume what deploys to a host by itself.
@@ -63,41 +97,14 @@ func (d *Deployer) pullActions() []fleet.Action {
 	}
 	return []fleet.Action{
 		{
-			ID: "pause-pull", Title: "Pause what deploys by itself", Scope: fleet.ScopeHost,
+			ID: "pause-pull", Title: "Pause what deploys by itself", Scope: fleet.ScopeHost, Disabled: offPause,
 			Help: "stop comin or nixos-upgrade.timer until it is resumed, or the host restarted",
-			Disabled: func(t fleet.Target) string {
-				if why := offHost(t); why != "" {
-					return why
-				}
-				if len(t.Hosts[0].Pullers()) == 0 {
-					return "nothing that runs on " + t.Hosts[0].Host.Name + " deploys by itself"
-				}
-				return ""
-			},
-			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
-				p := fleet.Plan{Title: "Pause what deploys to " + t.Hosts[0].Host.Name + " by itself"}
-				var units []string
-				for _, u := range t.Hosts[0].Pullers() {
-					units = append(units, u.Unit)
-				}
-				p.Lines = []string{strings.Join(units, ", "), "until it is resumed, or the host restarted"}
-				return p, nil
-			},
-			Run: run(d.PausePull),
+			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) { return planPause(t), nil },
+			Run:  run(d.PausePull),
 		},
 		{
-			ID: "resume-pull", Title: "Resume what deploys by itself", Scope: fleet.ScopeHost,
-			Help: "start comin or nixos-upgrade.timer again",
-			Disabled: func(t fleet.Target) string {
-				if why := offHost(t); why != "" {
-					return why
-				}
-				if !t.Hosts[0].PullPaused() {
-					return "nothing is paused on " + t.Hosts[0].Host.Name
-				}
-				return ""
-			},
-			Run: run(d.ResumePull),
+			ID: "resume-pull", Title: "Resume what deploys by itself", Scope: fleet.ScopeHost, Disabled: offResume,
+			Help: "start comin or nixos-upgrade.timer again", Run: run(d.ResumePull),
 		},
 	}
 }

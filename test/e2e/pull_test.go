@@ -30,7 +30,7 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 	sh(upgrades)
 	defer sh(noUpgrades) // before the link is closed
 	timer := func() string { return sh("systemctl is-active nixos-upgrade.timer; true") }
-	before := sh("readlink -f /run/current-system")
+	before := runs(t, "cloud")
 
 	ui := screen(t, 80, 24)
 	answer(ui)

@@ -16,17 +16,14 @@ import (
 func TestRollBackFromAPhone(t *testing.T) {
 	lab := labtest.Load(t)
 	l := lab.Link(t, "cloud")
-	running := func() string {
-		return strings.TrimSpace(labtest.Output(t, l, "readlink", "-f", "/run/current-system"))
-	}
-	before := running()
+	before := runs(t, "cloud")
 	ui := screen(t, 40, 20)
 	answer(ui)
 	ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter")
 	ui.Press("R").WaitFor("Roll cloud back", "it goes back")
 	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
 	ui.Press("y").WaitFor("done after")
-	after := running()
+	after := runs(t, "cloud")
 	if after == before {
 		t.Errorf("it still runs %s", before)
 	}
@@ -38,7 +35,7 @@ func TestRollBackFromAPhone(t *testing.T) {
 	if code != 0 {
 		t.Errorf("back again: %d: %s %s", code, out, errs)
 	}
-	if now := running(); now != before {
+	if now := runs(t, "cloud"); now != before {
 		t.Errorf("it runs %s, not %s again", now, before)
 	}
 }
