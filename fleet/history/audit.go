@@ -35,6 +35,7 @@ func (h *History) Record(e fleet.Event) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	defer h.alone()()
 	info, err := h.root.Lstat(auditFile)
 	switch {
 	case err == nil && !info.Mode().IsRegular(): // a link is not followed
@@ -53,7 +54,8 @@ func (h *History) Record(e fleet.Event) error {
 	return nil
 }
 
-// add writes a line at the end, in one go: lines of two processes do not mix.
+// add writes a line at the end, in one go. The caller is alone: while another
+// writes, the file may already have its new length and not yet its last byte.
 func (h *History) add(line []byte) error {
 	f, err := h.root.OpenFile(auditFile, os.O_RDWR|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
@@ -95,6 +97,9 @@ func parseAudit(data []byte) ([]fleet.Event, error) {
 	bad := 0
 	for line := range bytes.Lines(data) {
 		var l auditLine
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
 		if err := json.Unmarshal(line, &l); err != nil || l.Schema != schema {
 			bad++
 			continue
