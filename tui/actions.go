@@ -10,6 +10,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui/dialog"
+	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
 )
 
@@ -170,7 +171,7 @@ func (m *Model) followQuestions() {
 		kept = append(kept, p)
 	}
 	m.popups = kept
-	if !open {
+	if !open && !m.types() {
 		m.ask()
 	}
 }
@@ -196,6 +197,16 @@ func (m *Model) askAgain(q fleet.Question) {
 	}
 }
 
+// types tells whether a person types: what opened meanwhile would get the rest
+// of it.
+func (m *Model) types() bool {
+	if n := len(m.popups); n > 0 {
+		_, typed := m.popups[n-1].(*palette.List)
+		return typed
+	}
+	return m.line != nil
+}
+
 // belongs tells whether a question may open by itself on this screen: who looks
 // into one host is not interrupted by another, whose question waits until the
 // fleet is looked at.
@@ -204,11 +215,11 @@ func (m *Model) belongs(q fleet.Question) bool {
 	return !ok || st.Host.Name == q.Host
 }
 
-// waiting counts the questions that do not belong here.
+// waiting counts the questions that do not open here and now.
 func (m *Model) waiting() int {
 	n := 0
 	for _, q := range m.c.Snap.Questions {
-		if !m.answered[q.ID] && !m.belongs(q) {
+		if !m.answered[q.ID] && (!m.belongs(q) || m.types()) {
 			n++
 		}
 	}

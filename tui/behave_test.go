@@ -277,6 +277,20 @@ func TestAQuestion(t *testing.T) {
 	term.WaitGone("Trust this host?")
 }
 
+// TestAQuestionWaitsForWhoTypes: what is typed stays where it was typed.
+func TestAQuestionWaitsForWhoTypes(t *testing.T) {
+	for _, key := range []string{"/", ":"} {
+		o := sample()
+		term := open(t, o, 80, 24).WaitFor("storage").Press(key).Press("de")
+		o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskSudo, Text: "password of ada for sudo on desk", Secret: true}})
+		term.WaitFor("1 asked").Press("ploy").WaitFor("deploy")
+		if strings.Contains(term.Screen(), "Password for root rights") {
+			t.Errorf("a question opened over what is typed behind %s", key)
+		}
+		term.Press("esc").WaitFor("Password for root rights")
+	}
+}
+
 func TestASecretIsNotShown(t *testing.T) {
 	o := sample()
 	term := open(t, o, 40, 20).WaitFor("storage")

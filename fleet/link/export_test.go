@@ -18,3 +18,6 @@ func KeepAlive(d *Dialer, every, lost time.Duration) {
 
 // AuthLimit sets how long a login may take without the time a person takes.
 func AuthLimit(d *Dialer, limit time.Duration) { d.limits.auth = limit }
+
+// Receive is the program that runs what comes on its input.
+const Receive = receive

@@ -53,15 +53,18 @@ type Command struct {
 	Env    []string  // NAME=value, set by env(1) in front of the program
 	Limit  int       // bytes of output kept; 0: DefaultLimit. More is an error
 
-	told func(word string) // is told which way to root the command took; see elevate
+	told   func(word string) // is told which way to root the command took; see elevate
+	script string            // the program, where Args are its; see unlogged
 }
 
 // DefaultLimit bounds the output of a command that sets none: 4 MiB.
 const DefaultLimit = 4 << 20
 
-// Script makes a command of a POSIX shell program.
+// Script makes a command of a POSIX shell program. Where root is only to be had
+// by sudo or the like, the program goes there ahead of Stdin: what became of
+// arguments would be written into the host's journal, whole and every time.
 func Script(text string, args ...string) Command {
-	return Command{Args: append([]string{"sh", "-c", text, "sextant"}, args...)}
+	return Command{Args: append([]string{"sh", "-c", text, "sextant"}, args...), script: text}
 }
 
 // Result is how a command ended.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -105,6 +106,7 @@ func (r *rooter) byItself(cmd Command) Command {
 	if want == "" {
 		want = fleet.BecomeAuto
 	}
+	cmd = unlogged(cmd)
 	cmd.Args = append([]string{"sh", "-c", elevate, "sextant", string(want)}, withEnv(cmd.Args, cmd.Env)...)
 	cmd.Env, cmd.told = nil, r.hear
 	return cmd
@@ -246,6 +248,9 @@ func (r *rooter) tryKept(ctx context.Context) string {
 
 // by makes a command run as root a known way.
 func (r *rooter) by(way string, cmd Command) Command {
+	if way != wayRoot {
+		cmd = unlogged(cmd)
+	}
 	args := withEnv(cmd.Args, cmd.Env)
 	cmd.Env = nil
 	if cmd.User != "" && cmd.User != "root" {
@@ -267,6 +272,39 @@ func (r *rooter) by(way string, cmd Command) Command {
 	return cmd
 }
 
+// receive runs a program that comes on the standard input, ahead of the input
+// that is the program's own: its length is known, so nothing more is read. What
+// broke off on the way is not begun.
+const receive = `program=$(dd bs="$1" count=1 iflag=fullblock 2>/dev/null)
+case $program in *"` + programEnd + `") ;; *) echo "the program did not arrive" >&2; exit 125 ;; esac
+eval "$program"`
+
+// programEnd is the last line of a program that arrived whole.
+const programEnd = "# end of the program"
+
+// unlogged moves a script and its arguments to the front of the standard input:
+// sudo, doas and run0 write a command's arguments down.
+func unlogged(cmd Command) Command {
+	if cmd.script == "" {
+		return cmd
+	}
+	const own = 4 // sh -c SCRIPT sextant
+	text := "set -- " + Quote(cmd.Args[own:]) + "\n" + cmd.script + "\n" + programEnd
+	cmd.Args = []string{"sh", "-c", receive, "sextant", strconv.Itoa(len(text))}
+	cmd.script = ""
+	return ahead(cmd, text)
+}
+
+// ahead puts a text in front of a command's input.
+func ahead(cmd Command, text string) Command {
+	if cmd.Stdin == nil {
+		cmd.Stdin = strings.NewReader(text)
+	} else {
+		cmd.Stdin = io.MultiReader(strings.NewReader(text), cmd.Stdin)
+	}
+	return cmd
+}
+
 // sentinel stands between the password and the input of the command.
 const sentinel = "sextant: input begins"
 
@@ -278,13 +316,7 @@ const afterPassword = `IFS= read -r line; [ "$line" = "` + sentinel + `" ] || IF
 // withPassword makes a command of sudo that reads the password from its input.
 func (r *rooter) withPassword(cmd Command, secret string) Command {
 	cmd.Args = append([]string{"sudo", "-k", "-S", "-p", "", "--", "sh", "-c", afterPassword, "sextant"}, cmd.Args...)
-	head := strings.NewReader(secret + "\n" + sentinel + "\n")
-	if cmd.Stdin == nil {
-		cmd.Stdin = head
-	} else {
-		cmd.Stdin = io.MultiReader(head, cmd.Stdin)
-	}
-	return cmd
+	return ahead(cmd, secret+"\n"+sentinel+"\n")
 }
 
 // withEnv puts env(1) in front of a program.

@@ -236,8 +236,9 @@ func TestRootByARealShell(t *testing.T) {
 			p := &person{answer: says("sesame")}
 			l := known(t, f, p).Open(plainHost(f, "cloud"))
 			for _, ifRoot := range []bool{true, false, true} {
-				cmd := link.Command{Args: []string{"sh", "-c", `id; cat; echo to stderr >&2; echo "$1" "$GREETING"`, "x", "it's"},
-					Stdin: strings.NewReader("one\ntwo"), IfRoot: ifRoot, Root: !ifRoot, Env: []string{"GREETING=good day"}}
+				cmd := link.Script(`id; cat; echo to stderr >&2; echo "$1" "$GREETING"`, "it's ä")
+				cmd.Stdin, cmd.Env = strings.NewReader("one\ntwo"), []string{"GREETING=good day"}
+				cmd.IfRoot, cmd.Root = ifRoot, !ifRoot
 				res, err := l.Run(within(t, 10*time.Second), cmd)
 				if !root && !ifRoot {
 					if !errors.Is(err, link.ErrNoRoot) {
@@ -249,7 +250,7 @@ func TestRootByARealShell(t *testing.T) {
 				if !root || mode != "free" && len(p.questions("")) == 0 {
 					id = "1000"
 				}
-				if want := id + "\none\ntwoit's good day\n"; err != nil || string(res.Stdout) != want || string(res.Stderr) != "to stderr\n" {
+				if want := id + "\none\ntwoit's ä good day\n"; err != nil || string(res.Stdout) != want || string(res.Stderr) != "to stderr\n" {
 					t.Errorf("IfRoot %v: %q, stderr %q, %v; want %q", ifRoot, res.Stdout, res.Stderr, err, want)
 				}
 			}
@@ -257,6 +258,49 @@ func TestRootByARealShell(t *testing.T) {
 				t.Errorf("asked %d times", n)
 			}
 		})
+	}
+}
+
+// TestProgramsAreNotLogged: what sudo gets as arguments, and so writes down, is
+// neither a program nor what it is told.
+func TestProgramsAreNotLogged(t *testing.T) {
+	f := simulated(t, simulate.Options{Logins: map[string]simulate.Login{"cloud": {User: "ada", Sudo: simulate.SudoFree}}})
+	var mu sync.Mutex
+	var seen []string
+	f.Program("", "sudo", func(c simulate.Call) int {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, strings.Join(c.Args, " "))
+		return 0
+	})
+	l := known(t, f, nil).Open(plainHost(f, "cloud"))
+	for range 2 {
+		cmd := link.Script("echo a program; # "+strings.Repeat("long ", 5000), "nonce-1234")
+		cmd.Root = true
+		if res, err := l.Run(within(t, 5*time.Second), cmd); err != nil || res.Status != 0 {
+			t.Fatal(res, err)
+		}
+	}
+	if len(seen) == 0 {
+		t.Fatal("sudo was not used")
+	}
+	for _, args := range seen {
+		if len(args) > 400 || strings.Contains(args, "nonce-1234") || strings.Contains(args, "a program;") {
+			t.Errorf("sudo writes %d bytes down: %.500s", len(args), args)
+		}
+	}
+}
+
+// TestBrokenOffProgram: half a program is not begun.
+func TestBrokenOffProgram(t *testing.T) {
+	for _, text := range []string{"", "touch $DIR/begun\n", "touch $DIR/begun\n# end of the progra"} {
+		dir := t.TempDir()
+		cmd := exec.Command("sh", "-c", link.Receive, "sextant", "100")
+		cmd.Env, cmd.Stdin = append(os.Environ(), "DIR="+dir), strings.NewReader(text)
+		err := cmd.Run()
+		if _, begun := os.Stat(filepath.Join(dir, "begun")); err == nil || begun == nil {
+			t.Errorf("%q: %v, began: %v", text, err, begun == nil)
+		}
 	}
 }
 

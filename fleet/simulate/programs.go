@@ -76,6 +76,25 @@ func (c Call) behindSentinel(args []string) int {
 	return c.with(args).run()
 }
 
+// received runs a program that comes on the input, of the length that is its
+// argument: "set --" with its arguments, its text, and a line that ends it.
+func (c Call) received(args []string) int {
+	length, err := strconv.Atoi(strings.Join(args, " "))
+	if err != nil || length < 0 || length > 1<<20 {
+		return 2
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(c.Stdin, text); err != nil || !strings.HasSuffix(string(text), "# end of the program") {
+		fmt.Fprintln(c.Stderr, "the program did not arrive")
+		return 125
+	}
+	words, program, err := parseFirst(string(text))
+	if err != nil || len(words) < 2 || words[0] != "set" {
+		return 2
+	}
+	return c.with(append([]string{"sh", "-c", program, "sextant"}, words[2:]...)).run()
+}
+
 // readLine reads a line byte by byte: what comes behind is somebody else's.
 func readLine(r io.Reader) (string, error) {
 	var line []byte

@@ -21,6 +21,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# What two systems of a host are made of", tellDifference},
 		{"# The garbage of a NixOS host", garbageProgram},
 		{sentinel, func(c Call) int { return c.behindSentinel(behind(c.Args)) }},
+		{"iflag=fullblock", func(c Call) int { return c.received(behind(c.Args)) }},
 		{"sextant: root by", func(c Call) int { return c.elevate(behind(c.Args)) }},
 		{`exec timeout -k 5 "$limit" "$tool-$name" "$@"`, listSnapshots},
 		{"read_journal() {", tellJournal},

@@ -32,6 +32,21 @@ func parse(line string) ([]step, error) {
 	return p.steps, nil
 }
 
+// parseFirst parses only the first command of a program, and gives its words and
+// what comes behind it.
+func parseFirst(text string) (words []string, rest string, err error) {
+	p := &parser{line: text}
+	for p.pos < len(p.line) && len(p.steps) == 0 {
+		if err := p.next(); err != nil {
+			return nil, "", err
+		}
+	}
+	if len(p.steps) == 0 {
+		return nil, "", errMore
+	}
+	return p.steps[0].words, text[p.pos:], nil
+}
+
 type parser struct {
 	line  string
 	pos   int
