@@ -33,14 +33,9 @@ esac
 
 // newGarbage makes a host of files with generations 1 to 7: 2 runs and is the
 // default, 3 was booted, 4 was confirmed last, 6 has a specialisation.
-func newGarbage(t *testing.T, flock bool) *sandbox {
+func newGarbage(t *testing.T, from string) *sandbox {
 	t.Helper()
-	s := newSandbox(t, flock)
-	for _, name := range []string{"stat", "xargs", "uniq"} {
-		path, err := exec.LookPath(name)
-		s.must(err)
-		s.must(os.Symlink(path, filepath.Join(s.bin, name)))
-	}
+	s := newSandbox(t, from)
 	for g := 3; g <= 7; g++ {
 		s.must(os.MkdirAll(s.system(g), 0o755))
 		s.must(os.Symlink(s.system(g), s.link(g)))
@@ -97,7 +92,7 @@ func (s *sandbox) menu() string {
 }
 
 func TestGarbageLook(t *testing.T) {
-	s := newGarbage(t, true)
+	s := newGarbage(t, "gnu")
 	for name, text := range map[string]string{
 		"loader/entries/nixos-generation-2.conf":                      "title NixOS\nlinux /EFI/nixos/k1.efi\ninitrd /EFI/nixos/i2.efi\noptions linux /EFI/nixos/not.efi\n",
 		"loader/entries/nixos-generation-6.conf":                      "linux /EFI/nixos/k1.efi\ninitrd /EFI/nixos/gone.efi\n",
@@ -151,7 +146,7 @@ func TestGarbageLook(t *testing.T) {
 // TestGarbageLooksAtLittle: a host without a boot menu, whose nix does not answer,
 // tells the rest.
 func TestGarbageLooksAtLittle(t *testing.T) {
-	s := newGarbage(t, true)
+	s := newGarbage(t, "gnu")
 	s.write("no-nix", "")
 	s.write("bin/id", "#!/bin/sh\necho 1000\n")
 	s.must(os.Remove(s.root + "/boot"))
@@ -192,10 +187,10 @@ func TestNothingThatIsNeededIsDeleted(t *testing.T) {
 		{"a deploy under way", func(s *sandbox) { s.write("root/var/lib/sextant/deploys/d-1/new", s.system(5)+"\n") }, []string{"1"}, "busy: deploy d-1 is under way", codeBusy},
 		{"no switch-to-configuration", func(s *sandbox) { s.must(os.RemoveAll(s.system(2) + "/bin")) }, []string{"1"}, "the default system is none of NixOS", codeRefused},
 	} {
-		for _, flock := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, flock %v", c.name, flock), func(t *testing.T) {
+		for _, from := range userlands {
+			t.Run(c.name+", "+from, func(t *testing.T) {
 				t.Parallel()
-				s := newGarbage(t, flock)
+				s := newGarbage(t, from)
 				if c.prepare != nil {
 					c.prepare(s)
 				}
@@ -221,7 +216,7 @@ func (s *sandbox) relink(target, name string) {
 
 // TestDeployKeepsItsSystems: what is under way is told, with both its systems.
 func TestDeployKeepsItsSystems(t *testing.T) {
-	s := newGarbage(t, true)
+	s := newGarbage(t, "gnu")
 	s.write("root/var/lib/sextant/deploys/d-1/new", s.system(5)+"\n")
 	s.write("root/var/lib/sextant/deploys/d-1/prev", s.system(7)+"\n")
 	s.write("root/var/lib/sextant/deploys/d-0/new", s.system(1)+"\n")
@@ -239,8 +234,8 @@ func TestDeployKeepsItsSystems(t *testing.T) {
 }
 
 func TestDeleteGenerations(t *testing.T) {
-	for _, flock := range []bool{true, false} {
-		s := newGarbage(t, flock)
+	for _, from := range userlands {
+		s := newGarbage(t, from)
 		out, code := s.garbage("delete", "1", "7")
 		gone, err := parseDeletion([]byte(out), "box", []int{1, 7})
 		if code != 0 || err != nil || !slices.Equal(gone, []int{1, 7}) || lastLine([]byte(out)) != "done" {
@@ -254,7 +249,7 @@ func TestDeleteGenerations(t *testing.T) {
 
 // TestDeletionThatFails: what is gone is told, and what is not, and why.
 func TestDeletionThatFails(t *testing.T) {
-	s := newGarbage(t, true)
+	s := newGarbage(t, "gnu")
 	s.write("how-boot-2", "1early")
 	out, code := s.garbage("delete", "1")
 	gone, err := parseDeletion([]byte(out), "box", []int{1})
@@ -272,12 +267,12 @@ func TestDeletionThatFails(t *testing.T) {
 
 // TestGarbageIsLockedOut: while somebody holds the guard's lock nothing is deleted.
 func TestGarbageIsLockedOut(t *testing.T) {
-	for _, flock := range []bool{true, false} {
-		t.Run(fmt.Sprintf("flock %v", flock), func(t *testing.T) {
+	for _, from := range userlands {
+		t.Run(from, func(t *testing.T) {
 			t.Parallel()
-			s := newGarbage(t, flock)
+			s := newGarbage(t, from)
 			path := s.root + "/run/sextant.lock"
-			if flock {
+			if from == "gnu" || from == "bash" {
 				f, err := os.Create(path)
 				s.must(err)
 				defer f.Close()
@@ -300,10 +295,10 @@ func TestGarbageIsLockedOut(t *testing.T) {
 // TestCollectionIsStopped: it goes to its end, or until nobody is there any more, and
 // then nix ends with it and the lock is free.
 func TestCollectionIsStopped(t *testing.T) {
-	for _, flock := range []bool{true, false} {
-		t.Run(fmt.Sprintf("flock %v", flock), func(t *testing.T) {
+	for _, from := range userlands {
+		t.Run(from, func(t *testing.T) {
 			t.Parallel()
-			s := newGarbage(t, flock)
+			s := newGarbage(t, from)
 			out, code := s.garbage("collect")
 			if code != 0 || !strings.HasSuffix(out, "2 store paths deleted, 1.00 MiB freed\nended 0") {
 				t.Errorf("to its end: %d %s", code, out)

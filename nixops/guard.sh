@@ -121,11 +121,15 @@ over() {
 # take SECONDS: the lock, which what we activate inherits: while that runs,
 # nobody else begins, even if this guard dies. Without flock a directory.
 take() {
-	if command -v flock >/dev/null; then
-		exec 9>>"$lock" && flock -w "$1" 9
-		return
-	fi
 	tries=$(($1 * 5))
+	if command -v flock >/dev/null; then
+		exec 9>>"$lock" || return 1
+		until flock -n 9; do # busybox knows no -w
+			[ $((tries -= 1)) -ge 0 ] || return 1
+			pause
+		done
+		return 0
+	fi
 	until mkdir "$lock.d" 2>/dev/null; do
 		holder=$(cat "$lock.d/pid" 2>/dev/null)
 		if [ "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then

@@ -21,9 +21,42 @@ type sandbox struct {
 }
 
 // tools are the programs that a host has and the guard may use.
-var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort comm sed grep tr find dd cmp df uname dirname setsid env true false kill")
+var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort comm sed grep tr find dd cmp df uname dirname setsid env true false kill stat xargs uniq")
 
-func newSandbox(t *testing.T, flock bool) *sandbox {
+// userlands are what the guard finds on hosts: GNU's programs with and without
+// flock, and with bash for sh as NixOS has it; busybox for everything.
+var userlands = []string{"gnu", "no flock", "bash", "busybox"}
+
+// userland gives where each tool is.
+func userland(t *testing.T, name string) map[string]string {
+	t.Helper()
+	look := func(program string) string {
+		path, err := exec.LookPath(program)
+		if err != nil && os.Getenv("SEXTANT_LAB_REQUIRED") == "1" {
+			t.Fatal(err)
+		} else if err != nil {
+			t.Skip(err)
+		}
+		return path
+	}
+	paths := map[string]string{}
+	for _, tool := range append(tools, "flock") {
+		if name == "busybox" {
+			paths[tool] = look("busybox")
+		} else if path, err := exec.LookPath(tool); err == nil {
+			paths[tool] = path
+		}
+	}
+	switch name {
+	case "no flock", "busybox": // of Debian, which leaves it out
+		delete(paths, "flock")
+	case "bash":
+		paths["sh"] = look("bash")
+	}
+	return paths
+}
+
+func newSandbox(t *testing.T, from string) *sandbox {
 	t.Helper()
 	dir := t.TempDir()
 	s := &sandbox{T: t, dir: dir, root: filepath.Join(dir, "root"), bin: filepath.Join(dir, "bin")}
@@ -31,10 +64,8 @@ func newSandbox(t *testing.T, flock bool) *sandbox {
 		s.must(os.MkdirAll(filepath.Join(s.root, d), 0o755))
 	}
 	s.must(os.MkdirAll(s.bin, 0o755))
-	for _, name := range append([]string{map[bool]string{true: "flock", false: "true"}[flock]}, tools...) {
-		if path, err := exec.LookPath(name); err == nil {
-			_ = os.Symlink(path, filepath.Join(s.bin, name))
-		}
+	for name, path := range userland(t, from) {
+		s.must(os.Symlink(path, filepath.Join(s.bin, name)))
 	}
 	s.must(os.Symlink("/proc/uptime", filepath.Join(s.root, "proc/uptime")))
 	s.write("root/proc/sys/kernel/random/boot_id", "boot-one\n")
@@ -165,7 +196,7 @@ func (s *sandbox) runs(g int) {
 	}
 }
 
-// TestGuard goes through the guard's ends on a host of files, with flock and without.
+// TestGuard goes through the guard's ends on a host of files, with every userland.
 func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -199,10 +230,10 @@ func TestGuard(t *testing.T) {
 			s.guard("confirm", "a-1", "n1", "ada")
 		}, fleet.Conflict, 0},
 	} {
-		for _, flock := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, flock %v", c.name, flock), func(t *testing.T) {
+		for _, from := range userlands {
+			t.Run(c.name+", "+from, func(t *testing.T) {
 				t.Parallel()
-				s := newSandbox(t, flock)
+				s := newSandbox(t, from)
 				for action, how := range c.how {
 					s.write("how-"+action+"-1", how)
 				}
@@ -227,7 +258,7 @@ func TestGuard(t *testing.T) {
 
 // TestGuardRefusesNonsense: what no client of ours sends is refused, and changes nothing.
 func TestGuardRefusesNonsense(t *testing.T) {
-	s := newSandbox(t, true)
+	s := newSandbox(t, "gnu")
 	for _, args := range [][]string{
 		{"stage", "../../etc", "new=" + s.system(1)}, {"stage", "a-1", "new=/nix/store/none"}, {"confirm", "none", "n", "w"}, {"confirm", "../x", "n", "w"},
 		{"extend", "none", "5"}, {"reign"}, {"check", ""},

@@ -53,6 +53,14 @@ var faults = []fault{
 	{"confirmed with another nonce, an older one, and too late", none(forged), []string{"ROLLED_BACK"}, 0},
 	{"a unit that comes and goes", flaps, []string{"ROLLED_BACK"}, -1},
 	{"the disk full while it waits", full, []string{"ROLLED_BACK"}, -1},
+	{"units that had failed before", failedBefore, []string{"CONFIRMED"}, 0},
+	{"the clock set a day ahead while it waits, then confirmed", none(clock("86400", true)), []string{"CONFIRMED"}, 0},
+	{"the clock set a day back while it waits, nobody confirms", none(clock("-86400", false)), []string{"ROLLED_BACK"}, 0},
+	{"the profiles' disk full when it becomes the default", fullAt("/nix/var/nix/profiles"), []string{"ROLLED_BACK"}, 20},
+	{"the boot partition full when it becomes the default", fullAt("/boot"), []string{"ROLLBACK_FAILED"}, 21},
+	{"no flock on the host", away("flock", func(*rig) {}), []string{"CONFIRMED"}, 0},
+	{"no flock on the host, and the guard killed", away("flock", func(r *rig) { r.killGuard(r.reach("AWAITING")) }), []string{"ROLLED_BACK"}, 20},
+	{"the host restarted while it waits", background("AWAITING", restarted), []string{"ROLLED_BACK"}, -1},
 	{"the network is cut by the new system", func(r *rig, _ *rand.Rand) { r.fail("cut once") }, []string{"ROLLED_BACK"}, 20},
 	{"client killed while staged", killClient("STAGED"), []string{"ROLLED_BACK"}, -1},
 	{"client killed while activating", killClient("ACTIVATING"), []string{"ROLLED_BACK"}, -1},
@@ -128,6 +136,9 @@ func atDeadline(r *rig, _ string) {
 func deleted(r *rig, _ string) {
 	link := "/nix/var/nix/profiles/system-" + strconv.Itoa(r.to.number) + "-link"
 	r.sh("mv " + link + " /root/kept-link")
+	if out := r.sh("nix-store --delete " + r.to.path + " 2>&1 && echo deleted; true"); !strings.Contains(out, "alive") {
+		r.Errorf("the garbage collector would take the system that waits: %s", out)
+	}
 	r.product("confirm", r.host)
 	r.ended()
 	r.sh("mv /root/kept-link " + link)
@@ -139,6 +150,66 @@ func elsewhere(r *rig, _ string) {
 	r.sh("cd /nix/var/nix/profiles; n=$(ls -d system-*-link | grep -v -e system-" + strconv.Itoa(r.to.number) +
 		"-link -e $(readlink system) | sort -V | tail -n 1 | tr -dc 0-9); nix-env -p $PWD/system --switch-generation $n 2>/dev/null")
 	r.product("confirm", r.host)
+}
+
+// failedBefore has a unit that had failed already: it says nothing of the new system.
+func failedBefore(r *rig, _ *rand.Rand) {
+	r.sh("systemd-run --quiet --unit=lab-failed-before false; sleep 0.2; systemctl is-failed --quiet lab-failed-before")
+	r.later = func() { r.ended(); r.sh("systemctl reset-failed lab-failed-before 2>/dev/null; true") }
+}
+
+// clock sets the host's clock by so many seconds, as its programs are told the
+// time: all hosts of the lab have one clock, which stays as it is.
+func clock(by string, confirm bool) func(*rig, string) {
+	return func(r *rig, _ string) {
+		put := r.aside("date")
+		r.sh(`printf '%s\n' '#!/bin/sh' '[ "$*" = +%s ] || exec date.away "$@"' 'echo $(($(date.away +%s) + ` + by + `))' >/usr/bin/date; chmod 755 /usr/bin/date`)
+		if confirm {
+			r.product("confirm", r.host)
+		}
+		r.ended()
+		put()
+	}
+}
+
+// away has a program of the host missing for as long as the deploy lasts.
+func away(program string, do func(*rig)) func(*rig, *rand.Rand) {
+	return func(r *rig, _ *rand.Rand) {
+		put := r.aside(program)
+		r.later = func() {
+			do(r)
+			r.ended()
+			r.gone()
+			put()
+		}
+	}
+}
+
+// fullAt has no room left in a folder when the system is confirmed: a disk of its
+// own, with what lies there, is filled.
+func fullAt(folder string) func(*rig, *rand.Rand) {
+	return func(r *rig, _ *rand.Rand) {
+		r.sh("mkdir -p /run/lab-full && mount -t tmpfs -o size=1m,nr_inodes=2k tmpfs /run/lab-full && cp -a " + folder + "/. /run/lab-full && mount --move /run/lab-full " + folder)
+		r.later = func() {
+			r.reach("AWAITING")
+			r.sh("cd " + folder + " && mkdir filler && dd if=/dev/zero of=filler/bytes bs=4096 2>/dev/null; n=0; while : >filler/$n; do n=$((n + 1)); done 2>/dev/null; true")
+			r.ended()
+			r.gone()
+			r.sh("umount " + folder)
+		}
+	}
+}
+
+// restarted restarts the host in good order. Afterwards somebody has a look.
+func restarted(r *rig, _ string) {
+	before := r.sh("cat /proc/sys/kernel/random/boot_id")
+	r.sh("systemctl reboot")
+	r.until("the restart", func() bool {
+		now, err := r.lab("exec", r.host, "cat", "/proc/sys/kernel/random/boot_id")
+		return err == nil && now != before
+	})
+	r.answers()
+	r.product("cancel", r.host)
 }
 
 // forged confirms on the host itself with what is not this deploy's nonce, and with

@@ -233,10 +233,17 @@ func (r *rig) power() {
 // fail makes the next activations end in a way of their own: see the lab's README.
 func (r *rig) fail(how string) { r.sh("echo '" + how + "' >/etc/lab/stc-fail") }
 
+// aside takes a program away from the host, until the function it gives is called.
+func (r *rig) aside(program string) (put func()) {
+	r.Helper()
+	r.sh("mv /usr/bin/" + program + " /usr/bin/" + program + ".away")
+	return func() { r.sh("mv -f /usr/bin/" + program + ".away /usr/bin/" + program) }
+}
+
 // begin puts the host into order before a case and chooses where it is to go.
 func (r *rig) begin() {
 	r.Helper()
-	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; mountpoint -q /var/lib/sextant && umount /var/lib/sextant; systemctl reset-failed; true`)
+	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; for m in /var/lib/sextant /boot /nix/var/nix/profiles; do while mountpoint -q $m && umount $m; do :; done; done; for f in /usr/bin/*.away; do [ ! -e $f ] || mv -f $f ${f%.away}; done; systemctl reset-failed; true`)
 	r.answers()
 	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
 	if run != def || r.menu() != def { // as the lab's seed leaves some, and somebody else's profile
@@ -309,8 +316,8 @@ func (r *rig) wellWith(ends ...string) string {
 	if menu := r.menu(); end != "CONFLICT" && menu != byrule {
 		r.Errorf("%s: after %s the boot menu has %s as its default, want %s", r.host, end, menu, byrule)
 	}
-	r.until("the guard to leave", func() bool { return r.sh("systemctl list-units 'sextant-*' --plain --no-legend") == "" })
-	r.sh("flock -n /run/sextant.lock true")
+	r.gone()
+	r.sh("flock -n /run/sextant.lock true && [ ! -e /run/sextant.lock.d ]")
 	if last := r.sh("tail -n 1 " + filepath.Join("/var/lib/sextant/deploys", filepath.Base(r.folder()), "journal")); !strings.Contains(last, " "+end+" ") {
 		r.Errorf("%s: the journal ends with %q, the deploy with %s", r.host, last, end)
 	}
@@ -318,6 +325,12 @@ func (r *rig) wellWith(ends ...string) string {
 		r.Errorf("%s: it tells nothing of %s: %s", r.host, end, out)
 	}
 	return end
+}
+
+// gone waits until no guard is left.
+func (r *rig) gone() {
+	r.Helper()
+	r.until("the guard to leave", func() bool { return r.sh("systemctl list-units 'sextant-*' --plain --no-legend") == "" })
 }
 
 // answers waits until the host is reached by the product, as it is by a person,
