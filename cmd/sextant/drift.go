@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +38,7 @@ func driftCommand(o *options) *cobra.Command {
 				}
 				var errs []hostError
 				if evaluate {
-					errs = a.evaluate(cmd.Context(), cmd.ErrOrStderr(), flake, &f.Value, states)
+					errs = a.evaluate(cmd.Context(), func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }, flake, &f.Value, states)
 				}
 				return printDrift(cmd.OutOrStdout(), *o, f, states, errs)
 			}))
@@ -53,7 +55,7 @@ const evaluatedAtOnce = 2
 
 // evaluate adds to what is known of the repository the store path of each host's
 // system, and says which could not be evaluated.
-func (a *app) evaluate(ctx context.Context, w io.Writer, flake nixops.Flake, r *fleet.Repository, states []fleet.State) []hostError {
+func (a *app) evaluate(ctx context.Context, say func(line string), flake nixops.Flake, r *fleet.Repository, states []fleet.State) []hostError {
 	hosts, err := flake.Systems(ctx)
 	if err != nil {
 		return []hostError{{"the flake", err.Error()}}
@@ -80,16 +82,53 @@ func (a *app) evaluate(ctx context.Context, w io.Writer, flake nixops.Flake, r *
 				return
 			}
 			found[h.Attr] = path
-			fmt.Fprintf(w, "%s: evaluated, %d of %d\n", s.Host.Name, len(found), len(states))
+			say(fmt.Sprintf("%s: evaluated, %d of %d", s.Host.Name, len(found), len(states)))
 		})
 	}
 	wg.Wait()
 	if now, err := flake.Repository(ctx, nil); err == nil && !r.Dirty && !now.Dirty && now.Revision == r.Revision && r.Revision != "" {
 		a.learn(r.Revision, found)
 	}
-	r.Systems = found
+	known := maps.Clone(found)
+	for attr, path := range r.Systems { // of hosts that were not asked for now
+		if known[attr] == "" {
+			known[attr] = path
+		}
+	}
+	r.Systems = known
 	slices.SortFunc(errs, func(a, b hostError) int { return strings.Compare(a.Host, b.Host) })
 	return errs
+}
+
+// driftAction evaluates hosts' systems from the screen, and tells how each stands.
+func (a *app) driftAction() fleet.Action {
+	return fleet.Action{
+		ID: "drift", Title: "Compare with the flake", Keys: []string{"F"}, Scope: fleet.ScopeHost,
+		Help: "evaluate what the flake declares for the host, and compare it with what runs; nothing is built",
+		Disabled: func(fleet.Target) string {
+			if a.flake == "" {
+				return "no flake is known: start sextant in its folder, or set flake in the configuration"
+			}
+			return ""
+		},
+		Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
+			flake := nixops.Flake{Ref: a.flake}
+			f := a.repository(ctx, flake, a.store.Snapshot().Hosts)
+			if !f.Current() {
+				return errors.New(f.Err)
+			}
+			errs := a.evaluate(ctx, say, flake, &f.Value, t.Hosts)
+			a.store.SetRepository(f)
+			for _, s := range t.Hosts {
+				say(s.Host.Name + ": " + f.Value.Drift(s).Why)
+			}
+			var failed []error
+			for _, e := range errs {
+				failed = append(failed, fmt.Errorf("%s: %s", e.Host, e.Error))
+			}
+			return errors.Join(failed...)
+		},
+	}
 }
 
 // driftRow is a host in the output of drift.

@@ -10,10 +10,14 @@ import (
 )
 
 // actions are all that can be done, of every room.
-func (a *app) actions() []fleet.Action { return a.deployer().Actions() }
+func (a *app) actions() []fleet.Action { return a.actionsWith(a.deployer()) }
+
+func (a *app) actionsWith(d *nixops.Deployer) []fleet.Action {
+	return append(d.Actions(), a.driftAction())
+}
 
 // declared are the actions for their names and keys alone: nobody can do them.
-func declared() []fleet.Action { return (&nixops.Deployer{}).Actions() }
+func declared() []fleet.Action { return (&app{}).actionsWith(&nixops.Deployer{}) }
 
 // firstFrame is how long hosts are not asked yet: what is remembered is drawn
 // before logins take the processor.

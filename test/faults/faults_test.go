@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 	"time"
 )
 
-// short is the time to confirm where a case waits for it to pass.
+// short is the time to confirm where a case may wait for it to pass.
 const short = "--confirm-timeout=5s"
 
 // fault is one way in which a deploy is broken, and how it may end.
@@ -189,10 +190,10 @@ func away(program string, do func(*rig)) func(*rig, *rand.Rand) {
 // own, with what lies there, is filled.
 func fullAt(folder string) func(*rig, *rand.Rand) {
 	return func(r *rig, _ *rand.Rand) {
-		r.sh("mkdir -p /run/lab-full && mount -t tmpfs -o size=1m,nr_inodes=2k tmpfs /run/lab-full && cp -a " + folder + "/. /run/lab-full && mount --move /run/lab-full " + folder)
+		r.sh("mkdir -p /run/lab-full && mount -t tmpfs -o size=1m,nr_inodes=2k tmpfs /run/lab-full && cp -a " + folder + "/. /run/lab-full && mount --bind /run/lab-full " + folder + " && umount /run/lab-full")
 		r.later = func() {
 			r.reach("AWAITING")
-			r.sh("cd " + folder + " && mkdir filler && dd if=/dev/zero of=filler/bytes bs=4096 2>/dev/null; n=0; while : >filler/$n; do n=$((n + 1)); done 2>/dev/null; true")
+			r.sh("cd " + folder + " && mkdir filler && dd if=/dev/zero of=filler/bytes bs=4096 2>/dev/null; n=0; while touch filler/$n 2>/dev/null; do n=$((n + 1)); done")
 			r.ended()
 			r.gone()
 			r.sh("umount " + folder)
@@ -202,13 +203,10 @@ func fullAt(folder string) func(*rig, *rand.Rand) {
 
 // restarted restarts the host in good order. Afterwards somebody has a look.
 func restarted(r *rig, _ string) {
-	before := r.sh("cat /proc/sys/kernel/random/boot_id")
-	r.sh("systemctl reboot")
-	r.until("the restart", func() bool {
-		now, err := r.lab("exec", r.host, "cat", "/proc/sys/kernel/random/boot_id")
-		return err == nil && now != before
-	})
-	r.answers()
+	r.sh("systemctl reboot --no-block")
+	r.until("the end of the host", func() bool { return r.down() })
+	r.start()
+	r.client.kill()
 	r.product("cancel", r.host)
 }
 
@@ -335,7 +333,10 @@ func (r *rig) breakOnce(f fault, rnd *rand.Rand) string {
 	r.begin()
 	r.later, r.flags = nil, nil
 	f.do(r, rnd)
-	r.client = r.rollBack(append(r.flags, short)...)
+	if !slices.Equal(f.ends, []string{"CONFIRMED"}) {
+		r.flags = append(r.flags, short)
+	}
+	r.client = r.rollBack(r.flags...)
 	if r.later != nil {
 		r.later()
 	}

@@ -225,9 +225,23 @@ func (r *rig) power() {
 	if out, err := r.lab("kill", r.host); err != nil {
 		r.Fatalf("%v: %s", err, out)
 	}
+	r.start()
+}
+
+// start brings a host up that is down.
+func (r *rig) start() {
+	r.Helper()
 	if out, err := r.lab("up", "--no-seed", r.host); err != nil {
 		r.Fatalf("%v: %s", err, out)
 	}
+}
+
+// down tells whether the host has gone down: a restart ends what holds it, as on
+// a machine whose firmware waits for somebody. Nobody looks inside meanwhile: who
+// is there when the host stops its processes is stopped with them.
+func (r *rig) down() bool {
+	pid, err := os.ReadFile(filepath.Join(filepath.Dir(r.root), "pid"))
+	return err != nil || !exists("/proc/"+strings.TrimSpace(string(pid)))
 }
 
 // fail makes the next activations end in a way of their own: see the lab's README.
@@ -245,6 +259,11 @@ func (r *rig) begin() {
 	r.Helper()
 	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; for m in /var/lib/sextant /boot /nix/var/nix/profiles; do while mountpoint -q $m && umount $m; do :; done; done; for f in /usr/bin/*.away; do [ ! -e $f ] || mv -f $f ${f%.away}; done; systemctl reset-failed; true`)
 	r.answers()
+	for _, d := range r.deploys() {
+		if !exists(filepath.Join(d, "result")) { // of a case that broke off
+			r.product("cancel", r.host)
+		}
+	}
 	run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system")
 	if run != def || r.menu() != def { // as the lab's seed leaves some, and somebody else's profile
 		r.sh(def + "/bin/switch-to-configuration switch >/dev/null 2>&1; true")
