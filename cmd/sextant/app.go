@@ -94,15 +94,6 @@ func (a *app) dialer() *link.Dialer {
 	}
 }
 
-// asker is who answers questions: the screen, where one will be open; in a
-// command nobody, because its output may go to a program.
-func (a *app) asker() link.Asker {
-	if a.opts.interactive {
-		return a.questions
-	}
-	return nil
-}
-
 // start finds and watches hosts after a while, until stop is called. The wait
 // is before both: hosts that are remembered need not be found to be asked.
 func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {

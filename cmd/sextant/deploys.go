@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -169,42 +167,6 @@ func telling(w io.Writer, host string) func(nixops.Progress) {
 	}
 }
 
-// terminalAsker asks on the terminal.
-type terminalAsker struct {
-	in  io.Reader
-	out io.Writer
-}
-
-// Ask puts a question that is answered with yes or no. Others are not asked in commands.
-func (t terminalAsker) Ask(ctx context.Context, q fleet.Question) (fleet.Reply, error) {
-	if q.Kind != fleet.AskConfirm {
-		return fleet.Reply{}, errors.New("commands ask for no passwords")
-	}
-	for _, l := range q.Detail {
-		fmt.Fprintln(t.out, "  "+l)
-	}
-	fmt.Fprint(t.out, q.Text+" [y/N] ")
-	said := make(chan string, 1)
-	go func() { // ends with the process: a terminal cannot be left while it is read
-		line, _ := bufio.NewReader(t.in).ReadString('\n')
-		said <- line
-	}()
-	select {
-	case line := <-said:
-		return fleet.Reply{Refuse: !agrees(line)}, nil
-	case <-ctx.Done():
-		return fleet.Reply{}, context.Cause(ctx)
-	}
-}
-
-func agrees(line string) bool {
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return true
-	}
-	return false
-}
-
 // changeFlags are those of all that changes a system.
 type changeFlags struct {
 	confirm string
@@ -229,7 +191,7 @@ func (f *changeFlags) confirmation(d *nixops.Deployer) (nixops.Confirmation, err
 		return "", usageError{fmt.Errorf("--confirm %s: auto, ask or none", f.confirm)}
 	}
 	if isTerminal(os.Stdin) {
-		d.Ask = terminalAsker{os.Stdin, os.Stderr}
+		d.Ask = onTerminal
 	} else if c == nixops.ConfirmAsk {
 		return "", usageError{errors.New("--confirm ask needs a terminal; auto and none do not")}
 	}
@@ -246,8 +208,6 @@ func oneHost(cmd *cobra.Command, o options, sel string, then func(*app, fleet.St
 		return then(a, states[0])
 	}))
 }
-
-func isTerminal(f *os.File) bool { return term.IsTerminal(f.Fd()) }
 
 var errReadOnly = errors.New("nothing is changed: --read-only")
 
@@ -329,15 +289,15 @@ func agreeTo(cmd *cobra.Command, host string, plan fleet.Plan) error {
 	for _, l := range plan.Lines {
 		fmt.Fprintln(w, "  "+l)
 	}
-	return consent(cmd.Context(), w, host)
+	return consent(cmd.Context(), host)
 }
 
 // consent asks on the terminal; without one there must be --yes.
-func consent(ctx context.Context, w io.Writer, host string) error {
+func consent(ctx context.Context, host string) error {
 	if !isTerminal(os.Stdin) {
 		return &nixops.Refusal{Host: host, Why: "nobody agreed", Cure: "say --yes where nobody can be asked"}
 	}
-	reply, err := terminalAsker{os.Stdin, w}.Ask(ctx, fleet.Question{Kind: fleet.AskConfirm, Text: "go on?"})
+	reply, err := onTerminal.Ask(ctx, fleet.Question{Kind: fleet.AskConfirm, Text: "go on?"})
 	if err == nil && reply.Refuse {
 		err = &nixops.Refusal{Host: host, Why: "nobody agreed"}
 	}
