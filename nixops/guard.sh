@@ -552,7 +552,9 @@ look() {
 		[ -r "$f" ] && say "inhibitors $t $(tr -d '\n' <"$f")"
 	done
 	cmp -s "$prev/init-interface-version" "$new/init-interface-version" || say 'init 1'
-	[ "$(target "$prev/kernel")" = "$(target "$new/kernel")" ] || say 'kernel 1'
+	for k in "$prev/kernel" "$new/kernel"; do # a container has none
+		[ -e "$k" ] && [ "$(target "$prev/kernel")" != "$(target "$new/kernel")" ] && say 'kernel 1' && break
+	done
 	for u in $ways; do
 		[ -e "$prev/etc/systemd/system/$u" ] || [ -e "$new/etc/systemd/system/$u" ] || continue
 		same "$u" || say "way $u"

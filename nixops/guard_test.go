@@ -269,3 +269,37 @@ func TestGuardRefusesNonsense(t *testing.T) {
 	}
 	s.runs(2)
 }
+
+// TestLookTellsOfTheKernel: another kernel needs a reboot; where there is none, as
+// in a container, nothing does.
+func TestLookTellsOfTheKernel(t *testing.T) {
+	for _, from := range userlands {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			s := newSandbox(t, from)
+			told := func() bool {
+				out, code := s.guard("look", s.system(1))
+				if code != 0 || lastLine([]byte(out)) != "looked" {
+					t.Fatalf("%d: %s", code, out)
+				}
+				return strings.Contains(out, "kernel 1")
+			}
+			if told() {
+				t.Error("two systems without a kernel have another one")
+			}
+			s.write("root/nix/store/k1", "")
+			s.write("root/nix/store/k2", "")
+			for g := 1; g <= 2; g++ {
+				s.must(os.Symlink(fmt.Sprintf("%s/nix/store/k%d", s.root, g), s.system(g)+"/kernel"))
+			}
+			if !told() {
+				t.Error("another kernel is not told")
+			}
+			s.must(os.Remove(s.system(1) + "/kernel"))
+			s.must(os.Symlink(s.root+"/nix/store/k2", s.system(1)+"/kernel"))
+			if told() {
+				t.Error("the same kernel is told as another")
+			}
+		})
+	}
+}

@@ -257,7 +257,7 @@ func (r *rig) aside(program string) (put func()) {
 // begin puts the host into order before a case and chooses where it is to go.
 func (r *rig) begin() {
 	r.Helper()
-	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; for m in /var/lib/sextant /boot /nix/var/nix/profiles; do while mountpoint -q $m && umount $m; do :; done; done; for f in /usr/bin/*.away; do [ ! -e $f ] || mv -f $f ${f%.away}; done; systemctl reset-failed; true`)
+	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; for m in /var/lib/sextant /boot /nix/var/nix/profiles; do while mountpoint -q $m && umount $m; do :; done; done; for f in /usr/bin/*.away; do [ ! -e $f ] || mv -f $f ${f%.away}; done; systemctl stop lab-broken.timer 2>/dev/null; systemctl reset-failed; true`)
 	r.answers()
 	for _, d := range r.deploys() {
 		if !exists(filepath.Join(d, "result")) { // of a case that broke off

@@ -1,0 +1,86 @@
+//go:build lab
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
+	"github.com/sextant-fleet/sextant/tui/tuitest"
+)
+
+// TestDeployToMarkedHosts marks two hosts and deploys to both with one key, then
+// compares them with the flake, and deploys again what runs already.
+func TestDeployToMarkedHosts(t *testing.T) {
+	labtest.Load(t)
+	hosts := []string{"desktop", "vault"}
+	defer stay(t, hosts...)()
+	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	cmd := exec.Command(program(t))
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir(), "TERM=xterm-256color")
+	cmd.Dir = flake
+	ui := tuitest.Start(t, cmd, 80, 40)
+	answer(ui)
+	ui.Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("j").WaitFor("> desktop").Press("space")
+	ui.WaitFor("*desktop").Press("G").WaitFor("> vault").Press("space")
+	ui.WaitFor("*desktop", "*vault").Press("D").WaitFor("Deploy", "desktop", "vault", "free: /nix")
+	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
+	before := []string{runs(t, "desktop"), runs(t, "vault")}
+	ui.Send("2 hosts\r").WaitFor("desktop: awaiting").WaitFor("desktop: confirmed")
+	ui.WaitFor("vault: awaiting").WaitFor("vault: confirmed").WaitFor("done after").Press("esc")
+	for i, h := range hosts {
+		if runs(t, h) == before[i] {
+			t.Errorf("%s still runs %s", h, before[i])
+		}
+	}
+	ui.Press("F").WaitFor("Compare with the flake", "desktop: ", "done after").Press("esc", "q")
+	if err := ui.Wait(); err != nil {
+		t.Error(err)
+	}
+	out, errs, code := sextant(t, "deploy", "desktop", "vault", "--flake", flake, "--yes", "--json")
+	for _, d := range decode[deployed](t, out).Deploys {
+		if d.State != "CONFIRMED" || d.Why != "it runs that system already" {
+			t.Errorf("%+v", d)
+		}
+	}
+	if code != 0 {
+		t.Errorf("what runs already: %d: %s", code, errs)
+	}
+}
+
+// TestDeployOfAnotherArchitecture is refused before anything changes.
+func TestDeployOfAnotherArchitecture(t *testing.T) {
+	before := runs(t, "r2s")
+	out, _, _ := sextant(t, "generations", "r2s", "--json")
+	if !strings.Contains(out, before) {
+		t.Fatalf("%s is no generation: %s", before, out)
+	}
+	flake := fork(t, `payload = "four"`, `payload = "other"`)
+	result := filepath.Join(t.TempDir(), "result")
+	if out, err := exec.Command("nix", "--extra-experimental-features", "nix-command flakes", "build", "-o", result,
+		flake+"#nixosConfigurations.r2s.config.system.build.toplevel").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	here, err := os.Readlink(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), filepath.Base(here)[33:])
+	script := `cp -a "$1" "$2" && chmod -R u+w "$2" && echo aarch64-linux >"$2/system" && nix-store --add "$2"`
+	added, err := exec.Command("sh", "-c", script, "sh", here, dir).Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, added)
+	}
+	out, errs, code := sextant(t, "deploy", "r2s", "--store-path", strings.TrimSpace(string(added)), "--yes")
+	if code != 10 || !strings.Contains(out+errs, "aarch64-linux") {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+	if now := runs(t, "r2s"); now != before {
+		t.Errorf("it runs %s, not %s", now, before)
+	}
+}
