@@ -175,7 +175,9 @@ func (p *sshProcess) live(line string, stdout io.Reader, started chan<- error) {
 		}
 		p.in.CloseWithError(err)
 	}()
-	p.err = p.session.Wait()
+	if p.err = p.session.Wait(); errors.Is(p.err, io.EOF) {
+		p.err = nil // it ended well and left some of its input unread: the library tells of the input then
+	}
 	var missing *ssh.ExitMissingError
 	if errors.As(p.err, &missing) {
 		p.c.settle(p.ctx)

@@ -46,6 +46,20 @@ func TestStdin(t *testing.T) {
 	}
 }
 
+// TestUnreadStdin: a command that ends without reading its input has ended well all
+// the same, however much is left.
+func TestUnreadStdin(t *testing.T) {
+	f := simulated(t, simulate.Options{})
+	l := known(t, f, nil).Open(plainHost(f, "cloud"))
+	for n := range 40 {
+		input := strings.Repeat("unread\n", n*n*1000+1)
+		res, err := l.Run(within(t, 10*time.Second), link.Command{Args: []string{"true"}, Stdin: strings.NewReader(input)})
+		if err != nil || res.Status != 0 {
+			t.Fatalf("%d bytes unread: %+v, %v", len(input), res, err)
+		}
+	}
+}
+
 func TestTooMuchOutput(t *testing.T) {
 	f := simulated(t, simulate.Options{Faults: map[string]simulate.Fault{"cloud": {Flood: 100 << 20}}})
 	l := known(t, f, nil).Open(plainHost(f, "cloud"))
