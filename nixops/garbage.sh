@@ -86,7 +86,11 @@ keepers() {
 # a specialisation: that is no generation, and stays with the system it is of.
 kept() {
 	[ "$(readlink "$profile")" = "system-$1-link" ] && say default
-	systems=" $(readlink -f -- "$profile-$1-link" "$profile-$1-link"/specialisation/* 2>/dev/null | tr '\n' ' ')"
+	systems=" $(target "$profile-$1-link") "
+	[ "$systems" != '  ' ] || say 'where it leads cannot be read'
+	for l in "$profile-$1-link"/specialisation/*; do # one at a time: busybox reads no more
+		[ ! -e "$l" ] || systems="$systems$(target "$l") "
+	done
 	say "$keepers" | while read -r why path; do
 		case $systems in *" ${path:-/} "*) say "$why" ;; esac
 	done | sort -u
