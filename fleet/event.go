@@ -13,6 +13,7 @@ const (
 	EventCancel     EventKind = "cancel"
 	EventReboot     EventKind = "reboot"
 	EventGarbage    EventKind = "garbage"    // generations deleted, garbage collected
+	EventAction     EventKind = "action"     // a unit or a container started, stopped, …
 	EventGeneration EventKind = "generation" // made, by whatever tool
 	EventBoot       EventKind = "boot"
 	EventUnit       EventKind = "unit"

@@ -1,7 +1,6 @@
 package nixops
 
 import (
-	"cmp"
 	"context"
 	"strings"
 
@@ -58,12 +57,10 @@ func (d *Deployer) Actions() []fleet.Action {
 
 // offReboot is why a host cannot be restarted now.
 func offReboot(t fleet.Target) string {
-	switch {
-	case len(t.Hosts) != 1:
-		return "choose one host"
-	case !t.Hosts[0].Reach.Current():
-		return t.Hosts[0].Host.Name + " is not reachable: " + cmp.Or(t.Hosts[0].Reach.Err, "not asked yet")
-	case t.Hosts[0].Host.Local:
+	if why := Unreachable(t); why != "" {
+		return why
+	}
+	if t.Hosts[0].Host.Local {
 		return "this machine is not restarted from here"
 	}
 	return ""

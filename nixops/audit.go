@@ -8,8 +8,8 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
-// record hands on what was done to a host, in the name of who does it.
-func (d *Deployer) record(h fleet.Host, e fleet.Event) {
+// Did hands on what was done to a host, in the name of who does it.
+func (d *Deployer) Did(h fleet.Host, e fleet.Event) {
 	if d.Record == nil {
 		return
 	}
@@ -24,7 +24,7 @@ func (d *Deployer) record(h fleet.Host, e fleet.Event) {
 // begun records that a host has taken a change up: it goes on there, whatever
 // becomes of us.
 func (d *Deployer) begun(h fleet.Host, r request) {
-	d.record(h, fleet.Event{
+	d.Did(h, fleet.Event{
 		At: time.Now(), Kind: fleet.EventKind(r.kind), Level: fleet.Warn, ID: r.id, To: r.to, Revision: r.revision,
 		Text: "begun: to " + r.to.Of(h.Name) + "; its end was not seen from here",
 	})
@@ -47,7 +47,7 @@ func (d *Deployer) over(h fleet.Host, c Change, began time.Time, dep fleet.Deplo
 		e.Result = strings.TrimSpace(strings.ToLower(string(dep.State)) + " " + dep.Why)
 	}
 	e.Duration = 0
-	d.record(h, e)
+	d.Did(h, e)
 }
 
 // answered records a confirmation or a cancellation, and what came of it.
@@ -65,5 +65,5 @@ func (d *Deployer) answered(h fleet.Host, dep fleet.Deploy, word string, a Answe
 	if e.Result != "taken" {
 		e.Text += "; " + e.Result
 	}
-	d.record(h, e)
+	d.Did(h, e)
 }

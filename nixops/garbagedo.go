@@ -60,7 +60,7 @@ func (d *Deployer) DeleteGenerations(ctx context.Context, h fleet.Host, numbers 
 		e.Level, e.Result = fleet.Error, err.Error()
 		e.Text = "delete " + numberList(numbers) + "; " + err.Error()
 	}
-	d.record(h, e)
+	d.Did(h, e)
 	return gone, err
 }
 
@@ -154,7 +154,7 @@ func (d *Deployer) Collect(ctx context.Context, h fleet.Host, tell func(string))
 		e.Level, e.Result = fleet.Error, err.Error()
 		e.Text = "garbage collection; " + err.Error()
 	}
-	d.record(h, e)
+	d.Did(h, e)
 	return freed, err
 }
 

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,19 @@ const (
 	codeRefused = 10
 	codeBusy    = 11
 )
+
+// waysIn are the units by which a host is reached, as the guard has them.
+var waysIn = strings.Fields(quoted(guardText, "\nways='"))
+
+// quoted gives what stands behind a text up to the next single quote.
+func quoted(text, behind string) string {
+	_, rest, _ := strings.Cut(text, behind)
+	list, _, _ := strings.Cut(rest, "'")
+	return list
+}
+
+// WayIn tells whether a unit is one by which a host is reached.
+func WayIn(unit string) bool { return slices.Contains(waysIn, unit) }
 
 // guardLimit is how much one answer of the guard may be.
 const guardLimit = 8 << 20

@@ -30,7 +30,7 @@ func (d *Deployer) pull(ctx context.Context, h fleet.Host, word, text string) (s
 	if err != nil {
 		e.Level, e.Result = fleet.Error, err.Error()
 	}
-	d.record(h, e)
+	d.Did(h, e)
 	return said, err
 }
 

@@ -24,7 +24,7 @@ func (d *Deployer) Reboot(ctx context.Context, h fleet.Host, tell func(string)) 
 	if err != nil {
 		e.Level, e.Result = fleet.Error, err.Error()
 	}
-	d.record(h, e)
+	d.Did(h, e)
 	return err
 }
 

@@ -88,15 +88,25 @@ func offRollBack(t fleet.Target) string {
 	return ""
 }
 
-// offHost is why nothing can be done to the one host of a target.
-func offHost(t fleet.Target) string {
+// Unreachable is why nothing can be done to the one host of a target; "" where it
+// is one, and reached.
+func Unreachable(t fleet.Target) string {
 	if len(t.Hosts) != 1 {
 		return "choose one host"
 	}
+	if s := t.Hosts[0]; !s.Reach.Current() {
+		return s.Host.Name + " is not reachable: " + cmp.Or(s.Reach.Err, "not asked yet")
+	}
+	return ""
+}
+
+// offHost is why nothing can be done to the one host of a target.
+func offHost(t fleet.Target) string {
+	if why := Unreachable(t); why != "" {
+		return why
+	}
 	s := t.Hosts[0]
 	switch {
-	case !s.Reach.Current():
-		return s.Host.Name + " is not reachable: " + cmp.Or(s.Reach.Err, "not asked yet")
 	case s.System.HasValue() && !s.System.Value.NixOS:
 		return s.Host.Name + " is not NixOS"
 	case !s.System.HasValue():
@@ -152,16 +162,10 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 }
 
 func (d *Deployer) window(diff fleet.Difference) time.Duration {
-	if slices.ContainsFunc(diff.Units, func(u fleet.UnitChange) bool { return slices.Contains(waysIn, u.Unit) }) {
+	if slices.ContainsFunc(diff.Units, func(u fleet.UnitChange) bool { return WayIn(u.Unit) }) {
 		return cmp.Or(d.Limits.Confirm, longConfirm)
 	}
 	return cmp.Or(d.Limits.Confirm, defaultConfirm)
-}
-
-// waysIn are the units by which a host is reached, as the guard lists them.
-var waysIn = []string{
-	"sshd.service", "sshd.socket", "ssh.service", "ssh.socket", "tailscaled.service", "systemd-networkd.service", "NetworkManager.service",
-	"dhcpcd.service", "wpa_supplicant.service", "systemd-resolved.service", "nftables.service", "firewall.service", "network-setup.service",
 }
 
 // one is a generation in one line.

@@ -49,6 +49,8 @@ type api interface {
 	logs(ctx context.Context, id string, q logQuery) (body io.ReadCloser, framed bool, err error)
 	// logDriver says where a container's log goes: "journald", "k8s-file", …
 	logDriver(ctx context.Context, id string) (string, error)
+	// act does something to a container and waits until the engine has.
+	act(ctx context.Context, verb Verb, id string) error
 }
 
 // engine is one engine of the host and the connections to it.

@@ -32,6 +32,7 @@ const (
 	whole flow = iota // one answer of at most maxAnswer
 	lines             // messages without end, a line each, of at most maxLine
 	raw               // a stream whose reader has limits of its own
+	slow              // one answer as whole, that takes its time
 )
 
 type flowKey struct{}
@@ -100,7 +101,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.server.Store(&s)
 	}
 	switch f {
-	case whole:
+	case whole, slow:
 		resp.Body = &limited{ReadCloser: resp.Body, left: maxAnswer}
 	case lines:
 		resp.Body = &limited{ReadCloser: resp.Body, left: maxLine, perLine: true}

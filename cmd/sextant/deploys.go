@@ -270,7 +270,7 @@ func (a *app) allowed(d *nixops.Deployer, id string, t fleet.Target) (fleet.Acti
 	if a.opts.readOnly || a.cfg.ReadOnly {
 		return fleet.Action{}, &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
 	}
-	for _, action := range d.Actions() {
+	for _, action := range a.actionsWith(d) {
 		if action.ID != id {
 			continue
 		}
