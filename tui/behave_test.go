@@ -240,8 +240,8 @@ func TestALogThatCannotBeRead(t *testing.T) {
 func TestActionsAskAndTell(t *testing.T) {
 	o := sample()
 	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "4").WaitFor("immich-ml")
-	term.Press(".").WaitFor("restart unit").Press("enter").WaitFor("roll back: not in this version yet")
-	term.Press("down", "down", "enter").WaitFor("Restart podman-immich-ml.service", "systemctl restart")
+	term.Press(".").WaitFor("restart unit").Press("down", "enter").WaitFor("roll back: not in this version yet")
+	term.Press("up", "enter").WaitFor("Restart podman-immich-ml.service", "systemctl restart")
 	time.Sleep(300 * time.Millisecond)                // what is typed at once does not count
 	term.Press("enter").WaitGone("systemctl restart") // the default is No
 	term.Press(":", "restart", "enter").WaitFor("systemctl restart")

@@ -76,16 +76,19 @@ func Menu(c *screen.Context, s screen.Screen) *List {
 		title = strings.Join(names, ", ")
 	}
 	l := &List{title: title}
-	for _, action := range []bool{true, false} {
-		for _, b := range c.Keys.In(s.Scopes()) {
-			if b.Action != nil && !fits(b.Action.Scope, t) {
-				continue
-			}
-			if !b.Plain && (b.Action != nil) == action && !slices.Contains(b.In, "global") && b.ID != "enter" && b.ID != "find" {
-				l.entries = append(l.entries, entry(c, s, b))
-			}
+	var own, others, keys []Entry // of the thing that is selected, of its host, of the screen
+	for _, b := range c.Keys.In(s.Scopes()) {
+		switch {
+		case b.Action != nil && !fits(b.Action.Scope, t), b.Plain, slices.Contains(b.In, "global"), b.ID == "enter", b.ID == "find":
+		case b.Action == nil:
+			keys = append(keys, entry(c, s, b))
+		case b.Action.Scope == fleet.ScopeContainer, b.Action.Scope == fleet.ScopeUnit:
+			own = append(own, entry(c, s, b))
+		default:
+			others = append(others, entry(c, s, b))
 		}
 	}
+	l.entries = slices.Concat(own, others, keys)
 	l.find()
 	return l
 }
