@@ -1,10 +1,7 @@
 package nixops
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,8 +25,12 @@ type Order struct {
 	Builder fleet.Host
 	As      string // the host name in a toplevel that is of another host
 	Confirm Confirmation
-	Reboot  bool
+	Reboot  bool  // allowed as the last step back
+	Restart bool  // with "boot": each host is restarted once that is done, and must come up with it
 	Waves   []int // how many hosts each wave has, the last of them again and again; none: one, then all the others
+
+	AllOrNone bool    // nothing is activated unless every host is ready
+	OnFailure Failing // what becomes of the hosts before one that goes wrong; "": KeepOthers
 }
 
 // Ready is a host whose system is built and in its store.
@@ -223,79 +224,4 @@ func tellRoom(free map[string]int64) []string {
 func (r Ready) runs() bool {
 	running, byDefault := r.State.System.Value.Running.Path, r.State.System.Value.Default.Path
 	return running == r.To.Path && byDefault == r.To.Path
-}
-
-// ErrNotBegun is a host that was not changed because one before it went wrong.
-var ErrNotBegun = errors.New("not begun: a host before it was not confirmed")
-
-// Outcome is how it ended with one host.
-type Outcome struct {
-	Host   fleet.Host
-	Deploy fleet.Deploy
-	Err    error
-}
-
-// Deploy activates what is ready, in waves: one host first, then the others
-// together, and last those on which the way to the others depends. A wave begins
-// when the one before is confirmed.
-func (d *Deployer) Deploy(ctx context.Context, o Order, ready []Ready, tell func(host string, p Progress)) []Outcome {
-	var out []Outcome
-	well := true
-	for _, wave := range waves(ready, o.Waves) {
-		ends := make([]Outcome, len(wave))
-		var wg sync.WaitGroup
-		for i, r := range wave {
-			ends[i] = Outcome{Host: r.State.Host, Deploy: fleet.Deploy{State: fleet.Refused}, Err: cmp.Or(r.Err, notBegun(well))}
-			if ends[i].Err != nil {
-				d.over(r.State.Host, Change{Kind: "deploy", To: r.To, Revision: r.Revision}, time.Now(), ends[i].Deploy, ends[i].Err)
-				continue
-			}
-			if r.runs() && o.Action != "boot" {
-				ends[i].Deploy = fleet.Deploy{State: fleet.Confirmed, To: r.To, Why: "it runs that system already"}
-				continue
-			}
-			limits := d.Limits
-			limits.Confirm = cmp.Or(limits.Confirm, r.Declared.ConfirmTimeout)
-			wg.Go(func() {
-				ends[i].Deploy, ends[i].Err = d.Do(ctx, r.State.Host, Change{
-					Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: r.Revision,
-				}, func(p Progress) { tell(r.State.Host.Name, p) })
-			})
-		}
-		wg.Wait()
-		for i, e := range ends { // a host that was not ready does not keep up the others
-			well = well && (wave[i].Err != nil || e.Err == nil && (e.Deploy.State == fleet.Confirmed || e.Deploy.State == fleet.Awaiting))
-		}
-		out = append(out, ends...)
-	}
-	return out
-}
-
-func notBegun(well bool) error {
-	if well {
-		return nil
-	}
-	return ErrNotBegun
-}
-
-// waves orders hosts: those that nothing depends on, so many at a time, then
-// routers and this machine, one after the other.
-func waves(ready []Ready, sizes []int) [][]Ready {
-	if len(sizes) == 0 {
-		sizes = []int{1, max(1, len(ready))}
-	}
-	var rest []Ready
-	var last, out [][]Ready
-	for _, r := range ready {
-		if r.State.Host.Local || slices.Contains(r.State.Host.Tags, "router") || r.State.Host.Name == "router" {
-			last = append(last, []Ready{r})
-		} else {
-			rest = append(rest, r)
-		}
-	}
-	for i := 0; len(rest) > 0; i++ {
-		n := min(len(rest), max(1, sizes[min(i, len(sizes)-1)]))
-		out, rest = append(out, rest[:n]), rest[n:]
-	}
-	return append(out, last...)
 }

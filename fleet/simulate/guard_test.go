@@ -48,7 +48,9 @@ type yard struct {
 	*nixops.Deployer
 	t     *testing.T
 	clock *clock
+	fleet *simulate.Fleet
 	host  fleet.Host
+	began time.Time
 	asked *asker
 }
 
@@ -56,7 +58,7 @@ func inYard(t *testing.T, host string) *yard {
 	t.Parallel()
 	y := &yard{t: t, clock: &clock{now: time.Now(), step: 300 * time.Millisecond}, asked: &asker{}}
 	f := begin(t, simulate.Options{Seed: 1, Now: y.clock.Now})
-	y.host = f.Host(host)
+	y.fleet, y.host, y.began = f, f.Host(host), y.clock.Now()
 	y.Deployer = &nixops.Deployer{Links: dialer(t, f), Ask: y.asked, Who: "ada", Client: "laptop", Differences: &nixops.Differences{}}
 	return y
 }
@@ -64,9 +66,15 @@ func inYard(t *testing.T, host string) *yard {
 // state is what the host tells of itself.
 func (y *yard) state() fleet.State {
 	y.t.Helper()
-	st := probed(y.t, y.Links.Open(y.host))
+	return y.stateOf(y.host.Name)
+}
+
+func (y *yard) stateOf(host string) fleet.State {
+	y.t.Helper()
+	l := y.Links.Open(y.fleet.Host(host))
+	st := probed(y.t, l)
 	if slices.Contains(st.Inventory.Value.Files, "/var/lib/sextant/deploys") {
-		list, err := nixops.Deploys(soon(y.t), y.Links.Open(y.host))
+		list, err := nixops.Deploys(soon(y.t), l)
 		if err != nil {
 			y.t.Fatal(err)
 		}
