@@ -57,7 +57,7 @@ func (r Repository) Drift(s State) Drift {
 	if path := r.Systems[r.attribute(s.Host)]; path != "" {
 		d.By, d.Declared, d.State = "path", path, DriftDiffers
 		switch {
-		case sys.Running.Path == path:
+		case sys.Running.System() == path:
 			d.State, d.Why, d.Behind, d.Ahead = DriftNone, "it runs what the repository declares", 0, 0
 		case d.Behind == 0 && d.Ahead == 0:
 			d.Why = "it runs another system than the repository declares"

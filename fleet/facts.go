@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // ReachState is whether a host answers.
 type ReachState string
@@ -25,11 +28,16 @@ type Reach struct {
 }
 
 // Toplevel is a built NixOS system, and its generation where a profile link
-// points at it (0: none does).
+// points at it, or at the system that it is a specialisation of (0: none does).
 type Toplevel struct {
-	Path       string `json:"path"`
-	Generation int    `json:"generation,omitempty"`
+	Path           string `json:"path"`
+	Generation     int    `json:"generation,omitempty"`
+	Specialisation string `json:"specialisation,omitempty"` // its name in the system Base; "": it is none
+	Base           string `json:"base,omitempty"`           // the store path of that system
 }
+
+// System is the store path of the system itself, also of a specialisation.
+func (t Toplevel) System() string { return cmp.Or(t.Base, t.Path) }
 
 // System is what a host is and runs.
 type System struct {
@@ -52,6 +60,12 @@ type System struct {
 	UID          int      `json:"uid"`              // who asked
 	Unseen       []string `json:"unseen,omitempty"` // what could not be seen, and why
 	ClockSkew    Seconds  `json:"clockSkew"`        // host's clock minus ours, at the time of reading
+}
+
+// Differs tells whether the running system is not the default one. A
+// specialisation of the default is no other system.
+func (s System) Differs() bool {
+	return s.Running.Path != "" && s.Default.Path != "" && s.Running.System() != s.Default.Path
 }
 
 // Seconds is a duration in machine output: a number of seconds.

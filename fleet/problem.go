@@ -100,7 +100,7 @@ func (s State) systemProblems(add addProblem) {
 	if sys.RebootNeeded {
 		add(SeverityWarn, time.Time{}, "reboot needed: %s", strings.Join(sys.RebootWhy, ", "))
 	}
-	if sys.NixOS && sys.Default.Path != "" && sys.Running.Path != "" && sys.Default.Path != sys.Running.Path && !s.underWay() {
+	if sys.NixOS && sys.Differs() && !s.underWay() {
 		add(SeverityWarn, time.Time{}, "running system is not the default")
 	}
 	s.deployProblem(add)

@@ -130,10 +130,11 @@ func (s State) Numbered(t Toplevel) Toplevel {
 	return t
 }
 
-// Short is a system in one word: its generation, or the name in its path.
+// Short is a system in one word: its generation, with the specialisation that it
+// is of that, or the name in its path.
 func (t Toplevel) Short() string {
 	if t.Generation > 0 {
-		return fmt.Sprint(t.Generation)
+		return strings.TrimSuffix(fmt.Sprint(t.Generation)+"+"+t.Specialisation, "+")
 	}
 	_, name, _ := strings.Cut(strings.TrimPrefix(t.Path, "/nix/store/"), "-")
 	return cmp.Or(name, "?")

@@ -72,7 +72,7 @@ func planReboot(t fleet.Target) fleet.Plan {
 	p := fleet.Plan{Title: "Restart " + s.Host.Name, Typed: typedFor(s)}
 	if s.System.HasValue() && s.System.Value.NixOS {
 		p.Lines = append(p.Lines, "it comes up with "+name(s.System.Value.Default))
-		if s.System.Value.Default.Path != s.System.Value.Running.Path {
+		if s.System.Value.Default.Path != s.System.Value.Running.System() {
 			p.Lines = append(p.Lines, "that is not what runs now")
 		}
 	}

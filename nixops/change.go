@@ -1,6 +1,7 @@
 package nixops
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -100,12 +101,16 @@ func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 	if no := p.refusal(h, c); no != nil {
 		return fleet.Deploy{State: fleet.Refused, Why: no.Why}, no
 	}
+	c.Run = cmp.Or(c.Run, p.Run)
 	r := request{
 		id: time.Now().UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6]), nonce: rand.Text(),
 		kind: c.Kind, action: c.Action, to: c.To, run: c.Run, limits: p.window(c.Limits), reboot: c.Reboot,
 		who: d.Who, client: d.Client, revision: c.Revision,
 	}
 	f := d.follower(h, c, tell)
+	for _, line := range p.tellSpecial() {
+		f.tell(Progress{Line: line})
+	}
 	if len(p.Pull) > 0 {
 		f.tell(Progress{Line: strings.Join(p.Pull, ", ") + " deploys to this host by itself: stop it, or it may undo this"})
 	}

@@ -1,7 +1,9 @@
 package nixops
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -172,10 +174,10 @@ func (d *Deployer) compare(ctx context.Context, o Order, r *Ready) error {
 	if no := r.Look.refusal(h, Change{Action: o.Action, To: r.To, As: o.As}); no != nil && o.Action != "dry-activate" {
 		return no
 	}
-	if r.Difference, err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.To.Path); err != nil {
+	if r.Difference, err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.activates()); err != nil {
 		return err
 	}
-	cmd := link.Command{Args: []string{r.To.Path + "/bin/switch-to-configuration", "dry-activate"}, Root: true}
+	cmd := link.Command{Args: []string{r.activates() + "/bin/switch-to-configuration", "dry-activate"}, Root: true}
 	res, err := l.Run(ctx, cmd)
 	if err != nil {
 		return err
@@ -196,7 +198,7 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	lines := append(tellDifference(r.Difference), r.Units...)
+	lines := slices.Concat(r.Look.tellSpecial(), tellDifference(r.Difference), r.Units)
 	if len(r.Look.Ways) > 0 {
 		lines = append(lines, "the way in changes with it: "+strings.Join(r.Look.Ways, ", "))
 	}
@@ -220,8 +222,12 @@ func tellRoom(free map[string]int64) []string {
 	return []string{"free: " + strings.Join(parts, ", ")}
 }
 
+// activates is the store path that will run: the system, or the specialisation of
+// it that runs now.
+func (r Ready) activates() string { return cmp.Or(r.Look.Run, r.To.Path) }
+
 // runs tells whether the host runs its system already, as its default.
 func (r Ready) runs() bool {
 	running, byDefault := r.State.System.Value.Running.Path, r.State.System.Value.Default.Path
-	return running == r.To.Path && byDefault == r.To.Path
+	return running == r.activates() && byDefault == r.To.Path
 }

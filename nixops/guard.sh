@@ -533,9 +533,21 @@ settle() {
 	say "settling"
 }
 
+# specialisation: the name of the one that runs, in whichever generation has it
+specialisation() {
+	[ "$(target "$profile")" != "$prev" ] || return 1
+	for l in "$profile"-*-link/specialisation/*; do
+		# shellcheck disable=SC3013 # dash, bash and busybox know it, and start no program
+		[ "$l" -ef "$current" ] && say "${l##*/}" && return
+	done
+	return 1
+}
+
 look() {
 	new=$1
 	prev=$(target "$current") run=$new
+	special=$(specialisation) && say "special $special" && [ -x "$new/specialisation/$special/bin/switch-to-configuration" ] &&
+		run=$(target "$new/specialisation/$special") && say "run $run"
 	say "uid $(id -u)"
 	say "host $(cat "$root/proc/sys/kernel/hostname") $(uname -m)"
 	[ -x "$new/bin/switch-to-configuration" ] && say 'there 1'
@@ -547,16 +559,16 @@ look() {
 	df -P -k "$root/var/lib" 2>/dev/null | tail -n 1 | while read -r _ _ _ free _; do say "free state $free"; done
 	[ -d "$root/boot" ] && df -P -k "$root/boot" 2>/dev/null | tail -n 1 | while read -r _ _ _ free _; do say "free boot $free"; done
 	[ -r "$home" ] && for d in $(under_way); do say "busy $d"; done
-	for t in prev new; do
+	for t in prev run; do
 		eval "f=\$$t/switch-inhibitors"
 		[ -r "$f" ] && say "inhibitors $t $(tr -d '\n' <"$f")"
 	done
-	cmp -s "$prev/init-interface-version" "$new/init-interface-version" || say 'init 1'
-	for k in "$prev/kernel" "$new/kernel"; do # a container has none
-		[ -e "$k" ] && [ "$(target "$prev/kernel")" != "$(target "$new/kernel")" ] && say 'kernel 1' && break
+	cmp -s "$prev/init-interface-version" "$run/init-interface-version" || say 'init 1'
+	for k in "$prev/kernel" "$run/kernel"; do # a container has none
+		[ -e "$k" ] && [ "$(target "$prev/kernel")" != "$(target "$run/kernel")" ] && say 'kernel 1' && break
 	done
 	for u in $ways; do
-		[ -e "$prev/etc/systemd/system/$u" ] || [ -e "$new/etc/systemd/system/$u" ] || continue
+		[ -e "$prev/etc/systemd/system/$u" ] || [ -e "$run/etc/systemd/system/$u" ] || continue
 		same "$u" || say "way $u"
 	done
 	for u in $pullers; do systemctl is-active --quiet "$u" 2>/dev/null && say "pull $u"; done

@@ -19,6 +19,8 @@ import (
 // was read there; nothing was changed.
 type Preflight struct {
 	There     bool   // the toplevel is in the host's store
+	Special   string // the name of the specialisation that runs; "": none does
+	Run       string // the one of that name in the toplevel, a store path; "": it has none
 	Host      string // the host's own name, and the one in the toplevel
 	Hostname  string
 	Arch      string // uname -m
@@ -63,6 +65,10 @@ func parseLook(out []byte) Preflight {
 			p.Host, p.Arch = first, second
 		case "there":
 			p.There = true
+		case "special":
+			p.Special = text
+		case "run":
+			p.Run = text
 		case "hostname":
 			p.Hostname = text
 		case "system":
@@ -92,7 +98,7 @@ func parseLook(out []byte) Preflight {
 			p.Pull = append(p.Pull, text)
 		}
 	}
-	p.Inhibitor = differing(inhibitors["prev"], inhibitors["new"])
+	p.Inhibitor = differing(inhibitors["prev"], inhibitors["run"])
 	return p
 }
 
@@ -143,6 +149,17 @@ func (p Preflight) refusal(host fleet.Host, c Change) *Refusal {
 		return no("the new system wants another init", "deploy with --action boot and reboot")
 	}
 	return nil
+}
+
+// tellSpecial tells what becomes of the specialisation that runs.
+func (p Preflight) tellSpecial() []string {
+	switch {
+	case p.Special == "":
+		return nil
+	case p.Run != "":
+		return []string{"specialisation " + p.Special + " runs, and that of the same name will"}
+	}
+	return []string{"specialisation " + p.Special + " runs now; the new system has none of that name, and runs itself"}
 }
 
 func has(m map[string]int64, k string) bool { _, ok := m[k]; return ok }

@@ -109,8 +109,8 @@ func TestRefusals(t *testing.T) {
 		{"free state 1000000", "free state 10", deploy, "/var is full"},
 		{"free boot 500000", "free boot 10\nkernel 1", deploy, "boot partition"},
 		{"free boot 500000", "free boot 10\nkernel 1", Change{Action: "switch", To: fleet.Toplevel{Generation: 3}}, ""},
-		{"looked", "inhibitors prev {\"dbus\":\"a\"}\ninhibitors new {\"dbus\":\"b\"}\nlooked", deploy, "dbus: a -> b"},
-		{"looked", "inhibitors prev {\"dbus\":\"a\"}\ninhibitors new {\"dbus\":\"b\"}\nlooked", Change{Action: "boot"}, ""},
+		{"looked", "inhibitors prev {\"dbus\":\"a\"}\ninhibitors run {\"dbus\":\"b\"}\nlooked", deploy, "dbus: a -> b"},
+		{"looked", "inhibitors prev {\"dbus\":\"a\"}\ninhibitors run {\"dbus\":\"b\"}\nlooked", Change{Action: "boot"}, ""},
 		{"looked", "init 1\nlooked", deploy, "another init"},
 	} {
 		no := parseLook([]byte(strings.Replace(looked, c.from, c.to, 1))).refusal(host, c.change)

@@ -23,7 +23,7 @@ func Earlier(s fleet.State) (fleet.Generation, error) {
 	from := cmp.Or(running.Generation, s.System.Value.Default.Generation)
 	best := fleet.Generation{}
 	for _, g := range s.Generations.Value {
-		if g.Number < from && g.Path != running.Path && g.Number > best.Number {
+		if g.Number < from && g.Path != running.System() && g.Number > best.Number {
 			best = g
 		}
 	}
@@ -144,7 +144,8 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	if last := s.Deploys; last.Current() && len(last.Value) > 0 && last.Value[0].State == fleet.RolledBack {
 		add("it went back by itself %s: %s", last.Value[0].Changed.Local().Format("2006-01-02 15:04"), last.Value[0].Why)
 	}
-	diff, err := d.Differences.Read(ctx, d.Links.Open(s.Host), from.Path, g.Path)
+	p.Lines = append(p.Lines, specialAfter(from, g).tellSpecial()...)
+	diff, err := d.Differences.Read(ctx, d.Links.Open(s.Host), from.System(), g.Path)
 	if err != nil {
 		add("what is different cannot be told: %s", err)
 	} else {
@@ -159,6 +160,15 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	p.Lines = append(p.Lines, pullLines(s)...)
 	add("unless it is reached and well within %.0f s, it goes back by itself", d.window(diff).Seconds())
 	return p, nil
+}
+
+// specialAfter tells which specialisation runs, and whether a generation has it.
+func specialAfter(running fleet.Toplevel, g fleet.Generation) Preflight {
+	p := Preflight{Special: running.Specialisation}
+	if slices.Contains(g.Specialisations, p.Special) {
+		p.Run = g.Path
+	}
+	return p
 }
 
 func (d *Deployer) window(diff fleet.Difference) time.Duration {

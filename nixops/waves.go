@@ -126,7 +126,7 @@ func (d *Deployer) restartInto(ctx context.Context, x *Outcome, to fleet.Topleve
 	switch {
 	case err != nil:
 		x.Deploy.State, x.Err = fleet.Unreachable, err
-	case got.Running != to.Path:
+	case got.Running != to.Path: // of a specialisation the boot menu has the system itself as its default
 		x.Deploy.State, x.Err = fleet.Conflict, fmt.Errorf("%s: it came up with %s, not with %s: see its boot menu", x.Host.Name, got.Running, to.Path)
 	default:
 		x.Deploy.Why = "it came up with it"
@@ -178,7 +178,8 @@ func before(s fleet.State, action string) fleet.Toplevel {
 	if action == "boot" {
 		return s.System.Value.Default
 	}
-	return s.System.Value.Running
+	ran := s.System.Value.Running // a specialisation runs again by its name
+	return fleet.Toplevel{Path: ran.System(), Generation: ran.Generation}
 }
 
 // waves orders hosts: those that nothing depends on, so many at a time, then

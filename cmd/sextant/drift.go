@@ -160,7 +160,7 @@ func printDrift(w io.Writer, o options, f fleet.Fact[fleet.Repository], states [
 			continue
 		}
 		sys := s.System.Value
-		d := driftRow{s.Host.Name, f.Value.Drift(s), sys.Running, sys.Revision, sys.Running.Path != sys.Default.Path, sys.RebootNeeded}
+		d := driftRow{s.Host.Name, f.Value.Drift(s), sys.Running, sys.Revision, sys.Differs(), sys.RebootNeeded}
 		out.Hosts = append(out.Hosts, d)
 		code = driftCode(code, d)
 		i := slices.IndexFunc(out.Revisions, func(r sharing) bool { return r.Revision == sys.Revision })

@@ -196,9 +196,9 @@ func generationCell(s fleet.State) string {
 		}
 		out := "?"
 		if sys.Running.Generation > 0 {
-			out = fmt.Sprint(sys.Running.Generation)
+			out = sys.Running.Short()
 		}
-		if sys.Default.Path != sys.Running.Path {
+		if sys.Differs() {
 			out += "≠" + fmt.Sprint(sys.Default.Generation)
 		}
 		if sys.RebootNeeded {

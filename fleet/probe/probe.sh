@@ -100,7 +100,13 @@ standing() {
 		begin kernels
 		for l in "$p"/system-*-link/kernel-modules/lib/modules/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
 		begin specialisations
-		for l in "$p"/system-*-link/specialisation/*; do [ -e "$l" ] && printf '%s\n' "$l"; done
+		set --
+		for l in "$p"/system-*-link/specialisation/*; do [ -e "$l" ] && set -- "$@" "$l"; done
+		if [ $# != 0 ]; then
+			printf '%s\n' "$@"
+			begin specialised
+			readlink -f "$@"
+		fi
 	fi
 	begin boot
 	if [ -r /boot/loader/entries ]; then

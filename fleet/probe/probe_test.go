@@ -60,6 +60,30 @@ func TestParseRecorded(t *testing.T) {
 	}
 }
 
+// TestARunningSpecialisation: what runs is a store path of its own, and belongs to
+// the generation that has it as a specialisation.
+func TestARunningSpecialisation(t *testing.T) {
+	b := recorded(t)["systemd257.txt"]
+	const base, rescue = "/nix/store/5w2p5hs3bggs29wjqsqd3yk1vvrm2bf8-nixos-system-storage-25.05.20250603.abcdef4",
+		"/nix/store/3mx4k5a0w7cv5xm39dr8kzbh7d1ksz3p-nixos-system-storage-25.05.20250603.abcdef4"
+	b = bytes.Replace(b, []byte("XX targets\n"+base), []byte("XX targets\n"+rescue), 1)
+	f, err := probe.Parse(b, "XX", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := f.System.Value
+	if want := (fleet.Toplevel{Path: rescue, Generation: 143, Specialisation: "rescue", Base: base}); sys.Running != want || sys.Running.Short() != "143+rescue" {
+		t.Errorf("running %+v, want %+v", sys.Running, want)
+	}
+	if sys.Differs() || sys.Default.Path != base {
+		t.Errorf("default %+v", sys.Default)
+	}
+	i := slices.IndexFunc(f.Generations.Value, func(g fleet.Generation) bool { return g.Running })
+	if i < 0 || f.Generations.Value[i].Number != 143 {
+		t.Errorf("no generation is the running one: %+v", f.Generations.Value)
+	}
+}
+
 // TestParseBrokenOff cuts real outputs everywhere: what is not whole is not believed.
 func TestParseBrokenOff(t *testing.T) {
 	for name, b := range recorded(t) {

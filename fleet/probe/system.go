@@ -24,7 +24,7 @@ func system(s sections, now time.Time) fleet.System {
 		sys.ClockSkew = fleet.Seconds(int64(sec) - now.Add(-patience(s)).Unix())
 	}
 	osRelease(s.lines("os"), &sys)
-	paths := targets(s, &sys)
+	paths := targets(s, "system", "targets", &sys)
 	for _, part := range kernelParts {
 		if paths["/run/booted-system/"+part] != paths["/run/current-system/"+part] {
 			sys.RebootNeeded = true
@@ -36,12 +36,19 @@ func system(s sections, now time.Time) fleet.System {
 	for _, g := range links(s) {
 		byPath[g.Path] = max(byPath[g.Path], g.Number)
 	}
-	top := func(p string) fleet.Toplevel { return fleet.Toplevel{Path: p, Generation: byPath[base(p)]} }
+	special := specialised(s, &sys)
+	top := func(p string) fleet.Toplevel {
+		t := fleet.Toplevel{Path: p, Generation: byPath[p]}
+		if of, ok := special[p]; ok && t.Generation == 0 {
+			t = of
+		}
+		return t
+	}
 	sys.Running, sys.Booted = top(paths["/run/current-system"]), top(paths["/run/booted-system"])
 	sys.Default = top(paths["/nix/var/nix/profiles/system"])
 	if n := linkNumber(strings.Join(s.lines("link"), "")); n > 0 {
 		sys.Default.Generation = n
-		if sys.Running.Path == sys.Default.Path {
+		if sys.Running.System() == sys.Default.Path {
 			sys.Running.Generation = n // of several generations with one path, the default is meant
 		}
 	}
@@ -58,13 +65,13 @@ func system(s sections, now time.Time) fleet.System {
 	return sys
 }
 
-// targets are where the links of the section "system" lead, by link. What
-// readlink says is only believed when it says it of each.
-func targets(s sections, sys *fleet.System) map[string]string {
-	links, to := s.lines("system"), s.lines("targets")
+// targets are where the links of one section lead, by link; where they lead is
+// the other. What readlink says is only believed when it says it of each.
+func targets(s sections, from, where string, sys *fleet.System) map[string]string {
+	links, to := s.lines(from), s.lines(where)
 	paths := map[string]string{}
 	if len(links) != len(to) {
-		sys.Unseen = append(sys.Unseen, "systems: readlink does not read several links at once")
+		sys.Unseen = append(sys.Unseen, from+": readlink does not read several links at once")
 		return paths
 	}
 	for i, l := range links {
@@ -73,10 +80,21 @@ func targets(s sections, sys *fleet.System) map[string]string {
 	return paths
 }
 
-// base takes a specialisation off a path: it is part of its toplevel.
-func base(p string) string {
-	p, _, _ = strings.Cut(p, "/specialisation/")
-	return p
+// specialised are the specialisations of all generations, by their store paths:
+// what runs is told by such a path of its own, which leads nowhere near the system
+// that it is of. The newest generation counts.
+func specialised(s sections, sys *fleet.System) map[string]fleet.Toplevel {
+	of := map[int]string{}
+	for _, g := range links(s) {
+		of[g.Number] = g.Path
+	}
+	out := map[string]fleet.Toplevel{}
+	for link, p := range targets(s, "specialisations", "specialised", sys) {
+		if n := linkNumber(link); n > out[p].Generation {
+			out[p] = fleet.Toplevel{Path: p, Generation: n, Specialisation: fleet.Clean(path.Base(link)), Base: of[n]}
+		}
+	}
+	return out
 }
 
 // first is the first of some lines, or "".

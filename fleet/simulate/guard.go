@@ -101,7 +101,7 @@ func (g guarding) look() int {
 	}
 	if m.inhibits != "" && to != m.running {
 		g.say("inhibitors prev {%q:%q}", m.inhibits, m.inhibits)
-		g.say("inhibitors new {%q:%q}", m.inhibits, m.inhibits+"-broker")
+		g.say("inhibitors run {%q:%q}", m.inhibits, m.inhibits+"-broker")
 	}
 	if m.generation(m.running).kernel != m.generation(to).kernel {
 		g.say("kernel 1")

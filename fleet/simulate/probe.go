@@ -197,6 +197,12 @@ func (t *teller) nixos() {
 			t.line("%ssystem-%d-link/specialisation/%s", profile, g.number, s)
 		}
 	}
+	t.begin("specialised")
+	for _, g := range m.gens {
+		for _, s := range g.special {
+			t.line("/nix/store/%s-nixos-system-%s-%s", storeHash(m.seed, s, m.path(g)), m.name, g.version)
+		}
+	}
 }
 
 // part is a part of a generation that only a reboot renews.

@@ -177,12 +177,12 @@ func generation(c *screen.Context, st fleet.State) widget.Line {
 			l = l.And(themes.Text, ", made "+words.AgoLong(g.Date, c.Now))
 		}
 	}
-	if words.Differs(s) {
+	if s.Differs() {
 		l = l.And(themes.Text, ", ").And(themes.Warn, "the default is "+number(s.Default))
 	}
 	if s.RebootNeeded {
 		l = l.And(themes.Text, ", ").And(themes.Warn, "reboot needed")
-		if s.Booted.Generation != 0 && s.Booted.Path != s.Running.Path {
+		if s.Booted.Generation != 0 && s.Booted.System() != s.Running.System() {
 			l = l.And(themes.Text, ", booted "+number(s.Booted))
 		}
 	}

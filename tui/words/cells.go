@@ -103,7 +103,7 @@ func (w Teller) Generation(st fleet.State) Cell {
 func (w Teller) Marks(st fleet.State) Cell {
 	var s string
 	if sys := st.System.Value; st.System.HasValue() {
-		if Differs(sys) {
+		if sys.Differs() {
 			s += w.Glyphs.Differs
 		}
 		if sys.RebootNeeded {
@@ -111,11 +111,6 @@ func (w Teller) Marks(st fleet.State) Cell {
 		}
 	}
 	return Cell{Text: s, Role: themes.Warn}
-}
-
-// Differs tells whether the running system is not the default one.
-func Differs(s fleet.System) bool {
-	return s.Running.Path != "" && s.Default.Path != "" && s.Running.Path != s.Default.Path
 }
 
 // Failed is how many units failed.
