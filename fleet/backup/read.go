@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -86,25 +85,41 @@ func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, li
 
 // second asks the repositories that backup-status did not tell of.
 func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
-	names := hostNames(st)
-	var group errgroup.Group
-	group.SetLimit(atOnce)
+	var asked []*evidence
 	for i := range jobs {
-		e := &jobs[i]
-		if !canList(*e) || e.toldNow {
-			continue
+		if canList(jobs[i]) && !jobs[i].toldNow {
+			asked = append(asked, &jobs[i])
 		}
+	}
+	if len(asked) == 0 {
+		return
+	}
+	found := make([]listing, len(asked))
+	var group errgroup.Group
+	group.SetLimit(atOnce + 1)
+	var ties map[string][]tie
+	group.Go(func() error { ties = readTies(ctx, l, jobs); return nil })
+	for i, e := range asked {
 		group.Go(func() error {
-			snapshots, err := list(ctx, l, *e)
-			e.count(snapshots, err, names)
+			found[i].all, found[i].err = list(ctx, l, *e)
 			return nil
 		})
 	}
 	_ = group.Wait()
+	names := hostNames(st)
+	for i, e := range asked {
+		found[i].name, found[i].ties = e.Name, ties[e.Unit]
+		found[i].keepHost(names)
+	}
+	divide(found)
+	for i, e := range asked {
+		e.count(found[i])
+	}
 }
 
 // count adds what the repository told.
-func (e *evidence) count(all []Snapshot, err error, names []string) {
+func (e *evidence) count(f listing) {
+	err := f.err
 	switch {
 	case errors.Is(err, errNoWay), errors.Is(err, link.ErrNoRoot):
 		return // nobody could be asked: the units must do
@@ -116,17 +131,23 @@ func (e *evidence) count(all []Snapshot, err error, names []string) {
 		e.trouble = "snapshots: " + text(err)
 		return
 	}
-	ours := ofHost(all, names)
-	if len(ours) == 0 && len(all) > 0 {
-		e.trouble = fmt.Sprintf("the repository holds %d snapshots, none of this host: they are of %s", len(all), strings.Join(hosts(all), ", "))
+	e.forget()
+	if why := f.doubt(); why != "" {
+		e.trouble = why
 		return
 	}
-	e.listed, e.Snapshots, e.NewestSnapshot, e.Size = true, len(ours), time.Time{}, 0
-	if s, ok := newest(ours); ok {
+	e.listed, e.Snapshots = true, len(f.mine)
+	if s, ok := newest(f.mine); ok {
 		e.NewestSnapshot, e.Size = s.At, s.Size
 	}
 	e.trouble = ""
 	e.source(fromSnapshots)
+}
+
+// forget drops what was known of a job's snapshots.
+func (e *evidence) forget() {
+	e.listed, e.Snapshots, e.NewestSnapshot, e.Size = false, 0, time.Time{}, 0
+	e.drop(fromSnapshots)
 }
 
 // hosts are whose snapshots there are, the first few.

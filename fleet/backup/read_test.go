@@ -19,11 +19,13 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
-// fakeLink answers the three commands of Read.
+// fakeLink answers the four commands of Read.
 type fakeLink struct {
 	link.Link
 	journal, status func(context.Context, link.Command) (link.Result, error)
 	snapshots       func(ctx context.Context, tool, name, unit string) (link.Result, error)
+
+	ties string // what tieScript prints; "": it cannot be run
 
 	mu    sync.Mutex
 	asked []string
@@ -47,6 +49,11 @@ func (f *fakeLink) Run(ctx context.Context, cmd link.Command) (link.Result, erro
 			return link.Result{Stdout: []byte("uid 0\nsince 1795300000\nunit none\n")}, nil
 		}
 		return f.journal(ctx, cmd)
+	case slices.Contains(cmd.Args, tieScript) && cmd.Root:
+		if f.ties == "" {
+			return link.Result{}, link.ErrNoRoot
+		}
+		return link.Result{Stdout: []byte(f.ties)}, nil
 	case slices.Contains(cmd.Args, listScript) && cmd.Root:
 		a := cmd.Args[len(cmd.Args)-4:]
 		note("list " + a[1])

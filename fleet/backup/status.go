@@ -86,6 +86,10 @@ func readStatus(ctx context.Context, l link.Link) ([]Status, error) {
 // jobs with those added that have no unit, and without those it no longer tells.
 func adopt(jobs []evidence, list []Status, limits Limits) []evidence {
 	plans, told := false, map[int]bool{}
+	times := map[time.Time]int{}
+	for _, s := range list {
+		times[s.Newest]++
+	}
 	for _, s := range list {
 		i := match(jobs, s)
 		if i < 0 {
@@ -96,6 +100,13 @@ func adopt(jobs []evidence, list []Status, limits Limits) []evidence {
 		}
 		plans, told[i] = plans || jobs[i].Unit == "", true
 		jobs[i].adopt(s)
+		// It asks for the newest of a repository. Where several jobs save into one
+		// that is the newest of any of them: the repository must be asked itself.
+		if times[s.Newest] > 1 && !s.Newest.IsZero() {
+			jobs[i].forget()
+			jobs[i].toldNow = false
+			jobs[i].trouble = "backup-status tells the same snapshot of several jobs"
+		}
 	}
 	var kept []evidence
 	for i, e := range jobs {
