@@ -72,7 +72,7 @@ func newApp(o options, cfg *discover.Config) *app {
 	a.questions = &watch.Questions{Store: a.store}
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{
-		Store: a.store, Links: a.links, Probe: a.readers.probe, Due: a.readers.due,
+		Store: a.store, Links: a.links, Probe: a.readers.probe, Due: a.readers.due, Left: a.readers.forget,
 		Collectors: a.readers.collectors(), Lives: a.readers.lives(),
 	}
 	return a

@@ -54,6 +54,20 @@ func (r *readers) close() {
 	}
 }
 
+// forget drops what is kept of a host that has left: a Netdata on it is the
+// parent of no other any more.
+func (r *readers) forget(id fleet.HostID) {
+	r.probes.Forget(id)
+	r.metrics.Forget(id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.engines[id]; e.Engines != nil {
+		e.Close()
+	}
+	delete(r.engines, id)
+	delete(r.deploys, id)
+}
+
 // of gives the container engines of a host. Those over a link that is no
 // longer the host's are closed.
 func (r *readers) of(l link.Link) *podman.Engines {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +135,132 @@ systemctl daemon-reload`)
 	j := read(t, storage, st)["sextant-test"]
 	if !j.NewestSnapshot.Equal(at) || j.Snapshots != count || j.State != fleet.BackupFresh {
 		t.Errorf("%+v; restic has %d, the newest %s", j, count, at)
+	}
+}
+
+// TestEveryJobOfTheLabAgainstItsHost holds each job against what systemd and
+// the tool itself say on its host.
+func TestEveryJobOfTheLabAgainstItsHost(t *testing.T) {
+	lab := labtest.Load(t)
+	hosts := map[string]map[string]fleet.BackupJob{}
+	links := map[string]link.Link{}
+	for _, host := range []string{"storage", "cloud", "r2s"} {
+		links[host] = lab.Link(t, host)
+		st := probed(t, links[host])
+		delete(st.Inventory.Value.Programs, "backup-status") // then the repositories are asked
+		hosts[host] = read(t, links[host], st)
+	}
+	for _, c := range []struct {
+		host, job, unit string
+		state           fleet.BackupState
+		list            string // lists the snapshots; "" there is no repository
+	}{
+		{"storage", "home", "restic-backups-home", fleet.BackupFresh, "restic-home --no-lock"},
+		{"storage", "offsite", "restic-backups-offsite", fleet.BackupStale, "restic-offsite --no-lock"},
+		{"storage", "cold", "rustic-cold", fleet.BackupFresh, "rustic-cold"},
+		{"cloud", "broken", "restic-backups-broken", fleet.BackupFailed, ""},
+		{"r2s", "never", "rustic-never", fleet.BackupNever, ""},
+	} {
+		t.Run(c.job, func(t *testing.T) {
+			j, l := hosts[c.host][c.job], links[c.host]
+			if j.State != c.state || j.Unit != c.unit+".service" || j.Timer != c.unit+".timer" {
+				t.Errorf("%+v", j)
+			}
+			if next := nextRun(t, l, c.unit+".timer"); j.Next.Sub(next).Abs() > time.Second {
+				t.Errorf("next %s; systemctl list-timers says %s", j.Next, next)
+			}
+			if well := wentWell(t, l, c.unit+".service"); !well.Equal(j.LastSuccess.Truncate(time.Second)) {
+				t.Errorf("last success %s; systemd says %s", j.LastSuccess, well)
+			}
+			var at time.Time
+			count := 0
+			if c.list != "" {
+				at, count = newest(t, l, c.list)
+			}
+			if !j.NewestSnapshot.Equal(at) || j.Snapshots != count {
+				t.Errorf("%d snapshots, the newest %s; the repository has %d, the newest %s", j.Snapshots, j.NewestSnapshot, count, at)
+			}
+		})
+	}
+}
+
+// nextRun is what `systemctl list-timers` says of a timer.
+func nextRun(t *testing.T, l link.Link, timer string) time.Time {
+	t.Helper()
+	var rows []struct {
+		Next int64 // microseconds
+		Unit string
+	}
+	out := labtest.Output(t, l, "systemctl", "list-timers", "--all", "--output=json", timer)
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return time.UnixMicro(rows[0].Next)
+}
+
+// wentWell is when the last run of a unit ended, where it ended well.
+func wentWell(t *testing.T, l link.Link, unit string) time.Time {
+	t.Helper()
+	out := labtest.Output(t, l, "sh", "-c", `
+[ "$(systemctl show -p Result --value "$1")" = success ] || exit 0
+at=$(systemctl show -p ExecMainExitTimestamp --value "$1")
+[ -z "$at" ] || date -d "$at" +%s`, "sh", unit)
+	if out = strings.TrimSpace(out); out == "" {
+		return time.Time{}
+	}
+	seconds, err := strconv.ParseInt(out, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// TestTwoJobsInOneRepositoryOfTheLab makes jobs for a while that save other data
+// into the repositories of home and cold: none is taken for the other.
+func TestTwoJobsInOneRepositoryOfTheLab(t *testing.T) {
+	storage := labtest.Load(t).Link(t, "storage")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, _ = storage.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", `
+rm -f /run/systemd/system/restic-backups-sextant-shares.service /run/systemd/system/rustic-sextant-shares.service /etc/rustic/sextant-shares.toml
+rm -rf /run/sextant-shares
+systemctl reset-failed 'r*-sextant-shares.service' 2>/dev/null
+systemctl daemon-reload`}})
+	})
+	labtest.Output(t, storage, "sh", "-ec", `
+cat >/run/systemd/system/restic-backups-sextant-shares.service <<U
+[Service]
+Type=oneshot
+Environment=RESTIC_REPOSITORY=/mnt/backup/home RESTIC_PASSWORD_FILE=/run/secrets/restic-password RESTIC_CACHE_DIR=/run/sextant-shares
+ExecStart=/usr/bin/restic backup --exclude-caches /srv/archive
+U
+sed 's/^label = .*/label = "sextant-shares"/' /etc/rustic/cold.toml >/etc/rustic/sextant-shares.toml
+cat >/run/systemd/system/rustic-sextant-shares.service <<U
+[Service]
+Type=oneshot
+Environment=RUSTIC_CACHE_DIR=/var/cache/rustic
+ExecStart=/opt/lab/bin/rustic -P sextant-shares backup
+U
+systemctl daemon-reload`)
+	st := probed(t, storage)
+	delete(st.Inventory.Value.Programs, "backup-status")
+	for _, unit := range []string{"restic-backups-sextant-shares.service", "rustic-sextant-shares.service"} {
+		st.Units.Value = slices.DeleteFunc(st.Units.Value, func(u fleet.Unit) bool { return u.Name == unit })
+		st.Units.Value = append(st.Units.Value, fleet.Unit{Name: unit, Load: "loaded", Active: "inactive", Sub: "dead", Type: "oneshot"})
+	}
+	// The jobs have made nothing yet: what is in the repositories is not theirs.
+	list := backup.Read(t.Context(), storage, st, time.Now(), nil)
+	for _, j := range list.Value {
+		shares := j.Name == "sextant-shares"
+		if shares && (!j.NewestSnapshot.IsZero() || j.State != fleet.BackupUnknown || !strings.Contains(j.Error, "none with the label, tags and paths of this job")) {
+			t.Errorf("%+v", j)
+		}
+		if !shares && (j.NewestSnapshot.IsZero() || j.Snapshots == 0) {
+			t.Errorf("%+v", j)
+		}
+	}
+	if len(list.Value) != 5 {
+		t.Errorf("%+v", list)
 	}
 }

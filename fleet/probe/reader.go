@@ -57,6 +57,16 @@ func (r *Reader) Close() {
 	}
 }
 
+// Forget drops what is kept of a host that left the fleet.
+func (r *Reader) Forget(id fleet.HostID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := r.hosts[id]; h != nil && h.open != nil {
+		h.open.hangUp()
+	}
+	delete(r.hosts, id)
+}
+
 // Read probes the host. An error means that nothing was learnt: the host did
 // not answer, or what it said broke off.
 func (r *Reader) Read(ctx context.Context, l link.Link) (Facts, error) {

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -17,7 +18,17 @@ type watched struct {
 	again chan string          // ask this collector now
 	busy  map[string]bool      // what is slow and being read
 	lives map[string]*running
-	away  bool // the tailnet said that it is off
+	away  bool           // the tailnet said that it is off
+	work  sync.WaitGroup // all that is done with it
+}
+
+// run does something with a host, which ends before what is kept of it is dropped.
+func (w *Watcher) run(h *watched, do func()) {
+	h.work.Add(1)
+	w.wg.Go(func() {
+		defer h.work.Done()
+		do()
+	})
 }
 
 // running is a Live that is open, or waiting to be opened again.
@@ -72,7 +83,7 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 			ctx, cancel := context.WithCancel(w.ctx)
 			h.stop = cancel
 			w.hosts[h.id] = h
-			w.wg.Go(func() { w.loop(ctx, h) })
+			w.run(h, func() { w.loop(ctx, h) })
 		}
 		p := st.Host.Presence
 		away := p.Current() && !p.Value.Online
@@ -90,7 +101,23 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 			}
 			delete(w.hosts, id)
 			w.Links.Forget(id)
+			w.wg.Go(func() { w.left(h) })
 		}
+	}
+}
+
+// left tells of a host that has left, once nothing is asked of it any more,
+// unless it is back by then.
+func (w *Watcher) left(h *watched) {
+	h.work.Wait()
+	if w.Left == nil {
+		return
+	}
+	w.mu.Lock()
+	_, back := w.hosts[h.id]
+	w.mu.Unlock()
+	if !back {
+		w.Left(h.id)
 	}
 }
 
@@ -109,7 +136,7 @@ func (w *Watcher) followLives(h *watched, st fleet.State) {
 			ctx, cancel := context.WithCancel(w.ctx)
 			h.lives[lv.Name] = &running{key: key, stop: cancel}
 			host, focus := st.Host, w.focus
-			w.wg.Go(func() { w.keepOpen(ctx, lv, h, host, focus) })
+			w.run(h, func() { w.keepOpen(ctx, lv, h, host, focus) })
 		}
 	}
 }
@@ -185,7 +212,7 @@ func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 			return
 		}
 		h.busy[c.Name] = true
-		w.wg.Go(func() {
+		w.run(h, func() {
 			defer func() {
 				w.mu.Lock()
 				defer w.mu.Unlock()

@@ -18,12 +18,17 @@ func TestRunFollowsTheStore(t *testing.T) {
 	s := newScene(t, simulate.Options{})
 	hosts := s.Hosts()
 	s.Store.SetHosts(hosts[:2], nil, nil)
+	left := make(chan fleet.HostID, 9)
+	s.Left = func(id fleet.HostID) { left <- id }
 	stop := s.run()
 	s.known("storage")
 	s.known("cloud")
 	s.Store.SetHosts([]fleet.Host{s.Host("cloud"), s.Host("router")}, nil, nil)
 	s.known("router")
 	s.eventually("the end of storage's connection", func() bool { return s.Connections("storage") == 0 && s.Watching() == 2 })
+	if id := <-left; id != hosts[0].ID || len(left) > 0 {
+		t.Errorf("%s left, and %d more", id, len(left))
+	}
 	s.Store.SetHosts(hosts[:1], nil, nil)
 	s.known("storage") // it came back
 	stop()

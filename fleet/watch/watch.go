@@ -59,6 +59,9 @@ type Watcher struct {
 	// Due names a collector that would tell more of a host if it were asked
 	// again, because of what another host has told meanwhile; "" none. May be nil.
 	Due func(fleet.HostID) string
+	// Left is called once for a host that has left the fleet, when nothing is
+	// asked of it any more: what is kept of it can be dropped. May be nil.
+	Left func(fleet.HostID)
 
 	mu    sync.Mutex
 	paces paces
