@@ -34,16 +34,17 @@ const (
 	memoryWarn = 0.95
 )
 
-// Problems are what is wrong with the host, worst first. A host that does not
-// answer has that one problem: what could not be read because of it is folded
-// under it.
+// Problems are what is wrong with the host, worst first. Of a host that does not
+// answer, what could not be read because of it is folded under that; what others
+// tell of it counts all the same.
 func (s State) Problems(now time.Time) []Problem {
-	if p, down := s.unreachable(); down {
-		return []Problem{p}
-	}
 	var list []Problem
 	add := func(sev Severity, since time.Time, format string, args ...any) {
 		list = append(list, Problem{What: fmt.Sprintf(format, args...), Severity: sev, Since: since})
+	}
+	s.presenceProblems(add)
+	if p, down := s.unreachable(); down {
+		return append(list, p)
 	}
 	s.systemProblems(add)
 	s.containerProblems(add)
@@ -104,6 +105,11 @@ func (s State) systemProblems(add addProblem) {
 		add(SeverityWarn, time.Time{}, "running system is not the default")
 	}
 	s.deployProblem(add)
+}
+
+// presenceProblems are what Tailscale tells of the host without asking it. An
+// expired key is often why it does not answer, and only a person can renew it.
+func (s State) presenceProblems(add addProblem) {
 	if p := s.Host.Presence; p.Current() && p.Value.Expired {
 		add(SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
 	}

@@ -2,8 +2,10 @@ package fleet_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -54,6 +56,38 @@ func TestProblems(t *testing.T) {
 		severity, word, _ := strings.Cut(c.want, " ")
 		if len(got) != 1 || string(got[0].Severity) != severity || !strings.Contains(got[0].What, word) {
 			t.Errorf("%s: %+v, want %s", name, got, c.want)
+		}
+	}
+}
+
+// TestAnExpiredKeyIsToldOfHostsThatDoNotAnswer: it is why they do not.
+func TestAnExpiredKeyIsToldOfHostsThatDoNotAnswer(t *testing.T) {
+	expired := fleet.Known(fleet.Presence{Expired: true, KeyExpiry: noon.Add(-time.Hour), LastSeen: noon.Add(-time.Hour)}, noon, "tailscale")
+	for name, c := range map[string]struct {
+		change func(*fleet.State)
+		want   []string
+	}{
+		"answers": {func(*fleet.State) {}, []string{"Tailscale key expired"}},
+		"does not answer": {func(s *fleet.State) { *s = s.Lost(errors.New("no answer"), noon) },
+			[]string{"Tailscale key expired", "offline: no answer"}},
+		"was not asked": {func(s *fleet.State) { s.Reach = fleet.Fact[fleet.Reach]{} }, []string{"Tailscale key expired", "not asked yet"}},
+		"by what was known before only": {func(s *fleet.State) {
+			*s = s.Lost(errors.New("no answer"), noon)
+			s.Host.Presence = s.Host.Presence.Remember(noon)
+		}, []string{"not reachable: no answer"}},
+	} {
+		s := up()
+		s.Host.Presence = expired
+		c.change(&s)
+		var got []string
+		for _, p := range s.Problems(noon) {
+			got = append(got, p.What)
+			if p.What == c.want[0] && len(c.want) > 1 && (p.Severity != fleet.SeverityWarn || !p.Since.Equal(noon.Add(-time.Hour))) {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

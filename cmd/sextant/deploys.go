@@ -339,19 +339,20 @@ func deploysCommand(o *options) *cobra.Command {
 }
 
 func printDeploys(w io.Writer, o options, states []fleet.State) error {
-	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Deploy] { return s.Deploys },
+	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Deploy] { return s.Deploys },
 		func(s fleet.State, d fleet.Deploy) deployRow { return deployRow{s.Host.Name, d} })
 	out := struct {
 		Schema  int         `json:"schema"`
 		Deploys []deployRow `json:"deploys"`
 		Errors  []hostError `json:"errors"`
-	}{1, rows, errs}
+		Hosts   []hostFact  `json:"hosts"`
+	}{1, rows, errs, hosts}
 	err := o.write(w, out, func(t *table) {
 		t.row("HOST", "ID", "STATE", "FROM", "TO", "WHO", "STARTED", "WHY")
 		for _, d := range rows {
 			t.row(d.Host, d.ID, string(d.State), d.From.Short(), d.To.Short(), d.Who+"@"+d.Client, d.Started.Local().Format("2006-01-02 15:04"), d.Why)
 		}
-		notes(t, errs)
+		holes(t, hosts, time.Now())
 	})
 	return cmp.Or(err, unknown(errs))
 }

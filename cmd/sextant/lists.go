@@ -13,45 +13,6 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
-// hostError is a fact that could not be read, in a list of several hosts.
-type hostError struct {
-	Host  string `json:"host"`
-	Error string `json:"error"`
-}
-
-// gather joins a fact of several hosts into one list, and says which could not
-// tell theirs. One that has nothing to tell (None) is no error.
-func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]T], row func(fleet.State, T) U) ([]U, []hostError) {
-	rows, errs := []U{}, []hostError{}
-	for _, s := range states {
-		f := fact(s)
-		if f.Err != "" && !f.None {
-			errs = append(errs, hostError{s.Host.Name, f.Err})
-		}
-		for _, v := range f.Value {
-			if f.Current() {
-				rows = append(rows, row(s, v))
-			}
-		}
-	}
-	return rows, errs
-}
-
-// unknown gives the exit code of a list with holes.
-func unknown(errs []hostError) error {
-	if len(errs) > 0 {
-		return exitCode(exitUnknown)
-	}
-	return nil
-}
-
-// notes tells people about the holes in a list.
-func notes(t *table, errs []hostError) {
-	for _, e := range errs {
-		t.note("? " + e.Host + ": " + e.Error)
-	}
-}
-
 func hostsCommand(o *options) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
@@ -135,14 +96,16 @@ func printGenerations(w io.Writer, o options, s fleet.State) error {
 		Schema      int                `json:"schema"`
 		Host        string             `json:"host"`
 		At          time.Time          `json:"at"`
+		Source      string             `json:"source"`
 		Generations []fleet.Generation `json:"generations"`
-	}{1, s.Host.Name, f.At.UTC(), f.Value}
+	}{1, s.Host.Name, f.At.UTC(), f.Source, f.Value}
 	return o.write(w, out, func(t *table) {
 		t.row("GENERATION", "DATE", "VERSION", "KERNEL", "REVISION", "MARKS")
 		for _, g := range f.Value {
 			t.row(fmt.Sprint(g.Number), g.Date.Local().Format("2006-01-02 15:04"), cmp.Or(g.NixOSVersion, "?"),
 				cmp.Or(g.Kernel, "-"), cmp.Or(fleet.Short(g.Revision, 12), "-"), marks(g))
 		}
+		t.note("read " + age(f.At, time.Now()) + " ago by " + f.Source)
 	})
 }
 
@@ -181,7 +144,7 @@ type containerRow struct {
 }
 
 func printContainers(w io.Writer, o options, states []fleet.State) error {
-	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Container] { return s.Containers },
+	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Container] { return s.Containers },
 		func(s fleet.State, c fleet.Container) containerRow {
 			if c.Ports == nil {
 				c.Ports = []fleet.Port{}
@@ -192,14 +155,16 @@ func printContainers(w io.Writer, o options, states []fleet.State) error {
 		Schema     int            `json:"schema"`
 		Containers []containerRow `json:"containers"`
 		Errors     []hostError    `json:"errors"`
-	}{1, rows, errs}
+		Hosts      []hostFact     `json:"hosts"`
+	}{1, rows, errs, hosts}
 	now := time.Now()
+	ages := aged(hosts, now)
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "NAME", "STATE", "HEALTH", "IMAGE", "UNIT", "USER", "STARTED")
+		t.row("HOST", "NAME", "STATE", "HEALTH", "IMAGE", "UNIT", "USER", "STARTED", "AGE")
 		for _, c := range rows {
-			t.row(c.Host, c.Name, c.State, cmp.Or(c.Health, "-"), c.Image, cmp.Or(c.Unit, "-"), c.User, age(c.Started, now))
+			t.row(c.Host, c.Name, c.State, cmp.Or(c.Health, "-"), c.Image, cmp.Or(c.Unit, "-"), c.User, age(c.Started, now), ages[c.Host])
 		}
-		notes(t, errs)
+		holes(t, hosts, now)
 	})
 	return cmp.Or(err, unknown(errs))
 }
@@ -223,7 +188,7 @@ func printUnits(w io.Writer, o options, states []fleet.State, onlyFailed bool) e
 		Host string `json:"host"`
 		fleet.Unit
 	}
-	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Unit] { return s.Units },
+	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Unit] { return s.Units },
 		func(s fleet.State, u fleet.Unit) unitRow { return unitRow{s.Host.Name, u} })
 	rows = slices.DeleteFunc(rows, func(u unitRow) bool { return onlyFailed && !u.Failed() })
 	slices.SortStableFunc(rows, func(a, b unitRow) int {
@@ -239,13 +204,16 @@ func printUnits(w io.Writer, o options, states []fleet.State, onlyFailed bool) e
 		Schema int         `json:"schema"`
 		Units  []unitRow   `json:"units"`
 		Errors []hostError `json:"errors"`
-	}{1, rows, errs}
+		Hosts  []hostFact  `json:"hosts"`
+	}{1, rows, errs, hosts}
+	now := time.Now()
+	ages := aged(hosts, now)
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "UNIT", "ACTIVE", "SUB", "DESCRIPTION")
+		t.row("HOST", "UNIT", "ACTIVE", "SUB", "AGE", "DESCRIPTION")
 		for _, u := range rows {
-			t.row(u.Host, u.Name, u.Active, u.Sub, u.Description)
+			t.row(u.Host, u.Name, u.Active, u.Sub, ages[u.Host], u.Description)
 		}
-		notes(t, errs)
+		holes(t, hosts, now)
 	})
 	return cmp.Or(err, unknown(errs))
 }
@@ -266,32 +234,38 @@ func printBackups(w io.Writer, o options, states []fleet.State) error {
 		Host string `json:"host"`
 		fleet.BackupJob
 	}
-	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.BackupJob] { return s.Backups },
+	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.BackupJob] { return s.Backups },
 		func(s fleet.State, j fleet.BackupJob) jobRow { return jobRow{s.Host.Name, j} })
 	out := struct {
 		Schema int         `json:"schema"`
 		Jobs   []jobRow    `json:"jobs"`
 		Errors []hostError `json:"errors"`
-	}{1, rows, errs}
+		Hosts  []hostFact  `json:"hosts"`
+	}{1, rows, errs, hosts}
 	now := time.Now()
-	bad := false
+	ages := aged(hosts, now)
+	bad, open := false, false
 	for _, j := range rows {
 		bad = bad || j.State == fleet.BackupFailed || j.State == fleet.BackupStale || j.State == fleet.BackupNever
+		open = open || j.State == fleet.BackupUnknown
 	}
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "NEXT", "TOOL", "ERROR")
+		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "NEXT", "TOOL", "AGE", "ERROR")
 		for _, j := range rows {
 			next := "-"
 			if !j.Next.IsZero() {
 				next = j.Next.Local().Format("01-02 15:04")
 			}
 			t.row(j.Host, j.Name, string(j.State), age(j.LastSuccess, now), age(j.NewestSnapshot, now),
-				age(now.Add(-j.MaxAge.Duration()), now), next, j.Tool, j.Error)
+				age(now.Add(-j.MaxAge.Duration()), now), next, j.Tool, ages[j.Host], j.Error)
 		}
-		notes(t, errs)
+		holes(t, hosts, now)
 	})
-	if err == nil && bad {
+	switch {
+	case err == nil && bad:
 		return exitCode(exitProblem)
+	case err == nil && open:
+		return exitCode(exitUnknown)
 	}
 	return cmp.Or(err, unknown(errs))
 }
@@ -321,8 +295,9 @@ func printMetrics(w io.Writer, o options, states []fleet.State) error {
 		out.Hosts = append(out.Hosts, row{s.Host.Name, s.Metrics})
 		missing = missing || !s.Metrics.Current()
 	}
+	now := time.Now()
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "CPU", "LOAD", "MEMORY", "DISK", "NET IN", "NET OUT", "SOURCE")
+		t.row("HOST", "CPU", "LOAD", "MEMORY", "DISK", "NET IN", "NET OUT", "AGE", "SOURCE")
 		for _, h := range out.Hosts {
 			m := h.Metrics.Value
 			if !h.Metrics.Current() {
@@ -330,7 +305,7 @@ func printMetrics(w io.Writer, o options, states []fleet.State) error {
 				continue
 			}
 			t.row(h.Host, percent(m.CPU), fmt.Sprintf("%.2f", m.Load1), size(m.Memory.Used)+"/"+size(m.Memory.Total),
-				fullest(m.Disks), size(uint64(m.NetIn))+"/s", size(uint64(m.NetOut))+"/s", h.Metrics.Source)
+				fullest(m.Disks), size(uint64(m.NetIn))+"/s", size(uint64(m.NetOut))+"/s", age(h.Metrics.At, now), h.Metrics.Source)
 		}
 	})
 	if err == nil && missing {
@@ -355,20 +330,22 @@ func printAlarms(w io.Writer, o options, states []fleet.State) error {
 		Host string `json:"host"`
 		fleet.Alarm
 	}
-	rows, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Alarm] { return s.Alarms },
+	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Alarm] { return s.Alarms },
 		func(s fleet.State, a fleet.Alarm) alarmRow { return alarmRow{s.Host.Name, a} })
 	out := struct {
 		Schema int         `json:"schema"`
 		Alarms []alarmRow  `json:"alarms"`
 		Errors []hostError `json:"errors"`
-	}{1, rows, errs}
+		Hosts  []hostFact  `json:"hosts"`
+	}{1, rows, errs, hosts}
 	now := time.Now()
+	ages := aged(hosts, now)
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "ALARM", "STATUS", "VALUE", "SINCE", "INFO")
+		t.row("HOST", "ALARM", "STATUS", "VALUE", "SINCE", "AGE", "INFO")
 		for _, a := range rows {
-			t.row(a.Host, a.Name, a.Status, a.Value, age(a.Since, now), a.Info)
+			t.row(a.Host, a.Name, a.Status, a.Value, age(a.Since, now), ages[a.Host], a.Info)
 		}
-		notes(t, errs)
+		holes(t, hosts, now)
 	})
 	if err == nil && len(rows) > 0 {
 		return exitCode(exitProblem)

@@ -24,6 +24,7 @@ type hostStatus struct {
 	Name        string                     `json:"name"`
 	Tags        []string                   `json:"tags"`
 	OS          string                     `json:"os"`
+	Presence    fleet.Fact[fleet.Presence] `json:"presence,omitzero"` // what the tailnet says of it; absent where it is on none
 	Reach       fleet.Fact[fleet.Reach]    `json:"reach"`
 	System      fleet.Fact[fleet.System]   `json:"system"`
 	FailedUnits fleet.Fact[[]string]       `json:"failedUnits"`
@@ -90,7 +91,7 @@ func statusOf(s fleet.State, now time.Time) hostStatus {
 		os = s.System.Value.OSName
 	}
 	return hostStatus{
-		Name: s.Host.Name, Tags: append([]string{}, s.Host.Tags...), OS: os,
+		Name: s.Host.Name, Tags: append([]string{}, s.Host.Tags...), OS: os, Presence: s.Host.Presence,
 		Reach: s.Reach, System: s.System, FailedUnits: s.FailedUnits(),
 		Containers: fleet.Derive(s.Containers, countContainers), Backups: fleet.Derive(s.Backups, countBackups),
 		Metrics: s.Metrics, Alarms: s.Alarms, Problems: problems,

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// hostError is a fact that could not be read, in a list of several hosts.
+type hostError struct {
+	Host  string `json:"host"`
+	Error string `json:"error"`
+}
+
+// hostFact says of each host in a list how old its part is and who told, or why
+// it has none now; rows are of current facts only.
+type hostFact struct {
+	Host   string     `json:"host"`
+	At     *time.Time `json:"at,omitempty"` // when it was read, or could not be
+	Source string     `json:"source,omitempty"`
+	Error  string     `json:"error,omitempty"`
+	None   bool       `json:"none,omitempty"` // there is nothing to read: Error says so, and it is no problem
+	Last   *lastKnown `json:"last,omitempty"` // what was known before it could not be read
+}
+
+// lastKnown are rows that could not be renewed.
+type lastKnown struct {
+	At   time.Time `json:"at"`
+	Rows any       `json:"value"`
+}
+
+// gather joins a fact of several hosts into one list, and says of each how it
+// came by it. One that has nothing to tell (None) is no error.
+func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]T], row func(fleet.State, T) U) (rows []U, hosts []hostFact, errs []hostError) {
+	rows, hosts, errs = []U{}, []hostFact{}, []hostError{}
+	for _, s := range states {
+		f := fact(s)
+		told := []U{}
+		for _, v := range f.Value {
+			told = append(told, row(s, v))
+		}
+		h := hostFact{Host: s.Host.Name, Source: f.Source, Error: f.Err, None: f.None}
+		switch {
+		case f.Current():
+			h.At = utc(f.At)
+			rows = append(rows, told...)
+		case !f.Asked():
+			h.Error = "not asked yet"
+			if s.Reach.Err != "" {
+				h.Error = "not reachable: " + s.Reach.Err
+			}
+		default:
+			h.At = utc(f.ErrAt)
+			if f.HasValue() {
+				h.Last = &lastKnown{f.At.UTC(), told}
+			}
+		}
+		if h.Error != "" && !f.None {
+			errs = append(errs, hostError{s.Host.Name, h.Error})
+		}
+		hosts = append(hosts, h)
+	}
+	return rows, hosts, errs
+}
+
+func utc(t time.Time) *time.Time {
+	t = t.UTC()
+	return &t
+}
+
+// aged gives the age of each host's part of a list, in a word.
+func aged(hosts []hostFact, now time.Time) map[string]string {
+	ages := map[string]string{}
+	for _, h := range hosts {
+		if h.At != nil && h.Error == "" {
+			ages[h.Host] = age(*h.At, now)
+		}
+	}
+	return ages
+}
+
+// unknown gives the exit code of a list with holes.
+func unknown(errs []hostError) error {
+	if len(errs) > 0 {
+		return exitCode(exitUnknown)
+	}
+	return nil
+}
+
+// notes tells people about the holes in a list.
+func notes(t *table, errs []hostError) {
+	for _, e := range errs {
+		t.note("? " + e.Host + ": " + e.Error)
+	}
+}
+
+// holes tells people about the holes in a list, and how old what was known is.
+func holes(t *table, hosts []hostFact, now time.Time) {
+	for _, h := range hosts {
+		if h.Error == "" || h.None {
+			continue
+		}
+		line := "? " + h.Host + ": " + h.Error
+		if h.Last != nil {
+			line += "; last known " + age(h.Last.At, now) + " ago (--json has it)"
+		}
+		t.note(line)
+	}
+}
