@@ -1,8 +1,8 @@
 package fleet
 
 import (
-	"net"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,7 +38,11 @@ func (a Address) Join(port int) string {
 	if port == 0 {
 		port = 22
 	}
-	return net.JoinHostPort(a.Host, strconv.Itoa(port))
+	host := a.Host
+	if strings.Contains(host, ":") { // IPv6
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(port)
 }
 
 // Become is how root rights are had on a host.

@@ -40,6 +40,10 @@ var rooms = map[string][]string{
 	"test/house":     {},
 }
 
+// worldly are packages of Go's own that read, write or start something. The
+// room "fleet" is the vocabulary, and has none of them.
+var worldly = []string{"os", "net", "syscall", "log", "database", "plugin", "embed", "io/ioutil", "crypto/tls"}
+
 // topLevel is what may stand at the top of the repository.
 var topLevel = []string{
 	"cmd", "tui", "fleet", "podman", "nixops", "themes", "docs", "go.mod", "go.sum", ".goreleaser.yaml",
@@ -67,6 +71,9 @@ func TestImports(t *testing.T) {
 			t.Errorf("%s stands in no room", p.ImportPath)
 			continue
 		}
+		if from == "fleet" {
+			pure(t, p.ImportPath, p.Imports)
+		}
 		for _, imp := range p.Imports {
 			to, ours := strings.CutPrefix(imp, module)
 			if !ours || room(to) == from {
@@ -79,6 +86,17 @@ func TestImports(t *testing.T) {
 	}
 	if seen < 8 {
 		t.Fatalf("only %d packages were seen", seen)
+	}
+}
+
+// pure holds that a package does no input and no output.
+func pure(t *testing.T, pkg string, imports []string) {
+	for _, imp := range imports {
+		for _, w := range worldly {
+			if imp == w || strings.HasPrefix(imp, w+"/") {
+				t.Errorf("%s imports %s: it may do no input or output", pkg, imp)
+			}
+		}
 	}
 }
 
