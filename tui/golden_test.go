@@ -153,7 +153,7 @@ var stories = []struct {
 	{"timeline", deployed, []string{":", "Timeline of the fleet", "enter"}, "deploy"},
 	{"timeline-event", audited, []string{":", "Timeline of the fleet", "enter", "/", "refused", "enter", "enter"}, "told by"},
 	{"timeline-host", audited, []string{"G", "enter", "8"}, "refused"},
-	{"fleet-waits", deployed, []string{"G"}, "waits 95s"},
+	{"fleet-waits", deployed, []string{"G"}, "> storage"},
 	{"overview-waits", deployed, []string{"G", "enter"}, "waits 95s"},
 	{"overview-drift", drifted, []string{"j", "enter"}, "3 commits behind"},
 	{"overview-went-back", deployed, []string{"j", "enter"}, "rolled back"},
