@@ -17,6 +17,7 @@ type Fact[T any] struct {
 	At     time.Time // when Value was read; zero: there is no value
 	Source string    // what Value was read from, for people: "probe", "netdata v1.37 on storage"
 	Err    string    // why the newest attempt failed; empty when Value is from the newest attempt
+	Cure   string    // what a person can do about Err, where that is known
 	ErrAt  time.Time // when that attempt failed
 	None   bool      // there is nothing to read there (no container engine, no monitoring): Err says so, and it is no problem
 }
@@ -28,7 +29,7 @@ func Known[T any](value T, at time.Time, source string) Fact[T] {
 
 // Unknown makes a fact that could not be read, with the reason.
 func Unknown[T any](err error, at time.Time, source string) Fact[T] {
-	return Fact[T]{Err: err.Error(), ErrAt: at, Source: source}
+	return Fact[T]{Err: err.Error(), Cure: Cure(err), ErrAt: at, Source: source}
 }
 
 // Nothing makes a fact of which the host has nothing that could be read: it is
@@ -47,6 +48,17 @@ func (f Fact[T]) HasValue() bool { return !f.At.IsZero() }
 // that counts, exports or judges a fact must ask this first.
 func (f Fact[T]) Current() bool { return !f.At.IsZero() && f.Err == "" }
 
+// Why is why the newest attempt to read the fact failed, nil where it did not.
+func (f Fact[T]) Why() error {
+	switch {
+	case f.Err == "":
+		return nil
+	case f.Cure == "":
+		return errors.New(f.Err)
+	}
+	return WithCure(errors.New(f.Err), f.Cure)
+}
+
 // Age is how old the value is at the given time, or -1 without a value.
 func (f Fact[T]) Age(now time.Time) time.Duration {
 	if f.At.IsZero() {
@@ -61,7 +73,7 @@ func (f Fact[T]) Refresh(newer Fact[T]) Fact[T] {
 	if newer.Err == "" || newer.None || newer.HasValue() || !f.HasValue() {
 		return newer
 	}
-	f.Err, f.ErrAt = newer.Err, newer.ErrAt
+	f.Err, f.Cure, f.ErrAt = newer.Err, newer.Cure, newer.ErrAt
 	return f
 }
 
@@ -75,7 +87,7 @@ const Remembered = "not asked again yet"
 func (f Fact[T]) Remember(now time.Time) Fact[T] {
 	switch {
 	case f.HasValue():
-		f.Err, f.ErrAt, f.None = Remembered, now, false
+		f.Err, f.Cure, f.ErrAt, f.None = Remembered, "", now, false
 	case !f.None:
 		f = Fact[T]{}
 	}
@@ -86,6 +98,7 @@ func (f Fact[T]) Remember(now time.Time) Fact[T] {
 type factJSON[T any] struct {
 	Value  *T       `json:"value,omitempty"`
 	Error  string   `json:"error,omitempty"`
+	Cure   string   `json:"cure,omitempty"`
 	At     *jsonUTC `json:"at,omitempty"`
 	Source string   `json:"source,omitempty"`
 	None   bool     `json:"none,omitempty"`
@@ -98,23 +111,24 @@ type last[T any] struct {
 	At    jsonUTC `json:"at"`
 }
 
-// errNeverAsked is what machine output says of a fact nobody has read yet.
-var errNeverAsked = errors.New("not asked yet")
+// ErrNotAsked is the reason of a fact that nobody has tried to read yet.
+var ErrNotAsked = errors.New("not asked yet")
 
 // MarshalJSON writes {"value","at","source"}, or {"error","at","source"} and,
-// where an older value is known, {"last":{"value","at"}}. Times are UTC.
+// where they are known, "cure" and the older value, {"last":{"value","at"}}.
+// Times are UTC.
 func (f Fact[T]) MarshalJSON() ([]byte, error) {
 	out := factJSON[T]{Source: f.Source, None: f.None}
 	switch {
 	case f.Current():
 		out.Value, out.At = &f.Value, utc(f.At)
 	case f.Asked():
-		out.Error, out.At = f.Err, utc(f.ErrAt)
+		out.Error, out.Cure, out.At = f.Err, f.Cure, utc(f.ErrAt)
 		if f.HasValue() {
 			out.Last = &last[T]{Value: f.Value, At: *utc(f.At)}
 		}
 	default:
-		out.Error = errNeverAsked.Error()
+		out.Error = ErrNotAsked.Error()
 	}
 	return json.Marshal(out)
 }
@@ -130,7 +144,7 @@ func (f *Fact[T]) UnmarshalJSON(b []byte) error {
 	case in.Value != nil && in.At != nil:
 		f.Value, f.At = *in.Value, time.Time(*in.At)
 	case in.Error != "" && in.At != nil:
-		f.Err, f.ErrAt = in.Error, time.Time(*in.At)
+		f.Err, f.Cure, f.ErrAt = in.Error, in.Cure, time.Time(*in.At)
 	}
 	if in.Last != nil {
 		f.Value, f.At = in.Last.Value, time.Time(in.Last.At)

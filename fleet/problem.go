@@ -25,6 +25,7 @@ type Problem struct {
 	What     string    `json:"what"`
 	Severity Severity  `json:"severity"`
 	Since    time.Time `json:"since,omitzero"` // when it began, where that is known
+	Cure     string    `json:"cure,omitempty"` // what a person can do about it, where that is known
 }
 
 // Limits from which a disk or memory is a problem, as a share of the whole.
@@ -50,7 +51,7 @@ func (s State) Problems(now time.Time) []Problem {
 	s.containerProblems(add)
 	s.backupProblems(add)
 	s.metricProblems(add)
-	s.unreadProblems(add)
+	list = append(list, s.unreadProblems()...)
 	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 	return list
 }
@@ -79,9 +80,9 @@ func (s State) unreachable() (Problem, bool) {
 	case s.Reach.Err != "":
 		since := s.Reach.At // the last time it did answer
 		if p := s.Host.Presence; p.Current() && !p.Value.Online {
-			return Problem{What: "offline: " + s.Reach.Err, Severity: SeverityUnknown, Since: p.Value.LastSeen}, true
+			return Problem{What: "offline: " + s.Reach.Err, Severity: SeverityUnknown, Since: p.Value.LastSeen, Cure: s.Reach.Cure}, true
 		}
-		return Problem{What: "not reachable: " + s.Reach.Err, Severity: SeverityUnknown, Since: since}, true
+		return Problem{What: "not reachable: " + s.Reach.Err, Severity: SeverityUnknown, Since: since, Cure: s.Reach.Cure}, true
 	}
 	return Problem{}, false
 }
@@ -208,22 +209,16 @@ func (s State) metricProblems(add addProblem) {
 }
 
 // unreadProblems names the facts that were asked for and could not be read.
-func (s State) unreadProblems(add addProblem) {
-	for _, f := range []struct {
-		name, err string
-		at        time.Time
-		none      bool
-	}{
-		{"system", s.System.Err, s.System.ErrAt, s.System.None},
-		{"deploys", s.Deploys.Err, s.Deploys.ErrAt, s.Deploys.None},
-		{"units", s.Units.Err, s.Units.ErrAt, s.Units.None},
-		{"containers", s.Containers.Err, s.Containers.ErrAt, s.Containers.None},
-		{"backups", s.Backups.Err, s.Backups.ErrAt, s.Backups.None},
-		{"metrics", s.Metrics.Err, s.Metrics.ErrAt, s.Metrics.None},
-		{"alarms", s.Alarms.Err, s.Alarms.ErrAt, s.Alarms.None},
-	} {
-		if f.err != "" && !f.none {
-			add(SeverityUnknown, f.at, "%s unknown: %s", f.name, f.err)
-		}
+func (s State) unreadProblems() []Problem {
+	return slices.Concat(
+		unread("system", s.System), unread("deploys", s.Deploys), unread("units", s.Units), unread("containers", s.Containers),
+		unread("backups", s.Backups), unread("metrics", s.Metrics), unread("alarms", s.Alarms),
+	)
+}
+
+func unread[T any](name string, f Fact[T]) []Problem {
+	if f.Err == "" || f.None {
+		return nil
 	}
+	return []Problem{{What: name + " unknown: " + f.Err, Severity: SeverityUnknown, Since: f.ErrAt, Cure: f.Cure}}
 }

@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State is everything known of one host. It is a value: a copy in the store
 // is never changed, only replaced.
@@ -40,7 +43,7 @@ func (s State) FailedUnits() Fact[[]string] {
 
 // Derive gives a fact computed from another, with its age, source and error.
 func Derive[T, U any](f Fact[T], of func(T) U) Fact[U] {
-	out := Fact[U]{At: f.At, Source: f.Source, Err: f.Err, ErrAt: f.ErrAt, None: f.None}
+	out := Fact[U]{At: f.At, Source: f.Source, Err: f.Err, Cure: f.Cure, ErrAt: f.ErrAt, None: f.None}
 	if f.HasValue() {
 		out.Value = of(f.Value)
 	}
@@ -50,31 +53,27 @@ func Derive[T, U any](f Fact[T], of func(T) U) Fact[U] {
 // Lost gives the state after the host could not be reached: everything known
 // stays with its age, and nothing of it is current.
 func (s State) Lost(err error, at time.Time) State {
-	why := "host not reachable: " + err.Error()
-	s.unprobed(why, at)
+	why := fmt.Errorf("host not reachable: %w", err)
+	s.Unprobed(why, at)
 	lose(&s.Deploys, why, at)
 	lose(&s.Containers, why, at)
 	lose(&s.Backups, why, at)
 	lose(&s.Metrics, why, at)
 	lose(&s.Alarms, why, at)
-	s.Reach = s.Reach.Refresh(Fact[Reach]{Err: err.Error(), ErrAt: at, Source: "ssh"})
+	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats = nil
 	return s
 }
 
-func lose[T any](f *Fact[T], why string, at time.Time) {
+func lose[T any](f *Fact[T], why error, at time.Time) {
 	if f.None {
 		return // what is not there is not there
 	}
-	f.Err, f.ErrAt = why, at
+	f.Err, f.Cure, f.ErrAt = why.Error(), Cure(why), at
 }
 
 // Unprobed notes that the host was reached but did not tell what it is.
-func (s *State) Unprobed(err error, at time.Time) {
-	s.unprobed(err.Error(), at)
-}
-
-func (s *State) unprobed(why string, at time.Time) {
+func (s *State) Unprobed(why error, at time.Time) {
 	lose(&s.System, why, at)
 	lose(&s.Inventory, why, at)
 	lose(&s.Generations, why, at)

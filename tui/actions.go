@@ -105,10 +105,10 @@ func (m *Model) progressed(msg jobMsg) {
 	switch {
 	case msg.err != nil && stopped:
 		how = "was stopped"
-		what.Level, what.Text = fleet.Warn, did+": stopped: "+msg.err.Error()
+		what.Level, what.Text = fleet.Warn, did+": stopped: "+fleet.InFull(msg.err)
 	case msg.err != nil:
 		how = "failed"
-		what.Level, what.Text = fleet.Error, did+" failed: "+msg.err.Error()
+		what.Level, what.Text = fleet.Error, did+" failed: "+fleet.InFull(msg.err)
 	default:
 		m.opts.Store.Note(fleet.Message{At: m.c.Now, Level: fleet.Info, Host: j.Hosts(), Text: what.Text})
 	}

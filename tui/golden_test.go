@@ -94,7 +94,7 @@ var tours = []struct {
 	{"help", []string{"?"}, "Here"},
 	{"menu", []string{"."}, "Enter do it"},
 	{"palette", []string{":", "sto"}, "→ host storage"},
-	{"filter", []string{"/", "r"}, "5 of 7"},
+	{"filter", []string{"/", "r"}, "6 of 7"},
 }
 
 func TestScreens(t *testing.T) {

@@ -26,7 +26,7 @@ func (m *Model) shell() {
 	host := t.Hosts[0].Host
 	session, err := m.opts.Console.Shell(host.ID)
 	if err != nil {
-		m.tell(screen.Flash{Level: fleet.Error, Host: host.Name, Text: "no shell: " + err.Error()})
+		m.tell(screen.Flash{Level: fleet.Error, Host: host.Name, Text: "no shell: " + fleet.InFull(err)})
 		return
 	}
 	m.away = true
@@ -39,7 +39,7 @@ func (m *Model) shell() {
 func (m *Model) shellOver(msg shellOver) {
 	m.away = false
 	if msg.err != nil {
-		m.tell(screen.Flash{Level: fleet.Warn, Host: msg.host, Text: "the shell ended: " + msg.err.Error()})
+		m.tell(screen.Flash{Level: fleet.Warn, Host: msg.host, Text: "the shell ended: " + fleet.InFull(msg.err)})
 	}
 }
 

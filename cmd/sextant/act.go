@@ -177,7 +177,7 @@ func (a *app) actOnContainer(ctx context.Context, d *nixops.Deployer, h fleet.Ho
 // acted writes down what was done, and says what came of it.
 func (a *app) acted(d *nixops.Deployer, h fleet.Host, e fleet.Event, said string, err error, say func(string)) error {
 	if e.Result = said; err != nil {
-		e.Level, e.Result = fleet.Error, err.Error()
+		e.Level, e.Result = fleet.Error, fleet.InFull(err)
 	}
 	d.Did(h, e)
 	if err == nil {
@@ -240,7 +240,7 @@ func actCommand(o *options, v verb, what string, ask scope, aim func(t *fleet.Ta
 				}{Schema: 1, Host: states[0].Host.Name}
 				err := a.act(cmd, fleet.Target{Hosts: states}, args[1], aim, yes, func(said string) { out.Done = said })
 				if err != nil {
-					out.Error = err.Error()
+					out.Error = fleet.InFull(err)
 				}
 				if werr := o.write(cmd.OutOrStdout(), out, func(tb *table) { tb.note(cmp.Or(out.Error, out.Host+": "+out.Done)) }); werr != nil {
 					return werr

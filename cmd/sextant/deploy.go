@@ -149,7 +149,7 @@ func printOutcomes(w io.Writer, o options, outcomes []nixops.Outcome) error {
 	for _, x := range outcomes {
 		r := row{deployRow: deployRow{x.Host.Name, x.Deploy}}
 		if x.Err != nil {
-			r.Error = x.Err.Error()
+			r.Error = fleet.InFull(x.Err)
 		}
 		out.Deploys = append(out.Deploys, r)
 		code = cmp.Or(code, outcomeCode(x))

@@ -126,12 +126,12 @@ func ended(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) erro
 		deployRow
 	}{Schema: 1, deployRow: deployRow{h.Name, d}}
 	if err != nil {
-		out.Error = err.Error()
+		out.Error = fleet.InFull(err)
 	}
 	werr := o.write(w, out, func(t *table) {
 		switch {
 		case err != nil:
-			t.note(err.Error())
+			t.note(fleet.InFull(err))
 		default:
 			t.note(strings.TrimSpace(h.Name + ": " + strings.ToLower(string(d.State)) + " " + d.Why))
 		}

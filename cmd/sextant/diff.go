@@ -46,7 +46,7 @@ func compare(ctx context.Context, w io.Writer, a *app, states []fleet.State, arg
 // ends are the two systems that are compared.
 func ends(s fleet.State, args []string) (from, to fleet.Toplevel, err error) {
 	if !s.System.Current() {
-		return from, to, fmt.Errorf("%s: %s", s.Host.Name, cmp.Or(s.System.Err, s.Reach.Err))
+		return from, to, fmt.Errorf("%s: %w", s.Host.Name, cmp.Or(s.System.Why(), s.Reach.Why(), fleet.ErrNotAsked))
 	}
 	named := append(append([]string{}, args...), []string{"running", "default"}[len(args):]...)
 	if to, err = toplevelNamed(s, named[1]); err != nil {

@@ -58,7 +58,7 @@ const evaluatedAtOnce = 2
 func (a *app) evaluate(ctx context.Context, say func(line string), flake nixops.Flake, r *fleet.Repository, states []fleet.State) []hostError {
 	hosts, err := flake.Systems(ctx)
 	if err != nil {
-		return []hostError{{"the flake", err.Error()}}
+		return []hostError{holeOf("the flake", err)}
 	}
 	var mu sync.Mutex
 	var errs []hostError
@@ -78,7 +78,7 @@ func (a *app) evaluate(ctx context.Context, say func(line string), flake nixops.
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				errs = append(errs, hostError{s.Host.Name, strings.TrimPrefix(err.Error(), s.Host.Name+": ")})
+				errs = append(errs, hostError{s.Host.Name, strings.TrimPrefix(err.Error(), s.Host.Name+": "), fleet.Cure(err)})
 				return
 			}
 			found[h.Attr] = path
@@ -156,7 +156,7 @@ func printDrift(w io.Writer, o options, f fleet.Fact[fleet.Repository], states [
 	code := 0
 	for _, s := range states {
 		if !s.System.Current() {
-			out.Errors = append(out.Errors, hostError{s.Host.Name, cmp.Or(s.Reach.Err, s.System.Err, "not asked")})
+			out.Errors = append(out.Errors, holeOf(s.Host.Name, cmp.Or(s.Reach.Why(), s.System.Why(), fleet.ErrNotAsked)))
 			continue
 		}
 		sys := s.System.Value

@@ -121,7 +121,7 @@ func (f *garbageFlags) run(cmd *cobra.Command, a *app, s fleet.State) error {
 	}
 	err := f.change(cmd, a, d, s, &out)
 	if err != nil {
-		out.Error = err.Error()
+		out.Error = fleet.InFull(err)
 	}
 	if werr := out.print(cmd.OutOrStdout(), a.opts); werr != nil {
 		return werr

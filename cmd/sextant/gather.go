@@ -10,7 +10,11 @@ import (
 type hostError struct {
 	Host  string `json:"host"`
 	Error string `json:"error"`
+	Cure  string `json:"cure,omitempty"`
 }
+
+// holeOf makes one of an error.
+func holeOf(host string, err error) hostError { return hostError{host, err.Error(), fleet.Cure(err)} }
 
 // hostFact says of each host in a list how old its part is and who told, or why
 // it has none now; rows are of current facts only.
@@ -19,6 +23,7 @@ type hostFact struct {
 	At     *time.Time `json:"at,omitempty"` // when it was read, or could not be
 	Source string     `json:"source,omitempty"`
 	Error  string     `json:"error,omitempty"`
+	Cure   string     `json:"cure,omitempty"` // what a person can do about it
 	None   bool       `json:"none,omitempty"` // there is nothing to read: Error says so, and it is no problem
 	Last   *lastKnown `json:"last,omitempty"` // what was known before it could not be read
 }
@@ -39,7 +44,7 @@ func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]
 		for _, v := range f.Value {
 			told = append(told, row(s, v))
 		}
-		h := hostFact{Host: s.Host.Name, Source: f.Source, Error: f.Err, None: f.None}
+		h := hostFact{Host: s.Host.Name, Source: f.Source, Error: f.Err, Cure: f.Cure, None: f.None}
 		switch {
 		case f.Current():
 			h.At = utc(f.At)
@@ -47,7 +52,7 @@ func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]
 		case !f.Asked():
 			h.Error = "not asked yet"
 			if s.Reach.Err != "" {
-				h.Error = "not reachable: " + s.Reach.Err
+				h.Error, h.Cure = "not reachable: "+s.Reach.Err, s.Reach.Cure
 			}
 		default:
 			h.At = utc(f.ErrAt)
@@ -56,7 +61,7 @@ func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]
 			}
 		}
 		if h.Error != "" && !f.None {
-			errs = append(errs, hostError{s.Host.Name, h.Error})
+			errs = append(errs, hostError{s.Host.Name, h.Error, h.Cure})
 		}
 		hosts = append(hosts, h)
 	}
@@ -91,6 +96,14 @@ func unknown(errs []hostError) error {
 func notes(t *table, errs []hostError) {
 	for _, e := range errs {
 		t.note("? " + e.Host + ": " + e.Error)
+		cureNote(t, e.Cure)
+	}
+}
+
+// cureNote tells people what they can do about the line before.
+func cureNote(t *table, cure string) {
+	if cure != "" {
+		t.note("  -> " + cure)
 	}
 }
 
@@ -105,5 +118,6 @@ func holes(t *table, hosts []hostFact, now time.Time) {
 			line += "; last known " + age(h.Last.At, now) + " ago (--json has it)"
 		}
 		t.note(line)
+		cureNote(t, h.Cure)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -65,10 +66,10 @@ func (a *app) printAudit(w io.Writer, since time.Time) error {
 func silentHosts(states []fleet.State) []hostError {
 	errs := []hostError{}
 	for _, s := range states {
-		if why := cmp.Or(s.Reach.Err, s.System.Err); why != "" {
-			errs = append(errs, hostError{s.Host.Name, "what happened since it was last asked is not known: " + why})
+		if why := cmp.Or(s.Reach.Why(), s.System.Why()); why != nil {
+			errs = append(errs, holeOf(s.Host.Name, fmt.Errorf("what happened since it was last asked is not known: %w", why)))
 		} else if s.Deploys.Err != "" && !s.Deploys.None {
-			errs = append(errs, hostError{s.Host.Name, "deploys: " + s.Deploys.Err})
+			errs = append(errs, holeOf(s.Host.Name, fmt.Errorf("deploys: %w", s.Deploys.Why())))
 		}
 	}
 	return errs

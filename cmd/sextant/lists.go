@@ -90,7 +90,7 @@ func generationsCommand(o *options) *cobra.Command {
 func printGenerations(w io.Writer, o options, s fleet.State) error {
 	f := s.Generations
 	if !f.Current() {
-		return fmt.Errorf("generations of %s: %s", s.Host.Name, cmp.Or(f.Err, s.Reach.Err))
+		return fmt.Errorf("generations of %s: %w", s.Host.Name, cmp.Or(f.Why(), s.Reach.Why(), fleet.ErrNotAsked))
 	}
 	out := struct {
 		Schema      int                `json:"schema"`
@@ -302,6 +302,7 @@ func printMetrics(w io.Writer, o options, states []fleet.State) error {
 			m := h.Metrics.Value
 			if !h.Metrics.Current() {
 				t.note("? " + h.Host + ": " + h.Metrics.Err)
+				cureNote(t, h.Metrics.Cure)
 				continue
 			}
 			t.row(h.Host, percent(m.CPU), fmt.Sprintf("%.2f", m.Load1), size(m.Memory.Used)+"/"+size(m.Memory.Total),

@@ -81,7 +81,7 @@ func printLogs(ctx context.Context, w io.Writer, a *app, states []fleet.State, n
 	}
 	st := states[0]
 	if st.Reach.Err != "" {
-		return fmt.Errorf("%s is not reachable: %s", st.Host.Name, st.Reach.Err)
+		return fmt.Errorf("%s is not reachable: %w", st.Host.Name, st.Reach.Why())
 	}
 	q.Host = st.Host.ID
 	if err := named(st, name, &q); err != nil {

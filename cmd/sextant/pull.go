@@ -32,7 +32,7 @@ func pullCommand(o *options, word, id, short string) *cobra.Command {
 					err = action.Run(cmd.Context(), t, func(said string) { out.Done = said })
 				}
 				if err != nil {
-					out.Error = err.Error()
+					out.Error = fleet.InFull(err)
 				}
 				if werr := o.write(cmd.OutOrStdout(), out, func(tb *table) { tb.note(out.Host + ": " + out.Done + out.Error) }); werr != nil {
 					return werr

@@ -9,6 +9,8 @@ import (
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // options are the global flags.
@@ -63,8 +65,8 @@ func tell(w io.Writer, styles fang.Styles, err error) {
 		return
 	}
 	if f, ok := w.(*os.File); ok && isTerminal(f) && os.Getenv("NO_COLOR") == "" {
-		fang.DefaultErrorHandler(w, styles, err)
+		fang.DefaultErrorHandler(w, styles, errors.New(fleet.InFull(err)))
 		return
 	}
-	fmt.Fprintln(w, "sextant: "+err.Error())
+	fmt.Fprintln(w, "sextant: "+fleet.InFull(err))
 }

@@ -165,6 +165,7 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 			age(s.System.At, now))
 		for _, p := range problems {
 			t.note(fmt.Sprintf("  %s  %s", p.Severity, p.What))
+			cureNote(t, p.Cure)
 		}
 	}
 }

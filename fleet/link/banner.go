@@ -65,5 +65,5 @@ func (b *banner) blame(err error) error {
 	if err == nil || b.page == "" || errors.Is(err, ErrRefused) {
 		return err
 	}
-	return fmt.Errorf("%w (it wants you to visit %s)", err, b.page)
+	return fleet.WithCure(fmt.Errorf("%w (it wants you to visit %s)", err, b.page), "visit that page in a browser and let yourself in")
 }

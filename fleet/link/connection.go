@@ -80,7 +80,7 @@ func (c *connection) keepAlive() {
 func (c *connection) ping() bool {
 	limit := c.d.limits.lostAfter
 	late := time.AfterFunc(limit, func() {
-		c.close(fmt.Errorf("%s has not answered for %s", c.host.Name, limit))
+		c.close(fleet.WithCure(fmt.Errorf("%s has not answered for %s", c.host.Name, limit), cureAway))
 	})
 	defer late.Stop()
 	began := time.Now()
@@ -117,7 +117,8 @@ func (c *connection) dial(ctx context.Context, network, address string) (net.Con
 	case r := <-done:
 		var open *ssh.OpenChannelError
 		if errors.As(r.err, &open) {
-			return nil, fmt.Errorf("%w: %s on %s: %s", ErrForbidden, address, c.host.Name, fleet.Clean(open.Message))
+			return nil, fleet.WithCure(fmt.Errorf("%w: %s on %s: %s", ErrForbidden, address, c.host.Name, fleet.Clean(open.Message)),
+				"does its sshd allow forwarding (AllowTcpForwarding, AllowStreamLocalForwarding), and does something listen there?")
 		} else if r.err != nil {
 			return nil, c.dead(ctx, r.err)
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // onPath finds the programs of NixOS also where the login shell sets no PATH,
@@ -158,7 +160,8 @@ func (p *sshProcess) live(line string, stdout io.Reader, started chan<- error) {
 	defer close(p.ended)
 	if p.err = p.session.Start(line); p.err != nil {
 		if strings.HasPrefix(p.err.Error(), "ssh: command ") { // the library repeats the whole command
-			p.err = errors.New("sshd refuses to run commands for " + p.c.user)
+			p.err = fleet.WithCure(errors.New("sshd refuses to run commands for "+p.c.user),
+				"look for ForceCommand in its sshd_config and for command= in the user's authorized_keys")
 		} else {
 			p.c.settle(p.ctx)
 		}

@@ -40,7 +40,8 @@ func (d *Dialer) loginAs(ctx context.Context, h fleet.Host, set settings) (*conn
 	}
 	addrs := d.candidates(h, set)
 	if len(addrs) == 0 {
-		return nil, fmt.Errorf("no address of %s is known: name one in the configuration or in ~/.ssh/config", h.Name)
+		return nil, fleet.WithCure(fmt.Errorf("no address of %s is known", h.Name),
+			"name one: addresses for this host in config.toml, or HostName in ~/.ssh/config")
 	}
 	var errs []error
 	for len(addrs) > 0 {
@@ -84,7 +85,7 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	clock := newClock(d.limits.auth, func() {
-		cancel(fmt.Errorf("no progress in %s", d.limits.auth))
+		cancel(fleet.WithCure(fmt.Errorf("no progress in %s", d.limits.auth), cureSilent))
 		conn.Close() // ends the handshake: not every connection knows deadlines
 	})
 	defer clock.stop()
@@ -116,18 +117,30 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set
 // handshakeError says why a login failed, and what to do.
 func handshakeError(ctx context.Context, h fleet.Host, set settings, err error) error {
 	switch {
-	case errors.Is(err, ErrHostKey), errors.Is(err, ErrUnknown), errors.Is(err, ErrRefused):
+	case fleet.Cure(err) != "", errors.Is(err, ErrHostKey):
 		return err
+	case errors.Is(err, ErrRefused), errors.Is(err, errNoReply):
+		return fleet.WithCure(err, cureAgain)
 	case context.Cause(ctx) != nil:
 		return fmt.Errorf("logging in to %s: %w", h.Name, context.Cause(ctx))
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		_, tried, _ := strings.Cut(err.Error(), "attempted methods ")
 		tried, _, _ = strings.Cut(tried, ",")
-		return fmt.Errorf("%w: %s@%s refused %s; try `ssh %s@%s`, or name user and key in the configuration",
-			ErrAuth, set.user, h.Name, cmp.Or(fleet.Clean(tried), "everything"), set.user, h.Name)
+		return fleet.WithCure(fmt.Errorf("%w: %s@%s refused %s", ErrAuth, set.user, h.Name, cmp.Or(fleet.Clean(tried), "everything")),
+			fmt.Sprintf("add a key that %s has there to your agent (ssh-add), or name user and identity for this host in config.toml", set.user))
+	case errors.Is(err, ErrNobody): // the host would take a key whose file is encrypted
+		return fleet.WithCure(fmt.Errorf("logging in to %s: %w", h.Name, err), "add the key to your agent: ssh-add")
 	}
-	return fmt.Errorf("logging in to %s: %s", h.Name, fleet.Clean(err.Error()))
+	return fleet.WithCure(fmt.Errorf("logging in to %s: %s", h.Name, fleet.Clean(err.Error())),
+		fmt.Sprintf("is it sshd that listens there? its log tells more (journalctl -u sshd), and so does `ssh -v %s@%s`", set.user, h.Name))
 }
+
+// What a person can do where a host does not answer, and where it does not get on.
+const (
+	cureAway   = "is it switched on, and are you on its network? `tailscale status` tells"
+	cureSilent = "something listens there but does not answer as sshd should: is the port right, and is the host not stuck?"
+	cureAgain  = "refresh to be asked again"
+)
 
 // clock ends something unless it is stopped in time; it stands still while
 // paused.

@@ -128,7 +128,8 @@ func (r *rooter) find(ctx context.Context) (string, error) {
 	case r.no != nil:
 		return "", r.no
 	case r.host.Become == fleet.BecomeNone:
-		r.no = fmt.Errorf("%w on %s: the configuration says become = \"none\"", ErrNoRoot, r.host.Name)
+		r.no = fleet.WithCure(fmt.Errorf("%w on %s: the configuration says become = \"none\"", ErrNoRoot, r.host.Name),
+			"set become = \"auto\" for this host in config.toml")
 		return "", r.no
 	case word == "":
 		if _, err := r.run(ctx, r.byItself(Command{Args: []string{"true"}})); err != nil {
@@ -141,8 +142,8 @@ func (r *rooter) find(ctx context.Context) (string, error) {
 	if word == wordAsk {
 		return r.password(ctx)
 	}
-	r.no = fmt.Errorf("%w on %s: %s may use neither sudo, doas nor run0; log in as root, or add the user to wheel",
-		ErrNoRoot, r.host.Name, r.user)
+	r.no = fleet.WithCure(fmt.Errorf("%w on %s: %s may use neither sudo, doas nor run0", ErrNoRoot, r.host.Name, r.user),
+		"log in as root (user = \"root\" for this host in config.toml), or add the user to wheel")
 	return "", r.no
 }
 
@@ -159,12 +160,20 @@ func (r *rooter) password(ctx context.Context) (string, error) {
 		return reply.Text, err
 	}, func(secret string) (bool, error) { return r.takes(ctx, secret) })
 	if err != nil {
-		return "", fmt.Errorf("%w on %s: sudo wants the password of %s: %w", ErrNoRoot, r.host.Name, r.user, err)
+		return "", fleet.WithCure(fmt.Errorf("%w on %s: sudo wants the password of %s: %w", ErrNoRoot, r.host.Name, r.user, err), curePassword(err))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.way = wayPassword
 	return r.way, nil
+}
+
+// curePassword is what a person can do where sudo's password was not given.
+func curePassword(err error) string {
+	if errors.Is(err, ErrNobody) {
+		return "run it at a terminal, where you can be asked, or let the user's sudo ask nothing (NOPASSWD)"
+	}
+	return cureAgain
 }
 
 // takes tells whether sudo takes a password.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -113,7 +114,19 @@ func (d *Dialer) race(ctx context.Context, addrs []fleet.Address, port int, limi
 			start()
 		}
 	}
-	return nil, fleet.Address{}, fmt.Errorf("no address answers: %w", plainer(errs[0], limit))
+	return nil, fleet.Address{}, fleet.WithCure(fmt.Errorf("no address answers: %w", plainer(errs[0], limit)), cureDial(errs[0]))
+}
+
+// cureDial is what a person can do about an address that does not answer.
+func cureDial(err error) string {
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &name):
+		return "the name is not known here: is MagicDNS on? or give addresses for this host in config.toml"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "is sshd running there, and on this port? on NixOS: services.openssh.enable"
+	}
+	return cureAway
 }
 
 // plainer takes the noise out of a dial error: "10.0.0.1:22: connection refused".
@@ -163,7 +176,7 @@ func (d *Dialer) loginJump(ctx context.Context, h fleet.Host, set settings) (*co
 // for the other.
 func (d *Dialer) circle(ctx context.Context, h, via fleet.Host) error {
 	if via.ID == h.ID {
-		return fmt.Errorf("%s is named as its own jump host", h.Name)
+		return fleet.WithCure(fmt.Errorf("%s is named as its own jump host", h.Name), cureJump)
 	}
 	for way := []string{h.Name, via.Name}; len(way) < 10; way = append(way, via.Name) {
 		jump := d.settle(ctx, via).jump
@@ -171,11 +184,14 @@ func (d *Dialer) circle(ctx context.Context, h, via fleet.Host) error {
 			return nil
 		}
 		if via = d.hop(jump); via.ID == h.ID {
-			return fmt.Errorf("the jump hosts of %s lead in a circle: %s → %s", h.Name, strings.Join(way, " → "), h.Name)
+			return fleet.WithCure(fmt.Errorf("the jump hosts of %s lead in a circle: %s → %s", h.Name, strings.Join(way, " → "), h.Name), cureJump)
 		}
 	}
-	return fmt.Errorf("%s has too many jump hosts, or they lead in a circle", h.Name)
+	return fleet.WithCure(fmt.Errorf("%s has too many jump hosts, or they lead in a circle", h.Name), cureJump)
 }
+
+// cureJump is what a person can do about jump hosts that lead nowhere.
+const cureJump = "look at jump in config.toml and at ProxyJump in ~/.ssh/config"
 
 // hop gives the last host that a ProxyJump names, reached through those before
 // it: one of the fleet, or one known to ssh_config only.

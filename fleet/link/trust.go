@@ -92,7 +92,8 @@ func (t *truster) judgeCertificate(remote net.Addr, cert *ssh.Certificate) (done
 			return true, nil
 		}
 		if t.known.authority(n, cert.SignatureKey) && no == nil {
-			no = fmt.Errorf("%w: the certificate of %s does not hold: %w", ErrHostKey, t.host.Name, err)
+			no = fleet.WithCure(fmt.Errorf("%w: the certificate of %s does not hold: %w", ErrHostKey, t.host.Name, err),
+				"have its certificate signed anew for the name and the time; until then, do not connect")
 		}
 	}
 	return no != nil, no
@@ -124,8 +125,9 @@ func (t *truster) lookUnder(names []string, remote net.Addr, key ssh.PublicKey) 
 		case err == nil:
 			trusted = true
 		case errors.As(err, &revoked):
-			return false, nil, fmt.Errorf("%w: the key %s of %s was revoked (%s:%d)", ErrHostKey,
-				ssh.FingerprintSHA256(key), t.host.Name, t.known.file(revoked.Revoked.Filename), revoked.Revoked.Line)
+			return false, nil, fleet.WithCure(fmt.Errorf("%w: the key %s of %s was revoked (%s:%d)", ErrHostKey,
+				ssh.FingerprintSHA256(key), t.host.Name, t.known.file(revoked.Revoked.Filename), revoked.Revoked.Line),
+				"do not connect: give the host a new key first")
 		case errors.As(err, &other):
 			changed = append(changed, t.known.keysOf(n, other.Want)...)
 		default:
@@ -151,16 +153,17 @@ func (t *truster) changedError(want []xknownhosts.KnownKey, got ssh.PublicKey) e
 			break
 		}
 	}
-	return fmt.Errorf("%w: %s shows %s %s, but %s:%d has %s %s; if the host was installed anew, remove that line",
-		ErrHostKey, t.host.Name, got.Type(), ssh.FingerprintSHA256(got), t.known.file(w.Filename), w.Line, w.Key.Type(), ssh.FingerprintSHA256(w.Key))
+	return fleet.WithCure(fmt.Errorf("%w: %s shows %s %s, but %s:%d has %s %s", ErrHostKey, t.host.Name,
+		got.Type(), ssh.FingerprintSHA256(got), t.known.file(w.Filename), w.Line, w.Key.Type(), ssh.FingerprintSHA256(w.Key)),
+		"if the host was installed anew, remove that line; if not, somebody may be between you and it: do not connect")
 }
 
 // askNew asks a person about a key nobody knows, and writes it down. The same
 // key is asked about once at a time: one machine may be several hosts to us.
 func (t *truster) askNew(remote net.Addr, key ssh.PublicKey) error {
 	if t.addr.Via == fleet.ViaMDNS { // anybody on the network can claim a name: no first meeting there
-		return fmt.Errorf("%w: %s was only met at %s, an address from mDNS, which proves nothing; accept its key at another address first",
-			ErrUnknown, t.host.Name, t.addr.Host)
+		return fleet.WithCure(fmt.Errorf("%w: %s was only met at %s, an address from mDNS, which proves nothing", ErrUnknown, t.host.Name, t.addr.Host),
+			"accept its key at another address first: addresses for this host in config.toml")
 	}
 	defer t.wait()()
 	about := "host key\x00" + t.host.Name + "\x00" + ssh.FingerprintSHA256(key)
@@ -186,8 +189,8 @@ func (t *truster) askNew(remote net.Addr, key ssh.PublicKey) error {
 	})
 	switch {
 	case errors.Is(err, ErrNobody):
-		return fmt.Errorf("%w: %s shows %s %s; accept it once with `ssh %s` or in the terminal UI",
-			ErrUnknown, t.host.Name, key.Type(), ssh.FingerprintSHA256(key), t.host.Name)
+		return fleet.WithCure(fmt.Errorf("%w: %s shows %s %s", ErrUnknown, t.host.Name, key.Type(), ssh.FingerprintSHA256(key)),
+			"compare that with the host's own, and accept it once with `ssh "+t.host.Name+"` or in the terminal UI")
 	case err != nil:
 		return fmt.Errorf("host key of %s not accepted: %w", t.host.Name, err)
 	}
@@ -228,7 +231,7 @@ func (t *truster) write(key ssh.PublicKey) error {
 		line = "\n" + line
 	}
 	if err := appendTo(path, line); err != nil {
-		return fmt.Errorf("writing the key of %s down: %w", t.host.Name, err)
+		return fleet.WithCure(fmt.Errorf("writing the key of %s down: %w", t.host.Name, err), "let yourself write to "+path)
 	}
 	t.d.note(fleet.Info, t.host.Name, "host key "+ssh.FingerprintSHA256(key)+" written to "+path)
 	return nil

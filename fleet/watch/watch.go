@@ -199,7 +199,7 @@ func (w *Watcher) lost(ctx context.Context, h fleet.Host, err error) {
 	now := time.Now()
 	before, _ := w.Store.Get(h.ID)
 	if before.Reach.Err != err.Error() {
-		w.Store.Note(fleet.Message{At: now, Level: fleet.Warn, Host: h.Name, Text: "not reachable: " + err.Error()})
+		w.Store.Note(fleet.Message{At: now, Level: fleet.Warn, Host: h.Name, Text: "not reachable: " + fleet.InFull(err)})
 	}
 	w.Store.Update(h.ID, func(s *fleet.State) { *s = s.Lost(err, now) })
 }
@@ -221,7 +221,7 @@ func (w *Watcher) unprobed(ctx context.Context, h fleet.Host, err error) {
 	now := time.Now()
 	before, _ := w.Store.Get(h.ID)
 	if before.System.Err != err.Error() {
-		w.Store.Note(fleet.Message{At: now, Level: fleet.Warn, Host: h.Name, Text: "probe: " + err.Error()})
+		w.Store.Note(fleet.Message{At: now, Level: fleet.Warn, Host: h.Name, Text: "probe: " + fleet.InFull(err)})
 	}
 	w.Store.Update(h.ID, func(s *fleet.State) { s.Unprobed(err, now) })
 }

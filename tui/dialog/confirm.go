@@ -3,6 +3,7 @@ package dialog
 import (
 	"time"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
@@ -136,7 +137,7 @@ func (d *Confirm) text(c *screen.Context, w int) widget.Doc {
 	}
 	switch {
 	case j.Failed != nil:
-		doc = doc.Add(w, 2, widget.L(themes.Fail, "It cannot be planned: ").And(themes.Text, j.Failed.Error()))
+		doc = doc.Add(w, 2, widget.L(themes.Fail, "It cannot be planned: ").And(themes.Text, fleet.InFull(j.Failed)))
 	case j.Plan == nil:
 		doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" looking what it would do"))
 	default:

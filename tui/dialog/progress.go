@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
@@ -79,7 +80,7 @@ func (d *Progress) Draw(c *screen.Context, p widget.Pane) {
 		doc = doc.Add(in.W, 2, widget.T(l))
 	}
 	if j.Err != nil {
-		doc = doc.Add(in.W, 2, widget.L(themes.Fail, "FAIL ").And(themes.Text, j.Err.Error()))
+		doc = doc.Add(in.W, 2, widget.L(themes.Fail, "FAIL ").And(themes.Text, fleet.InFull(j.Err)))
 	}
 	if !d.loose {
 		d.scroll.Do("bottom")

@@ -125,7 +125,7 @@ func none[T any](c *screen.Context, st fleet.State, f fleet.Fact[[]T], what stri
 	if st.Reach.Err != "" {
 		lines = append(lines, widget.L(themes.Unknown, "? ").And(themes.Text, st.Reach.Err))
 	}
-	if cure := words.Cure(st.Reach.Err); cure != "" {
+	if cure := cmp.Or(f.Cure, st.Reach.Cure); cure != "" {
 		lines = append(lines, widget.L(themes.Accent, c.Glyphs.Arrow+" ").And(themes.Text, cure))
 	}
 	return lines

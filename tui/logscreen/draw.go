@@ -3,6 +3,7 @@ package logscreen
 import (
 	"fmt"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
@@ -60,7 +61,7 @@ func (s *Screen) ending(c *screen.Context, w int) widget.Doc {
 	case !s.over:
 		return nil
 	case s.err != nil:
-		return widget.Doc{}.Add(w, 2, widget.L(themes.Fail, "ERR ").And(themes.Text, s.err.Error()+" "+c.Glyphs.Dot+" r reads it again"))
+		return widget.Doc{}.Add(w, 2, widget.L(themes.Fail, "ERR ").And(themes.Text, fleet.InFull(s.err)+" "+c.Glyphs.Dot+" r reads it again"))
 	case len(s.ring.lines) == 0:
 		return widget.Doc{}.Add(w, 2, widget.L(themes.Dim, "The log has no lines from this time. s looks further back."))
 	}

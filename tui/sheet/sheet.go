@@ -48,10 +48,11 @@ func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
 	return append(d, Disks(c, st, w)...)
 }
 
-// Problems are what is wrong, worst first, and what can be done where the host
-// cannot be reached.
+// Problems are what is wrong, worst first, each with what can be done about it
+// where that is known, once.
 func Problems(c *screen.Context, st fleet.State, w int) widget.Doc {
 	var d widget.Doc
+	told := map[string]bool{"": true}
 	for _, p := range c.Judge(st).Problems {
 		word, role := words.Severity(p.Severity)
 		l := widget.L(role, words.Left(word, 5)).And(themes.Text, p.What)
@@ -59,9 +60,10 @@ func Problems(c *screen.Context, st fleet.State, w int) widget.Doc {
 			l = l.And(themes.Dim, "  since "+words.AgoLong(p.Since, c.Now))
 		}
 		d = d.Add(w, 5, l)
-	}
-	if cure := words.Cure(st.Reach.Err); cure != "" {
-		d = d.Add(w, 5, widget.L(themes.Accent, words.Left(c.Glyphs.Arrow, 5)).And(themes.Text, cure))
+		if !told[p.Cure] {
+			told[p.Cure] = true
+			d = d.Add(w, 5, widget.L(themes.Accent, words.Left(c.Glyphs.Arrow, 5)).And(themes.Text, p.Cure))
+		}
 	}
 	return d
 }

@@ -30,7 +30,7 @@ func Sample() *fleet.Store {
 		store.Update(st.Host.ID, func(s *fleet.State) { *s = st })
 	}
 	store.Note(fleet.Message{At: ago(3 * time.Hour), Level: fleet.Info, Text: "7 hosts found by tailscale and ssh_config"})
-	store.Note(fleet.Message{At: ago(40 * time.Minute), Level: fleet.Error, Host: "cloud", Text: "host key mismatch for 100.64.0.7: the key that was known is ed25519 SHA256:AbC…, the host offers another"})
+	store.Note(fleet.Message{At: ago(40 * time.Minute), Level: fleet.Error, Host: "cloud", Text: "not reachable: host key changed: cloud shows ssh-ed25519 SHA256:Q1w…, but /home/ada/.ssh/known_hosts:7 has ssh-ed25519 SHA256:AbC…; if the host was installed anew, remove that line; if not, somebody may be between you and it: do not connect"})
 	return store
 }
 
@@ -159,7 +159,8 @@ func laptop() fleet.State {
 	for _, at := range []*time.Time{&st.Reach.At, &st.System.At, &st.Units.At, &st.Backups.At, &st.Metrics.At, &st.Generations.At} {
 		*at = ago(19 * time.Hour)
 	}
-	st.Reach.Err, st.Reach.ErrAt = "100.64.0.4:22: i/o timeout", ago(time.Minute)
+	st.Reach.Err, st.Reach.ErrAt = "no address answers: 100.64.0.4:22: no answer within 2s", ago(time.Minute)
+	st.Reach.Cure = "is it switched on, and are you on its network? `tailscale status` tells"
 	st.Host.Presence = fleet.Known(fleet.Presence{Online: false, LastSeen: ago(19 * time.Hour)}, ago(20*time.Second), "tailscaled")
 	return st
 }
@@ -180,6 +181,7 @@ func lab() fleet.State {
 
 func cloud() fleet.State {
 	st := fleet.State{Host: host("cloud", 7, "vps")}
-	st.Reach = fleet.Unknown[fleet.Reach](errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain"), ago(time.Minute), "ssh")
+	st.Reach = fleet.Unknown[fleet.Reach](fleet.WithCure(errors.New("no way to log in was accepted: root@cloud refused [none publickey]"),
+		"add a key that root has there to your agent (ssh-add), or name user and identity for this host in config.toml"), ago(time.Minute), "ssh")
 	return st
 }

@@ -34,7 +34,7 @@ func child(env ...string) *exec.Cmd {
 
 func TestAnotherProcess(t *testing.T) {
 	term := tuitest.Start(t, child(), 80, 24).WaitFor("7 hosts", "> cloud")
-	term.Resize(40, 20).WaitFor("not reachable: ssh: handshake faile…")
+	term.Resize(40, 20).WaitFor("not reachable: no way to log in was…")
 	term.Resize(120, 40).WaitFor("path").Press("j").WaitFor("> desk")
 	term.Resize(20, 5).WaitFor("sextant needs 32x10")
 	term.Resize(80, 24).WaitFor("> desk").Press("q")
