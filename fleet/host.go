@@ -77,6 +77,8 @@ type Host struct {
 	Flake    string   `json:"flake,omitempty"`    // attribute in nixosConfigurations, where known
 	Checks   []string `json:"checks,omitempty"`
 
+	NeverBuild bool `json:"neverBuild,omitempty"` // nothing is built there, whatever a deployer says
+
 	NodeID      string   `json:"nodeId,omitempty"`       // Tailscale's stable node ID
 	MachineID   string   `json:"machineId,omitempty"`    // /etc/machine-id, once read
 	HostKeys    []string `json:"hostKeys,omitempty"`     // SSH host keys vouched for by Tailscale, authorized_keys form

@@ -10,8 +10,8 @@ import (
 
 // BuildOn builds a derivation of this machine's store on another host and gives
 // the store path: the system is in that host's store then.
-func BuildOn(ctx context.Context, l link.Link, derivation string, tell func(string)) (string, error) {
-	if err := Copy(ctx, l, derivation, tell); err != nil {
+func BuildOn(ctx context.Context, l link.Link, derivation string, how Copying, tell func(string)) (string, error) {
+	if err := Copy(ctx, l, derivation, how, tell); err != nil {
 		return "", err
 	}
 	tell("building there")

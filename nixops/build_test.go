@@ -191,7 +191,7 @@ func TestBuildOn(t *testing.T) {
 	newStore(t, "").here().write("closure", drv+"\n")
 	host := newStore(t, "", drv)
 	var h heard
-	got, err := BuildOn(t.Context(), hostLink{store: host}, drv, h.tell)
+	got, err := BuildOn(t.Context(), hostLink{store: host}, drv, Copying{}, h.tell)
 	if err != nil || got != "/nix/store/00000000000000000000000000000001-system" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -199,7 +199,7 @@ func TestBuildOn(t *testing.T) {
 		t.Errorf("told %q", text)
 	}
 	host.write("how", "unbuildable\n")
-	_, err = BuildOn(t.Context(), hostLink{store: host}, drv, h.tell)
+	_, err = BuildOn(t.Context(), hostLink{store: host}, drv, Copying{}, h.tell)
 	var broken *NixError
 	if !errors.As(err, &broken) || broken.Derivation != "/nix/store/d-dep-1.0.drv" || !strings.HasSuffix(err.Error(), "cc: boom") || !strings.Contains(err.Error(), "storage") {
 		t.Errorf("%v", err)

@@ -181,13 +181,13 @@ func TestCopyToEachWayOfReaching(t *testing.T) {
 				t.Fatal("it is there before it is copied")
 			}
 			var first, again told
-			if err := nixops.Copy(t.Context(), l, path, first.tell); err != nil {
+			if err := nixops.Copy(t.Context(), l, path, nixops.Copying{}, first.tell); err != nil {
 				t.Fatal(err)
 			}
 			if !there(t, l, path) || !strings.Contains(first.text(), "are missing there") {
 				t.Errorf("it is not there; told %q", first.text())
 			}
-			if err := nixops.Copy(t.Context(), l, path, again.tell); err != nil || again.text() != "" {
+			if err := nixops.Copy(t.Context(), l, path, nixops.Copying{}, again.tell); err != nil || again.text() != "" {
 				t.Errorf("what is there was copied again: %v, told %q", err, again.text())
 			}
 		})
@@ -209,7 +209,7 @@ func TestCopyThatIsCutOffGoesOn(t *testing.T) {
 	l := lab.Link(t, "desktop")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
-	if err := nixops.Copy(ctx, l, path, func(line string) {
+	if err := nixops.Copy(ctx, l, path, nixops.Copying{}, func(line string) {
 		if strings.HasPrefix(line, "copying: ") && strings.Contains(line, " of 301 MiB") {
 			cancel(enough)
 		}
@@ -219,7 +219,7 @@ func TestCopyThatIsCutOffGoesOn(t *testing.T) {
 	if there(t, l, path) {
 		t.Error("it is there though it was cut off")
 	}
-	if err := nixops.Copy(t.Context(), l, path, func(string) {}); err != nil || !there(t, l, path) {
+	if err := nixops.Copy(t.Context(), l, path, nixops.Copying{}, func(string) {}); err != nil || !there(t, l, path) {
 		t.Errorf("after it was cut off: %v", err)
 	}
 }
@@ -233,7 +233,7 @@ func TestBuildOnTheTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	var h told
-	path, err := nixops.BuildOn(t.Context(), l, derivation, h.tell)
+	path, err := nixops.BuildOn(t.Context(), l, derivation, nixops.Copying{}, h.tell)
 	if err != nil || !strings.Contains(h.text(), "built") {
 		t.Fatalf("%v; told %q", err, h.text())
 	}

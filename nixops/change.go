@@ -46,6 +46,9 @@ type Deployer struct {
 	Client string
 	Limits Limits // where a change sets none
 
+	MayReboot bool // hosts may be restarted as the last step back
+	NeverHere bool // nothing is built on this machine
+
 	Differences *Differences
 	Flake       Flake // what is deployed on a key; Ref "": nothing can be
 	// Broken names the containers of a host that are broken now, each with how.
@@ -91,7 +94,13 @@ func (d *Deployer) Do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 
 func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Progress)) (fleet.Deploy, error) {
 	l := d.Links.Open(h)
-	p, err := look(ctx, l, c.To.Path)
+	if err := asRoot(ctx, l); errors.Is(err, link.ErrNoRoot) {
+		return fleet.Deploy{State: fleet.Refused, Why: err.Error()}, err
+	} else if err != nil {
+		return fleet.Deploy{}, err
+	}
+	c.Limits = c.Limits.under(d.Limits)
+	p, err := look(ctx, l, c.To.Path, c.Limits)
 	if err != nil {
 		return fleet.Deploy{}, err
 	}
@@ -104,7 +113,7 @@ func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 	c.Run = cmp.Or(c.Run, p.Run)
 	r := request{
 		id: time.Now().UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6]), nonce: rand.Text(),
-		kind: c.Kind, action: c.Action, to: c.To, run: c.Run, limits: p.window(c.Limits), reboot: c.Reboot,
+		kind: c.Kind, action: c.Action, to: c.To, run: c.Run, limits: p.window(c.Limits), reboot: c.Reboot || d.MayReboot,
 		who: d.Who, client: d.Client, revision: c.Revision,
 	}
 	f := d.follower(h, c, tell)
@@ -134,7 +143,7 @@ func (d *Deployer) Attach(ctx context.Context, h fleet.Host, id string, confirm 
 	if err != nil {
 		return dep, err
 	}
-	f := d.follower(h, Change{Kind: dep.Kind, Confirm: confirm}, tell)
+	f := d.follower(h, Change{Kind: dep.Kind, Confirm: confirm, Limits: d.Limits}, tell)
 	f.nonce = nonce
 	return f.follow(ctx, dep.ID)
 }
@@ -306,7 +315,7 @@ func (f *follower) silent(ctx context.Context, err error) (bool, error) {
 	if until := time.Until(f.last.Deadline); until > 0 {
 		patience += until + f.change.Limits.RollBack
 	} else if f.last.State == fleet.Activating || f.last.State == fleet.Staged {
-		patience += max(f.change.Limits.Activation, defaultActivation)
+		patience += max(f.change.Limits.Activation, defaults.Activation)
 	}
 	if ctx.Err() == nil && time.Since(f.heard) > patience {
 		f.last = f.unknown()

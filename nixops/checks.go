@@ -14,9 +14,6 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
-// checkLimit is how long one check of the configuration may take.
-const checkLimit = time.Minute
-
 // worse tells what is worse on the host than before: what the guard sees of
 // units, the checks of the configuration, and containers that broke.
 func (f *follower) worse(ctx context.Context) ([]string, error) {
@@ -25,7 +22,7 @@ func (f *follower) worse(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	for _, c := range f.host.Checks {
-		if why := checked(ctx, f.fresh, c); why != "" {
+		if why := checked(ctx, f.fresh, c, f.change.Limits.or().Check); why != "" {
 			findings = append(findings, fmt.Sprintf("check %q: %s", c, why))
 		}
 	}
@@ -47,8 +44,8 @@ func (f *follower) containers(ctx context.Context) []string {
 // checked does one check of the configuration: a URL that is fetched from here,
 // or a command that is run on the host as root where that is possible. It gives
 // why it failed, "" where it did not.
-func checked(ctx context.Context, l link.Link, check string) string {
-	ctx, cancel := context.WithTimeoutCause(ctx, checkLimit, fmt.Errorf("no end within %s", checkLimit))
+func checked(ctx context.Context, l link.Link, check string, limit time.Duration) string {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no end within %s", limit))
 	defer cancel()
 	if u, err := url.Parse(check); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		return fetched(ctx, check)

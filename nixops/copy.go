@@ -16,11 +16,16 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
-// Bounds of copying.
-const (
-	stallLimit = 2 * time.Minute // without a byte taken
-	tellEvery  = time.Second
-)
+// tellEvery is how often it is told how far a copy is.
+const tellEvery = time.Second
+
+// Copying is how store paths are brought to a host.
+type Copying struct {
+	Stall    time.Duration // without a byte taken, until it is given up; 0: 120 s
+	NoCaches bool          // all is sent, whatever the host could fetch itself
+}
+
+func (c Copying) stall() time.Duration { return cmp.Or(c.Stall, defaults.CopyStall) }
 
 // ErrUntrusted is that a nix takes no paths that it does not trust. Its text is
 // what can be done about it.
@@ -35,21 +40,21 @@ var errStalled = errors.New("nothing was taken")
 // where that is by sudo. What the host can have from its own caches it fetches
 // itself; the rest is streamed from this machine's store into its own. What has
 // arrived stays there: a copy that was cut off goes on where it was.
-func Copy(ctx context.Context, l link.Link, path string, tell func(string)) error {
+func Copy(ctx context.Context, l link.Link, path string, how Copying, tell func(string)) error {
 	if l.Host().Local {
 		return nil
 	}
-	return carry(ctx, mine{}, l, path, tell)
+	return carry(ctx, mine{}, l, path, how, tell)
 }
 
 // Carry is Copy from another host's store, past this machine's: what passes
 // through here is not kept.
-func Carry(ctx context.Context, from, to link.Link, path string, tell func(string)) error {
-	return carry(ctx, another{from}, to, path, tell)
+func Carry(ctx context.Context, from, to link.Link, path string, how Copying, tell func(string)) error {
+	return carry(ctx, another{from}, to, path, how, tell)
 }
 
 // carry brings what a host lacks from a store into its own.
-func carry(ctx context.Context, from shelf, to link.Link, path string, tell func(string)) error {
+func carry(ctx context.Context, from shelf, to link.Link, path string, how Copying, tell func(string)) error {
 	out, err := from.query(ctx, []string{path}, "-qR")
 	closure := strings.Fields(out)
 	if err != nil || len(closure) == 0 {
@@ -64,15 +69,15 @@ func carry(ctx context.Context, from shelf, to link.Link, path string, tell func
 	if err := fits(ctx, to, n); err != nil {
 		return err
 	}
-	if fetchable := slices.DeleteFunc(slices.Clone(missing), isDerivation); len(fetchable) > 0 {
-		if err := fetch(ctx, to, fetchable, stallLimit, tell); err != nil {
+	if fetchable := slices.DeleteFunc(slices.Clone(missing), isDerivation); len(fetchable) > 0 && !how.NoCaches {
+		if err := fetch(ctx, to, fetchable, how.stall(), tell); err != nil {
 			return err
 		}
 		if missing, err = invalid(ctx, to, closure); err != nil || len(missing) == 0 {
 			return err
 		}
 	}
-	return send(ctx, from, to, missing, stallLimit, tell)
+	return send(ctx, from, to, missing, how.stall(), tell)
 }
 
 // storeRoom is what must be left of a host's store when all is there: the host

@@ -221,7 +221,7 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 	host := newStore(t, "", needs[0])
 	host.write("cache", needs[1]+"\n")
 	var h heard
-	if err := Copy(t.Context(), hostLink{store: host}, needs[2], h.tell); err != nil {
+	if err := Copy(t.Context(), hostLink{store: host}, needs[2], Copying{}, h.tell); err != nil {
 		t.Fatal(err)
 	}
 	if got := host.has(); len(got) != 3 {
@@ -234,10 +234,10 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 		t.Errorf("told %q", h.lines)
 	}
 	other := newStore(t, "", needs...)
-	if err := Copy(t.Context(), hostLink{store: other}, needs[2], h.tell); err != nil || other.asked("--import") {
+	if err := Copy(t.Context(), hostLink{store: other}, needs[2], Copying{}, h.tell); err != nil || other.asked("--import") {
 		t.Errorf("nothing was missing: %v", err)
 	}
-	if err := Copy(t.Context(), hostLink{store: newStore(t, ""), local: true}, needs[2], h.tell); err != nil {
+	if err := Copy(t.Context(), hostLink{store: newStore(t, ""), local: true}, needs[2], Copying{}, h.tell); err != nil {
 		t.Errorf("to this machine: %v", err)
 	}
 }
@@ -245,7 +245,7 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 func TestCopyOfDerivationsFetchesNothing(t *testing.T) {
 	newStore(t, "", "/nix/store/x.drv").here().write("closure", "/nix/store/x.drv\n")
 	host := newStore(t, "")
-	if err := Copy(t.Context(), hostLink{store: host}, "/nix/store/x.drv", func(string) {}); err != nil {
+	if err := Copy(t.Context(), hostLink{store: host}, "/nix/store/x.drv", Copying{}, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	if host.asked("--realise") {
@@ -266,7 +266,7 @@ func TestCopyFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			newStore(t, c.here, needs...).here()
-			err := Copy(t.Context(), hostLink{store: newStore(t, c.there)}, needs[2], func(string) {})
+			err := Copy(t.Context(), hostLink{store: newStore(t, c.there)}, needs[2], Copying{}, func(string) {})
 			if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("%v", err)
 			}
@@ -320,7 +320,7 @@ func TestCarry(t *testing.T) {
 	from, to := newStore(t, "", needs...), newStore(t, "", needs[0])
 	builder := hostLink{store: from, name: "cloud"}
 	var h heard
-	if err := Carry(t.Context(), builder, hostLink{store: to}, needs[2], h.tell); err != nil || len(to.has()) != 3 {
+	if err := Carry(t.Context(), builder, hostLink{store: to}, needs[2], Copying{}, h.tell); err != nil || len(to.has()) != 3 {
 		t.Errorf("%v, there is %v", err, to.has())
 	}
 	if mine.asked("-") || from.asked("--export "+needs[0]) || from.asked("--realise") || !to.asked("--realise") {
@@ -336,7 +336,7 @@ func TestCarry(t *testing.T) {
 		{"not trusted", "", "strict", ErrUntrusted, "copying to storage"},
 	} {
 		from.write("how", c.from+"\n")
-		if err := Carry(t.Context(), builder, hostLink{store: newStore(t, c.to)}, needs[2], h.tell); err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
+		if err := Carry(t.Context(), builder, hostLink{store: newStore(t, c.to)}, needs[2], Copying{}, h.tell); err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -352,7 +352,7 @@ func TestCopyThatDoesNotFit(t *testing.T) {
 	from, to := newStore(t, "", needs...).here(), newStore(t, "")
 	for _, kb := range []string{"0", "74000"} { // 9 MB are missing, and 64 MiB are to be left
 		to.room(kb)
-		err := Copy(t.Context(), hostLink{store: to}, needs[2], func(string) {})
+		err := Copy(t.Context(), hostLink{store: to}, needs[2], Copying{}, func(string) {})
 		var no *Refusal
 		if !errors.As(err, &no) || !strings.Contains(no.Why, "free, the system needs 8.6 MiB more") || !strings.Contains(no.Cure, "sextant garbage storage --keep 3 --collect") {
 			t.Errorf("%s KiB free: %v", kb, err)
@@ -363,7 +363,7 @@ func TestCopyThatDoesNotFit(t *testing.T) {
 	}
 	for _, kb := range []string{"75000", "unknown"} {
 		to.room(kb)
-		if err := Copy(t.Context(), hostLink{store: to}, needs[2], func(string) {}); err != nil || len(to.has()) != 3 {
+		if err := Copy(t.Context(), hostLink{store: to}, needs[2], Copying{}, func(string) {}); err != nil || len(to.has()) != 3 {
 			t.Errorf("%s KiB free: %v", kb, err)
 		}
 	}
@@ -379,7 +379,7 @@ func TestCopyIsCancelled(t *testing.T) {
 		}
 		cancel(enough)
 	}()
-	if err := Copy(ctx, hostLink{store: newStore(t, "")}, needs[2], func(string) {}); !errors.Is(err, enough) {
+	if err := Copy(ctx, hostLink{store: newStore(t, "")}, needs[2], Copying{}, func(string) {}); !errors.Is(err, enough) {
 		t.Errorf("%v", err)
 	}
 }

@@ -3,6 +3,7 @@ package nixops
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -20,16 +21,16 @@ const (
 
 // Order is what is to be deployed to which hosts, and how.
 type Order struct {
-	Flake   Flake
-	Store   string // a system that is built already, for one host; "": the flake's
-	Action  string // "switch", "boot", "test", "dry-activate"
-	BuildOn string // BuildHere, BuildTarget, "": as the flake's deployers say, else here; or the name of
-	Builder fleet.Host
-	As      string // the host name in a toplevel that is of another host
-	Confirm Confirmation
-	Reboot  bool  // allowed as the last step back
-	Restart bool  // with "boot": each host is restarted once that is done, and must come up with it
-	Waves   []int // how many hosts each wave has, the last of them again and again; none: one, then all the others
+	Flake     Flake
+	Store     string // a system that is built already, for one host; "": the flake's
+	Action    string // "switch", "boot", "test", "dry-activate"
+	BuildOn   string // BuildHere, BuildTarget, "": as the flake's deployers say, else here; or the name of
+	Builder   fleet.Host
+	Attribute string // of the flake, for one host; "": as the host's name says
+	As        string // the host name in a toplevel that is of another host
+	Confirm   Confirmation
+	Restart   bool  // with "boot": each host is restarted once that is done, and must come up with it
+	Waves     []int // how many hosts each wave has, the last of them again and again; none: one, then all the others
 
 	AllOrNone bool    // nothing is activated unless every host is ready
 	OnFailure Failing // what becomes of the hosts before one that goes wrong; "": KeepOthers
@@ -86,14 +87,16 @@ func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, te
 func (d *Deployer) prepare(ctx context.Context, o Order, s fleet.State, declared []FlakeHost, say func(string)) Ready {
 	r := Ready{State: s}
 	if o.Store == "" {
-		if r.Declared, r.Err = Of(s.Host, declared); r.Err != nil {
+		h := s.Host
+		h.Flake = cmp.Or(o.Attribute, h.Flake)
+		if r.Declared, r.Err = Of(h, declared); r.Err != nil {
 			return r
 		}
 		if o.BuildOn == "" && r.Declared.BuildOnTarget {
 			o.BuildOn = BuildTarget
 		}
 	}
-	if r.To.Path, r.Err = d.bring(ctx, o, s.Host, r.Declared.Attr, say); r.Err == nil {
+	if r.To.Path, r.Err = d.bring(ctx, o, s.Host, r.Declared, say); r.Err == nil {
 		r.Err = d.compare(ctx, o, &r)
 	}
 	return r
@@ -132,34 +135,69 @@ func calm(tell func(string)) func(string) {
 }
 
 // bring has a host's system built and in its store, and gives its path.
-func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute string, say func(string)) (string, error) {
+func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, declared FlakeHost, say func(string)) (string, error) {
 	l := d.Links.Open(h)
+	how := Copying{Stall: d.Limits.CopyStall, NoCaches: declared.Options["fastConnection"] == "true"}
 	if o.Store != "" {
-		say("copying " + o.Store)
-		return o.Store, Copy(ctx, l, o.Store, say)
+		return o.Store, d.bringBuilt(ctx, l, o.Store, how, say)
 	}
+	if err := d.mayBuild(o, h); err != nil {
+		return "", err
+	}
+	attribute := declared.Attr
 	if o.BuildOn == BuildHere || o.BuildOn == "" {
-		say("building " + attribute)
+		say("evaluating " + attribute)
 		path, err := o.Flake.Build(ctx, attribute, func(b Building) { say(b.String()) })
 		if err != nil {
 			return "", err
 		}
-		return path, Copy(ctx, l, path, say)
+		return path, Copy(ctx, l, path, how, say)
 	}
+	say("evaluating " + attribute)
 	derivation, err := o.Flake.Derivation(ctx, attribute)
 	if err != nil {
 		return "", err
 	}
 	if o.BuildOn == BuildTarget {
-		return BuildOn(ctx, l, derivation, say)
+		return BuildOn(ctx, l, derivation, how, say)
 	}
 	builder := d.Links.Open(o.Builder)
-	path, err := BuildOn(ctx, builder, derivation, say)
+	path, err := BuildOn(ctx, builder, derivation, how, say)
 	if err != nil {
 		return "", err
 	}
 	say("copying it from " + o.Builder.Name)
-	return path, Carry(ctx, builder, l, path, say)
+	return path, Carry(ctx, builder, l, path, how, say)
+}
+
+// bringBuilt brings a system that is built already, where it is not there yet.
+func (d *Deployer) bringBuilt(ctx context.Context, l link.Link, path string, how Copying, say func(string)) error {
+	if missing, err := invalid(ctx, l, []string{path}); err == nil && len(missing) == 0 {
+		return nil
+	}
+	say("copying " + path)
+	if err := Copy(ctx, l, path, how, say); err != nil {
+		return fmt.Errorf("it is not in the store of %s: %w", l.Host().Name, err)
+	}
+	return nil
+}
+
+// mayBuild is why nothing may be built where an order says; nil: it may.
+func (d *Deployer) mayBuild(o Order, target fleet.Host) error {
+	at := o.Builder
+	switch o.BuildOn {
+	case BuildHere, "":
+		if !d.NeverHere {
+			return nil
+		}
+		return &Refusal{Host: "this machine", Why: "the configuration has build_here = false", Cure: "build on the host: --build-on target, or on another: --build-on HOST"}
+	case BuildTarget:
+		at = target
+	}
+	if at.NeverBuild {
+		return &Refusal{Host: at.Name, Why: `the configuration has build = "never" for it`, Cure: "build here, or on another host: --build-on here|HOST"}
+	}
+	return nil
 }
 
 // compare tells what the activation will change. The error is why there will be
@@ -167,8 +205,11 @@ func (d *Deployer) bring(ctx context.Context, o Order, h fleet.Host, attribute s
 func (d *Deployer) compare(ctx context.Context, o Order, r *Ready) error {
 	h := r.State.Host
 	l := d.Links.Open(h)
-	var err error
-	if r.Look, err = look(ctx, l, r.To.Path); err != nil {
+	err := asRoot(ctx, l)
+	if err != nil {
+		return err
+	}
+	if r.Look, err = look(ctx, l, r.To.Path, d.Limits); err != nil {
 		return err
 	}
 	if no := r.Look.refusal(h, Change{Action: o.Action, To: r.To, As: o.As}); no != nil && o.Action != "dry-activate" {

@@ -80,6 +80,17 @@ func guard(ctx context.Context, l link.Link, args ...string) ([]byte, error) {
 	return nil, failure(l.Host().Name, fmt.Sprintf("the guard's %q", args[0]), res)
 }
 
+// asRoot becomes root on a host. A person may be asked for a password, and takes
+// as long as a person takes: the limits that follow are for the host.
+func asRoot(ctx context.Context, l link.Link) error {
+	reach, err := l.Connect(ctx)
+	if err != nil || reach.Root == "root" {
+		return err
+	}
+	_, err = l.Run(ctx, link.Command{Args: []string{"true"}, Root: true})
+	return err
+}
+
 // failure is why a program of ours did not do what it was asked: its refusal, or
 // the last that it said.
 func failure(host, program string, res link.Result) error {
@@ -98,23 +109,6 @@ func lastLine(b []byte) string {
 	return string(b[bytes.LastIndexByte(b, '\n')+1:])
 }
 
-// Limits are how long each part of a deploy may take. Zero is the default.
-type Limits struct {
-	Activation time.Duration // 15 min
-	Confirm    time.Duration // 120 s; 300 s where the ways in change
-	Commit     time.Duration // 5 min
-	RollBack   time.Duration // 10 min
-}
-
-// Defaults of the limits.
-const (
-	defaultActivation = 15 * time.Minute
-	defaultConfirm    = 2 * time.Minute
-	longConfirm       = 5 * time.Minute
-	defaultCommit     = 5 * time.Minute
-	defaultRollBack   = 10 * time.Minute
-)
-
 // request is what a guard is told of a deploy.
 type request struct {
 	id, nonce   string
@@ -130,16 +124,14 @@ type request struct {
 
 // stage begins a deploy on the host.
 func stage(ctx context.Context, l link.Link, r request) error {
-	seconds := func(d, or time.Duration) string {
-		if d <= 0 {
-			d = or
-		}
-		return strconv.Itoa(int(max(d, time.Second) / time.Second))
-	}
+	r.limits = r.limits.or()
+	seconds := func(d time.Duration) string { return strconv.Itoa(int(max(d, time.Second) / time.Second)) }
+	ctx, cancel := r.limits.preflight(ctx)
+	defer cancel()
 	args := []string{
 		"stage", r.id, "kind=" + r.kind, "action=" + r.action, "new=" + r.to.Path, "run=" + r.run, "nonce=" + r.nonce,
-		"window=" + seconds(r.limits.Confirm, defaultConfirm), "activation=" + seconds(r.limits.Activation, defaultActivation),
-		"commit=" + seconds(r.limits.Commit, defaultCommit), "rollback=" + seconds(r.limits.RollBack, defaultRollBack),
+		"window=" + seconds(r.limits.Confirm), "activation=" + seconds(r.limits.Activation),
+		"commit=" + seconds(r.limits.Commit), "rollback=" + seconds(r.limits.RollBack),
 		"who=" + oneLine(r.who), "client=" + oneLine(r.client), "revision=" + oneLine(r.revision),
 	}
 	if r.to.Generation > 0 {

@@ -38,7 +38,9 @@ type Preflight struct {
 }
 
 // look asks the host.
-func look(ctx context.Context, l link.Link, toplevel string) (Preflight, error) {
+func look(ctx context.Context, l link.Link, toplevel string, limits Limits) (Preflight, error) {
+	ctx, cancel := limits.preflight(ctx)
+	defer cancel()
 	out, err := guard(ctx, l, "look", toplevel)
 	if err != nil {
 		return Preflight{}, err

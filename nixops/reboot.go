@@ -10,9 +10,6 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
-// rebootLimit is how long a host may take to come back.
-const rebootLimit = 10 * time.Minute
-
 // errStillUp is a host that has not gone down yet.
 var errStillUp = errors.New("it has not gone down yet")
 
@@ -41,7 +38,8 @@ func (d *Deployer) reboot(ctx context.Context, h fleet.Host, tell func(string)) 
 	} else if errors.Is(err, link.ErrNoRoot) {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, rebootLimit, fmt.Errorf("it did not come back within %s", rebootLimit))
+	limit := d.Limits.or().Reboot
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it did not come back within %s", limit))
 	defer cancel()
 	why := errStillUp
 	for {

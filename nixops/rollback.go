@@ -175,7 +175,7 @@ func (d *Deployer) window(diff fleet.Difference) time.Duration {
 	if slices.ContainsFunc(diff.Units, func(u fleet.UnitChange) bool { return WayIn(u.Unit) }) {
 		return cmp.Or(d.Limits.Confirm, longConfirm)
 	}
-	return cmp.Or(d.Limits.Confirm, defaultConfirm)
+	return d.Limits.or().Confirm
 }
 
 // one is a generation in one line.

@@ -108,7 +108,7 @@ func (d *Deployer) one(ctx context.Context, o Order, x *Outcome, tell func(Progr
 	limits := d.Limits
 	limits.Confirm = cmp.Or(limits.Confirm, r.Declared.ConfirmTimeout)
 	x.Deploy, x.Err = d.Do(ctx, x.Host, Change{
-		Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Reboot: o.Reboot, Revision: r.Revision,
+		Kind: "deploy", Action: o.Action, To: r.To, As: o.As, Confirm: o.Confirm, Limits: limits, Revision: r.Revision,
 	}, tell)
 	x.changed = x.well() || x.waits()
 	if o.Restart && x.well() {
@@ -157,7 +157,7 @@ func (d *Deployer) takeBackOne(ctx context.Context, o Order, x *Outcome, say fun
 		}
 	} else {
 		back, err = d.Do(ctx, x.Host, Change{
-			Kind: "rollback", Action: o.Action, To: before(x.ready.State, o.Action), Confirm: ConfirmAuto, Limits: d.Limits, Reboot: o.Reboot,
+			Kind: "rollback", Action: o.Action, To: before(x.ready.State, o.Action), Confirm: ConfirmAuto, Limits: d.Limits,
 		}, say)
 		if err == nil && back.State == fleet.Confirmed && o.Restart {
 			err = d.Reboot(ctx, x.Host, func(line string) { say(Progress{Deploy: back, Line: line}) })

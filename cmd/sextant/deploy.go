@@ -23,7 +23,12 @@ type deployFlags struct {
 	action  string
 	buildOn string
 	as      string
+	attr    string
 	waves   []int
+	all     bool
+	failure string
+	detach  bool
+	restart bool
 }
 
 func deployCommand(o *options) *cobra.Command {
@@ -31,7 +36,8 @@ func deployCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "deploy SEL…", Short: "Build, copy and activate the flake's systems, under guard", Args: cobra.MinimumNArgs(1),
 		Long: "Builds all first, tells what will change, and activates in waves: one host, then the others, then routers and this machine. " +
-			"Each becomes the default once it was reached anew and is well; otherwise it goes back by itself, and no further wave begins.",
+			"Each becomes the default once it was reached anew and is well; otherwise it goes back by itself, and no further wave begins. " +
+			"A wave waits until all of the one before is confirmed: with --confirm none nobody stays to see that, and only the first begins.",
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			return failed(withHosts(cmd.Context(), *o, sel, only("deploys"), func(a *app, states []fleet.State) error {
 				return a.deploy(cmd, f, states)
@@ -39,17 +45,26 @@ func deployCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&f.flake, "flake", "", "the flake (the configuration's, or the one here)")
-	c.Flags().StringVar(&f.store, "store-path", "", "a system that is built already, for one host")
+	c.Flags().StringVar(&f.store, "store-path", "", "a system that is built already, in the store here or of the host, for one host")
+	c.Flags().StringVar(&f.attr, "attribute", "", "the flake's system, for one host, where its name is another")
 	c.Flags().StringVar(&f.action, "action", "switch", "switch, boot, test, or dry-activate, which changes nothing")
 	c.Flags().StringVar(&f.buildOn, "build-on", "", "here, target, or the name of a host (as the flake's deployer has it, else here)")
 	c.Flags().StringVar(&f.as, "as", "", "the host name in the system, where it is meant for another host")
 	c.Flags().IntSliceVar(&f.waves, "wave", nil, "how many hosts at a time: 1,4 is one, then four, then four again (one, then all the others)")
+	c.Flags().BoolVar(&f.all, "all-or-none", false, "activate nothing unless every host is ready (those that are, go on)")
+	c.Flags().StringVar(&f.failure, "on-failure", "keep", "what becomes of the hosts before one that goes wrong: keep, or roll-back")
+	c.Flags().BoolVar(&f.detach, "detach", false, "the same as --confirm none")
+	c.Flags().BoolVar(&f.restart, "reboot", false, "with --action boot: restart each host into it, and wait until it is back")
 	f.add(c)
+	c.MarkFlagsMutuallyExclusive("detach", "confirm")
 	return c
 }
 
 func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) error {
 	d := a.deployer()
+	if f.detach {
+		f.confirm = string(nixops.ConfirmNone)
+	}
 	confirm, err := f.confirmation(d)
 	if err != nil {
 		return err
@@ -96,6 +111,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 	o := nixops.Order{
 		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake, ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as, Waves: f.waves,
+		Attribute: f.attr, AllOrNone: f.all, OnFailure: nixops.Failing(f.failure), Restart: f.restart,
 	}
 	if slices.ContainsFunc(f.waves, func(n int) bool { return n < 1 }) {
 		return o, fmt.Errorf("--wave %v: a wave has one host or more", f.waves)
@@ -105,8 +121,20 @@ func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 	default:
 		return o, fmt.Errorf("--action %s: switch, boot, test or dry-activate", f.action)
 	}
-	if f.store != "" && len(states) != 1 {
-		return o, fmt.Errorf("--store-path is for one host, not for %d", len(states))
+	for flag, value := range map[string]string{"store-path": f.store, "attribute": f.attr} {
+		if value != "" && len(states) != 1 {
+			return o, fmt.Errorf("--%s is for one host, not for %d", flag, len(states))
+		}
+	}
+	switch {
+	case f.store != "" && f.attr != "":
+		return o, errors.New("--attribute is of a flake, --store-path of none: name one of them")
+	case o.OnFailure != nixops.KeepOthers && o.OnFailure != nixops.RollBackOthers:
+		return o, fmt.Errorf("--on-failure %s: keep or roll-back", f.failure)
+	case f.restart && f.action != "boot":
+		return o, errors.New("--reboot goes with --action boot: what was activated runs already")
+	case f.restart && slices.ContainsFunc(states, func(s fleet.State) bool { return s.Host.Local }):
+		return o, errors.New("--reboot: this machine is not restarted from here")
 	}
 	for _, s := range states {
 		if s.System.HasValue() && !s.System.Value.NixOS {

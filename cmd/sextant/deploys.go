@@ -39,6 +39,15 @@ func (a *app) deployer() *nixops.Deployer {
 		d.Client = name
 	}
 	d.Broken, d.Flake.Ref = a.broken, a.flake
+	c := a.cfg.Deploy
+	d.MayReboot, d.NeverHere = c.MayReboot, c.BuildHere != nil && !*c.BuildHere
+	for _, s := range a.store.Snapshot().Hosts {
+		d.NeverHere = d.NeverHere || s.Host.Local && s.Host.NeverBuild
+	}
+	d.Limits = nixops.Limits{
+		Preflight: c.Preflight.Or(0), CopyStall: c.CopyStall.Or(0), Activation: c.Activation.Or(0), Confirm: c.Confirm.Or(0),
+		Check: c.Check.Or(0), Commit: c.Commit.Or(0), RollBack: c.RollBack.Or(0), Reboot: c.Reboot.Or(0),
+	}
 	return d
 }
 
@@ -172,13 +181,15 @@ type changeFlags struct {
 	confirm string
 	window  time.Duration
 	limit   time.Duration
+	reboot  bool
 	yes     bool
 }
 
 func (f *changeFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.confirm, "confirm", "auto", "auto: keep it when the checks find nothing; ask: ask here; none: leave it waiting")
+	c.Flags().StringVar(&f.confirm, "confirm", "auto", "auto: keep it when the checks find nothing; ask: ask here; else: stay until somebody else says; none: leave it waiting")
 	c.Flags().DurationVar(&f.window, "confirm-timeout", 0, "how long it waits before it goes back by itself (120 s; 300 s where ssh, network or tailscale change)")
 	c.Flags().DurationVar(&f.limit, "activation-timeout", 0, "how long the activation may take before the host goes back (15 min)")
+	c.Flags().BoolVar(&f.reboot, "may-reboot", false, "the host may be restarted as the last step back, where the system before does not come back without")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask before it begins")
 }
 
@@ -188,14 +199,15 @@ func (f *changeFlags) confirmation(d *nixops.Deployer) (nixops.Confirmation, err
 	switch c {
 	case nixops.ConfirmAuto, nixops.ConfirmNone, nixops.ConfirmAsk, nixops.ConfirmElse:
 	default:
-		return "", usageError{fmt.Errorf("--confirm %s: auto, ask or none", f.confirm)}
+		return "", usageError{fmt.Errorf("--confirm %s: auto, ask, else or none", f.confirm)}
 	}
 	if isTerminal(os.Stdin) {
 		d.Ask = onTerminal
 	} else if c == nixops.ConfirmAsk {
 		return "", usageError{errors.New("--confirm ask needs a terminal; auto and none do not")}
 	}
-	d.Limits.Confirm, d.Limits.Activation = f.window, f.limit
+	d.Limits.Confirm, d.Limits.Activation = cmp.Or(f.window, d.Limits.Confirm), cmp.Or(f.limit, d.Limits.Activation)
+	d.MayReboot = d.MayReboot || f.reboot
 	return c, nil
 }
 

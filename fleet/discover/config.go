@@ -30,6 +30,7 @@ type Config struct {
 	Sources   SourcesConfig   `toml:"sources"`
 	UI        UIConfig        `toml:"ui"`
 	Limits    LimitsConfig    `toml:"limits"`
+	Deploy    DeployConfig    `toml:"deploy"`
 }
 
 // HostConfig is a [[host]] of the configuration.
@@ -44,6 +45,7 @@ type HostConfig struct {
 	Tags      []string     `toml:"tags"`
 	Flake     string       `toml:"flake"`
 	Checks    []string     `toml:"checks"`
+	Build     string       `toml:"build"` // "never": no system is built there
 }
 
 // TailscaleConfig is [tailscale]: how the local daemon and the control plane
@@ -76,6 +78,31 @@ type UIConfig struct {
 	Glyphs string            `toml:"glyphs"`
 	Mouse  *bool             `toml:"mouse"`
 	Keys   map[string]string `toml:"keys"` // action → key
+}
+
+// DeployConfig is [deploy]: how systems are changed. Empty durations mean the
+// built-in ones.
+type DeployConfig struct {
+	BuildHere *bool `toml:"build_here"` // false: nothing is built on this machine
+	MayReboot bool  `toml:"may_reboot"` // a host may be restarted as the last step back
+
+	Connect    Duration `toml:"connect"` // an address, until it answers
+	Preflight  Duration `toml:"preflight"`
+	CopyStall  Duration `toml:"copy_stall"`
+	Activation Duration `toml:"activation"`
+	Confirm    Duration `toml:"confirm"`
+	Check      Duration `toml:"check"`
+	Commit     Duration `toml:"commit"`
+	RollBack   Duration `toml:"roll_back"`
+	Reboot     Duration `toml:"reboot"`
+}
+
+// times are the durations of [deploy] by their keys.
+func (c DeployConfig) times() map[string]Duration {
+	return map[string]Duration{
+		"connect": c.Connect, "preflight": c.Preflight, "copy_stall": c.CopyStall, "activation": c.Activation, "confirm": c.Confirm,
+		"check": c.Check, "commit": c.Commit, "roll_back": c.RollBack, "reboot": c.Reboot,
+	}
 }
 
 // LimitsConfig is [limits]. Zero values mean the built-in ones.

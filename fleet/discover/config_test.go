@@ -169,3 +169,20 @@ func TestFlakeRef(t *testing.T) {
 		}
 	}
 }
+
+// TestDeployConfig: what cannot be meant in [deploy] is told with its line.
+func TestDeployConfig(t *testing.T) {
+	for text, want := range map[string]string{
+		"[deploy]\nconfirm = \"soon\"\n":             `c.toml:2: "soon" is not a duration`,
+		"[deploy]\nconfirm = 120\n":                  `c.toml:2: "deploy.confirm" must be a duration in quotes`,
+		"[deploy]\ncheck = \"-1s\"\n":                `c.toml:2: "-1s" is not a duration`,
+		"[deploy]\nreboot = \"10ms\"\n":              `c.toml:2: "10ms" is less than a second`,
+		"[deploy]\nconfirms = \"2m\"\n":              `did you mean "confirm"?`,
+		"[deploy]\nbuild_here = \"no\"\n":            `"deploy.build_here" must be true or false`,
+		"[[host]]\nname = \"a\"\nbuild = \"here\"\n": `c.toml:3: build = "here": it is "never", or left out`,
+	} {
+		if _, err := ParseConfig("c.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

@@ -216,6 +216,13 @@ func (c *Config) check(path string, lines map[string]int) error {
 	for _, job := range slices.Sorted(maps.Keys(c.Limits.Backups)) {
 		k.duration("limits.backups."+job, c.Limits.Backups[job])
 	}
+	times := c.Deploy.times()
+	for _, key := range slices.Sorted(maps.Keys(times)) {
+		k.duration("deploy."+key, times[key])
+		if v := times[key].Or(time.Second); v < time.Second {
+			k.wrong("deploy."+key, "%q is less than a second", string(times[key]))
+		}
+	}
 	for action, key := range c.UI.Keys {
 		if strings.TrimSpace(key) == "" {
 			k.wrong("ui.keys."+action, "no key is named for %q", action)
@@ -237,6 +244,9 @@ func (k *checker) host(at string, h HostConfig) {
 	become := []fleet.Become{fleet.BecomeAuto, fleet.BecomeNone, fleet.BecomeSudo, fleet.BecomeDoas, fleet.BecomeRun0}
 	if h.Become != "" && !slices.Contains(become, h.Become) {
 		k.wrong(at+".become", "become = %q: it is one of auto, none, sudo, doas, run0", h.Become)
+	}
+	if h.Build != "" && h.Build != "never" {
+		k.wrong(at+".build", "build = %q: it is \"never\", or left out", h.Build)
 	}
 	for _, a := range h.Addresses {
 		if _, err := parseAddress(a); err != nil {

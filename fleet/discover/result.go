@@ -91,6 +91,7 @@ func (m *merger) host(g *group) fleet.Host {
 			h.Aliases = add(h.Aliases, own)
 		}
 		h.Tags, h.Checks = add(h.Tags, s.Tags...), add(h.Checks, s.Checks...)
+		h.NeverBuild = h.NeverBuild || s.NeverBuild
 		h.OS, h.NodeID, h.MachineID = cmp.Or(h.OS, s.OS), cmp.Or(h.NodeID, s.NodeID), cmp.Or(h.MachineID, s.MachineID)
 		h.Local, h.TailscaleOK = h.Local || s.Local, h.TailscaleOK || s.TailscaleOK
 		if s.NodeID != "" && len(h.HostKeys) == 0 {

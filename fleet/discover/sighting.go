@@ -53,9 +53,11 @@ type Sighting struct {
 	Identity string
 	Become   fleet.Become
 	Checks   []string
-	Tags     []string
-	Flake    string // attribute in nixosConfigurations
-	OS       string
+
+	NeverBuild bool // of the configuration
+	Tags       []string
+	Flake      string // attribute in nixosConfigurations
+	OS         string
 
 	Local       bool // this machine
 	TailscaleOK bool // Tailscale SSH is offered

@@ -30,6 +30,8 @@ type Dialer struct {
 	// back at the next start. Both may be nil.
 	Remember   func(fleet.HostID, fleet.Address)
 	Remembered func(fleet.HostID) fleet.Address
+	// DialLimit is how long an address may take to answer; 0: 10 s.
+	DialLimit time.Duration
 	// Note is told what is worth reading later. May be nil.
 	Note func(fleet.Message)
 
@@ -128,6 +130,10 @@ func (d *Dialer) init() {
 		d.secrets = newSecrets()
 		if d.limits == (limits{}) {
 			d.limits = usual
+		}
+		if d.DialLimit > 0 {
+			d.limits.dial = d.DialLimit
+			d.limits.offline = min(d.limits.offline, d.DialLimit)
 		}
 		d.configs = &sshConfig{files: d.ConfigFiles}
 	})
