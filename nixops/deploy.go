@@ -246,16 +246,19 @@ func (r Ready) Lines() []string {
 	if len(r.Look.Inhibitor) > 0 {
 		lines = append(lines, "critical components change, only a reboot can do it: "+strings.Join(r.Look.Inhibitor, ", "))
 	}
-	return append(append(lines, tellRoom(r.Look.Free)...), pullLines(r.State)...)
+	return append(append(lines, tellRoom(r.Look)...), pullLines(r.State)...)
 }
 
 // tellRoom tells what is free where a deploy writes.
-func tellRoom(free map[string]int64) []string {
+func tellRoom(look Preflight) []string {
 	var parts []string
-	for _, p := range []struct{ name, path string }{{"store", "/nix"}, {"boot", "/boot"}} {
-		if n, ok := free[p.name]; ok {
+	for _, p := range []struct{ name, path string }{{"store", "/nix"}, {"boot", cmp.Or(look.Boot, "/boot")}} {
+		if n, ok := look.Free[p.name]; ok {
 			parts = append(parts, p.path+" "+inUnits(n))
 		}
+	}
+	if look.BootNeed > 0 {
+		parts = append(parts, "of which the boot menu takes "+inUnits(look.BootNeed))
 	}
 	if len(parts) == 0 {
 		return nil

@@ -533,6 +533,38 @@ settle() {
 	say "settling"
 }
 
+# in_boot FILE: whether the boot partition has a file of the store, as its name there
+# has it: systemd-boot's, GRUB's where it copies, extlinux'
+in_boot() {
+	name=${1##*/nix/store/}
+	name=$(printf %s "$name" | tr / -)
+	[ -e "$b/EFI/nixos/$name.efi" ] || [ -e "$b/kernels/$name" ] || [ -e "$b/nixos/$name" ]
+}
+
+# boot_room: where the boot menu is, what is free there, and what the files of the new
+# system will take beside those that are there. That is judged only where the default
+# system's kernel is found there by its name: else they stay in the store, or a boot
+# loader has other names for them.
+boot_room() {
+	b=$root/boot
+	for e in "$root/efi" "$root/boot/efi"; do
+		[ -d "$b/loader/entries" ] || [ ! -d "$e/loader/entries" ] || b=$e
+	done
+	[ -d "$b" ] || return
+	df -P -k "$b" 2>/dev/null | tail -n 1 | while read -r _ _ _ free _ mount; do say "free boot $free" && say "boot $mount"; done
+	f=$(target "$profile/kernel") && in_boot "$f" || return
+	need=0 counted=' '
+	for f in "$new/kernel" "$new/initrd" "$new"/specialisation/*/kernel "$new"/specialisation/*/initrd; do
+		f=$(target "$f")
+		[ -f "$f" ] || continue
+		case $counted in *" $f "*) continue ;; esac
+		counted="$counted$f "
+		size=$(wc -c <"$f")
+		in_boot "$f" || need=$((need + (size + 1023) / 1024))
+	done
+	say "need boot $need"
+}
+
 # specialisation: the name of the one that runs, in whichever generation has it
 specialisation() {
 	[ "$(target "$profile")" != "$prev" ] || return 1
@@ -557,7 +589,7 @@ look() {
 	for p in flock timeout systemd-run nix-env nix-store; do command -v $p >/dev/null && say "has $p"; done
 	df -P -k "$root/nix/store" 2>/dev/null | tail -n 1 | while read -r _ _ _ free _; do say "free store $free"; done
 	df -P -k "$root/var/lib" 2>/dev/null | tail -n 1 | while read -r _ _ _ free _; do say "free state $free"; done
-	[ -d "$root/boot" ] && df -P -k "$root/boot" 2>/dev/null | tail -n 1 | while read -r _ _ _ free _; do say "free boot $free"; done
+	boot_room
 	[ -r "$home" ] && for d in $(under_way); do say "busy $d"; done
 	for t in prev run; do
 		eval "f=\$$t/switch-inhibitors"

@@ -3,6 +3,7 @@ package nixops
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,8 @@ type Preflight struct {
 	Root      bool
 	Programs  map[string]bool
 	Free      map[string]int64 // bytes: "store", "state", "boot"
+	Boot      string           // where the boot menu's files are
+	BootNeed  int64            // bytes that the system's files will take there; 0 too where that is not seen
 	Busy      []string         // deploys that are under way
 	Inhibitor []string         // critical components that differ: "dbus: a -> b"
 	Init      bool             // the new system wants another init: it can only be booted
@@ -83,6 +86,12 @@ func parseLook(out []byte) Preflight {
 			if kb, err := strconv.ParseInt(second, 10, 64); err == nil {
 				p.Free[first] = kb << 10
 			}
+		case "boot":
+			p.Boot = text
+		case "need":
+			if kb, err := strconv.ParseInt(second, 10, 64); err == nil && kb > 0 {
+				p.BootNeed = kb << 10
+			}
 		case "busy":
 			p.Busy = append(p.Busy, text)
 		case "inhibitors":
@@ -117,10 +126,10 @@ func differing(before, after map[string]string) []string {
 }
 
 // Room that a deploy needs beside the closure itself: for what it writes down,
-// and for a kernel and initrd on the boot partition.
+// and for the entries of the boot menu, beside kernels and initrds.
 const (
 	stateRoom = 4 << 20
-	bootRoom  = 64 << 20
+	bootRoom  = 256 << 10
 )
 
 // refusal is what speaks against it so much that nothing is begun; nil: nothing.
@@ -143,8 +152,9 @@ func (p Preflight) refusal(host fleet.Host, c Change) *Refusal {
 		return no("the system is for "+p.System+", this host is "+p.Arch, "build it for this host")
 	case p.Free["state"] < stateRoom && has(p.Free, "state"):
 		return no("its /var is full", "free some space there")
-	case has(p.Free, "boot") && p.Free["boot"] < bootRoom && p.Kernel && c.To.Generation == 0 && c.Action != "test":
-		return no(fmt.Sprintf("its boot partition has %d MiB left, and the kernel is another one", p.Free["boot"]>>20), "delete old generations")
+	case has(p.Free, "boot") && p.Free["boot"] < p.BootNeed+bootRoom && c.Action != "test":
+		return no(fmt.Sprintf("its %s has %s free, and the boot menu with this system needs %s", cmp.Or(p.Boot, "boot partition"), inUnits(p.Free["boot"]), inUnits(p.BootNeed+bootRoom)),
+			"delete old generations: sextant garbage "+host.Name+" --keep 3")
 	case len(p.Inhibitor) > 0 && c.Action != "boot":
 		return no("critical components change: "+strings.Join(p.Inhibitor, ", "), "deploy with --action boot and reboot")
 	case p.Init && c.Action != "boot":
