@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -92,6 +93,7 @@ type Generation struct {
 // Unit is a systemd unit.
 type Unit struct {
 	Name        string    `json:"unit"`
+	User        string    `json:"user,omitempty"` // whose own systemd it belongs to; "" the system's
 	Load        string    `json:"load"`
 	Active      string    `json:"active"`
 	Sub         string    `json:"sub"`
@@ -111,6 +113,21 @@ type Unit struct {
 // Failed tells whether systemd calls the unit failed.
 func (u Unit) Failed() bool { return u.Active == "failed" }
 
+// Label is the unit's name, with the user's in front where it belongs to a
+// user's own systemd: "ada: notes.service".
+func (u Unit) Label() string {
+	if u.User == "" {
+		return u.Name
+	}
+	return u.User + ": " + u.Name
+}
+
+// OfSystem gives those units that belong to the system, not to a user: one of
+// theirs may be called like one of the system's and is another.
+func OfSystem(list []Unit) []Unit {
+	return slices.DeleteFunc(slices.Clone(list), func(u Unit) bool { return u.User != "" })
+}
+
 // Timer is a systemd timer.
 type Timer struct {
 	Name      string    `json:"unit"`
@@ -125,6 +142,7 @@ type Timer struct {
 type Inventory struct {
 	Programs map[string]string `json:"programs,omitempty"` // name → path
 	Sockets  []Socket          `json:"sockets,omitempty"`
+	Rootless []Rootless        `json:"rootless,omitempty"` // users with containers of Podman's of their own
 	Ports    []int             `json:"ports,omitempty"`    // TCP ports listened on at a loopback or any address
 	Files    []string          `json:"files,omitempty"`    // of the probe's list of telling files, those that exist
 	Deploys  string            `json:"deploys,omitempty"`  // another as soon as anything was written down of a deploy; "" without root
@@ -137,6 +155,14 @@ type Socket struct {
 	Real  string `json:"real,omitempty"` // where Path leads, through links: /run/docker.sock may be Podman's
 	Owner string `json:"owner"`
 	Open  bool   `json:"open"` // the user we are may read and write it
+}
+
+// Rootless is a user who has containers, whether Podman listens for that user
+// or not.
+type Rootless struct {
+	User    string `json:"user"`
+	Home    string `json:"home"`
+	Runtime string `json:"runtime,omitempty"` // XDG_RUNTIME_DIR, where the user has one now
 }
 
 // Has tells whether the host has the program.

@@ -88,8 +88,9 @@ func (s State) unreachable() (Problem, bool) {
 }
 
 // healthCheck is the name of the transient unit in which Podman runs a health
-// check: the container's own problem, which is told as such.
-var healthCheck = regexp.MustCompile(`^[0-9a-f]{64}(-[0-9a-f]+)?\.(service|timer)$`)
+// check, in the user's systemd for a user's container: the container's own
+// problem, which is told as such.
+var healthCheck = regexp.MustCompile(`^(?:[^ ]+: )?[0-9a-f]{64}(-[0-9a-f]+)?\.(service|timer)$`)
 
 func (s State) systemProblems(add addProblem) {
 	if failed := slices.DeleteFunc(slices.Clone(s.FailedUnits().Value), healthCheck.MatchString); s.Units.Current() && len(failed) > 0 {

@@ -20,7 +20,7 @@ type Puller struct {
 func (s State) Pullers() []Puller {
 	var out []Puller
 	unit := func(name string) Unit {
-		i := slices.IndexFunc(s.Units.Value, func(u Unit) bool { return u.Name == name })
+		i := slices.IndexFunc(s.Units.Value, func(u Unit) bool { return u.Name == name && u.User == "" })
 		if i < 0 {
 			return Unit{}
 		}

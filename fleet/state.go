@@ -15,7 +15,7 @@ type State struct {
 	Inventory   Fact[Inventory]
 	Generations Fact[[]Generation]
 	Deploys     Fact[[]Deploy] // newest first
-	Units       Fact[[]Unit]   // services that run, failed or own something; see the probe
+	Units       Fact[[]Unit]   // services that run, failed or own something, the users' too; see the probe
 	Timers      Fact[[]Timer]
 	Containers  Fact[[]Container]
 	Backups     Fact[[]BackupJob]
@@ -28,16 +28,28 @@ type State struct {
 	Trend  []float64                 // CPU of the last readings, 0…1, oldest first
 }
 
-// FailedUnits are the names of the units systemd calls failed.
+// FailedUnits are the names of the units systemd calls failed, the system's and
+// the users'; see [Unit.Label].
 func (s State) FailedUnits() Fact[[]string] {
-	return Derive(s.Units, func(units []Unit) []string {
+	return Derive(s.Failed(), func(units []Unit) []string {
 		names := []string{}
 		for _, u := range units {
-			if u.Failed() {
-				names = append(names, u.Name)
-			}
+			names = append(names, u.Label())
 		}
 		return names
+	})
+}
+
+// Failed are the units systemd calls failed.
+func (s State) Failed() Fact[[]Unit] {
+	return Derive(s.Units, func(units []Unit) []Unit {
+		var failed []Unit
+		for _, u := range units {
+			if u.Failed() {
+				failed = append(failed, u)
+			}
+		}
+		return failed
 	})
 }
 

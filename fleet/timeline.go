@@ -59,7 +59,7 @@ func (s State) events() []Event {
 	}
 	for _, u := range s.Units.Value {
 		if u.Failed() && !healthCheck.MatchString(u.Name) {
-			list = append(list, Event{At: later(u.Exited, u.Started), Kind: EventUnit, Level: Error, Text: strings.TrimSpace(u.Name + " failed " + u.Result), Source: "systemd"})
+			list = append(list, Event{At: later(u.Exited, u.Started), Kind: EventUnit, Level: Error, Text: strings.TrimSpace(u.Label() + " failed " + u.Result), Source: "systemd"})
 		}
 	}
 	list = append(list, s.containerEvents()...)

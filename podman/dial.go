@@ -23,6 +23,9 @@ func (w way) direct() bool { return w.command == nil }
 func (e *engine) find(ctx context.Context, at place, known <-chan struct{}) (net.Conn, way, error) {
 	soon, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
+	if at.lent != nil {
+		return e.borrow(soon, at, known)
+	}
 	conn, err := e.link.Dial(soon, "unix", at.path)
 	if err == nil || !errors.Is(err, link.ErrForbidden) {
 		return conn, way{}, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
@@ -64,13 +65,23 @@ func (d *dockerAPI) agree(ctx context.Context) error {
 	return nil
 }
 
+// ping asks for nothing.
+func (d *dockerAPI) ping(ctx context.Context) error {
+	_, err := d.cli.Ping(ctx)
+	return err
+}
+
 // list asks for the containers, their images' dates, and what only each
 // container itself can tell: its restarts and when it was started.
-func (d *dockerAPI) list(ctx context.Context) ([]fleet.Container, error) {
+func (d *dockerAPI) list(ctx context.Context, ids []string) ([]fleet.Container, error) {
 	if err := d.agree(ctx); err != nil {
 		return nil, err
 	}
-	in, err := d.cli.ContainerList(ctx, container.ListOptions{All: true})
+	only := filters.NewArgs()
+	for _, id := range ids {
+		only.Add("id", id)
+	}
+	in, err := d.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: only})
 	if err != nil {
 		return nil, err
 	}

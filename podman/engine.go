@@ -37,8 +37,11 @@ var errSilent = fmt.Errorf("no answer within %s", readPatience)
 
 // api is one kind of engine, spoken to over a wire.
 type api interface {
-	// list gives all containers, running or not.
-	list(ctx context.Context) ([]fleet.Container, error)
+	// list gives the containers with these IDs, or all where none is named,
+	// running or not.
+	list(ctx context.Context, ids []string) ([]fleet.Container, error)
+	// ping tells whether somebody still answers.
+	ping(ctx context.Context) error
 	// events calls seen with every event that changes what list gives, after
 	// one call with the zero event when it has begun to listen.
 	events(ctx context.Context, seen func(event)) error
@@ -58,6 +61,7 @@ type engine struct {
 	link    link.Link
 	streams chan struct{}   // places for streams through commands, all engines' together
 	life    context.Context // ends when Engines is closed
+	turn    chan struct{}   // holds who lists: what is told later is of later
 
 	mu    sync.Mutex
 	at    place
@@ -68,6 +72,8 @@ type engine struct {
 	api   api
 	last  []fleet.Container // what it last told
 	lastT time.Time         // when; zero: never
+	whole time.Time         // when it last told all of it
+	err   error             // why it tells no more; nil: it did
 }
 
 // name is what an engine is called towards people.
@@ -88,17 +94,55 @@ func (e *engine) where() place {
 	return e.at
 }
 
-// read lists the engine's containers and keeps them as the last known.
-// known is closed when waiting for more knowledge of the way is over.
-func (e *engine) read(ctx context.Context, known <-chan struct{}) ([]fleet.Container, error) {
+// read lists the engine's containers and keeps them as the last known, or why
+// they are not. known is closed when waiting for more knowledge of the way is
+// over.
+func (e *engine) read(ctx context.Context, known <-chan struct{}) error {
+	if err := e.enter(ctx); err != nil {
+		return err
+	}
+	defer e.leave()
 	began := time.Now()
 	api, err := e.connect(ctx, known)
 	if err != nil {
-		return nil, unreached{err}
+		return e.fail(ctx, unreached{err})
 	}
+	list, err := e.list(ctx, api, nil)
+	if err != nil {
+		return e.fail(ctx, err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last, e.lastT, e.whole, e.err = list, began, began, nil
+	return nil
+}
+
+// renew lists only the containers with these IDs, in place of what is known of
+// them: those that are gone are dropped.
+func (e *engine) renew(ctx context.Context, api api, ids []string) error {
+	if err := e.enter(ctx); err != nil {
+		return err
+	}
+	defer e.leave()
+	began := time.Now()
+	list, err := e.list(ctx, api, ids)
+	if err != nil {
+		return e.fail(ctx, err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	kept := slices.DeleteFunc(slices.Clone(e.last), func(c fleet.Container) bool { return slices.Contains(ids, c.ID) })
+	list = slices.DeleteFunc(list, func(c fleet.Container) bool { return !slices.Contains(ids, c.ID) })
+	e.last, e.lastT, e.err = append(kept, list...), began, nil
+	return nil
+}
+
+// list asks for containers, says whose they are, and takes the connection back
+// where that fails.
+func (e *engine) list(ctx context.Context, api api, ids []string) ([]fleet.Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
-	list, err := api.list(ctx)
+	list, err := api.list(ctx, ids)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = errSilent
@@ -113,10 +157,48 @@ func (e *engine) read(ctx context.Context, known <-chan struct{}) ([]fleet.Conta
 		list[i].User = user
 		list[i].UserUnit = list[i].Unit != "" && user != rootUser // Join knows better
 	}
+	return list, nil
+}
+
+// enter takes the turn to list.
+func (e *engine) enter(ctx context.Context) error {
+	select {
+	case e.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (e *engine) leave() { <-e.turn }
+
+// fail keeps why the engine tells nothing now, and gives it. That nobody wants to
+// know any more says nothing about the engine.
+func (e *engine) fail(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.last, e.lastT = list, began
-	return slices.Clone(list), nil
+	e.err = err
+	return err
+}
+
+// seen keeps that what is known is so now: events are told as they come, and
+// somebody still answers.
+func (e *engine) seen(at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err == nil && !e.lastT.IsZero() && at.After(e.lastT) {
+		e.lastT = at
+	}
+}
+
+// reading is what the engine told, as it stands now.
+func (e *engine) reading() reading {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return reading{engine: e, list: slices.Clone(e.last), at: e.lastT, whole: e.whole, err: e.err}
 }
 
 // lastKnown is what the engine last told, and when.
@@ -152,6 +234,9 @@ func (e *engine) attach(conn net.Conn, way way, at place) api {
 	conns, idle := 4, 10*time.Second
 	if !way.direct() {
 		conns, idle = 1, 2*time.Second
+	}
+	if at.lent != nil { // to begin one costs a second's work there
+		idle = 15 * time.Second
 	}
 	w := newWire(conn, func(ctx context.Context, stream bool) (net.Conn, error) {
 		return e.redial(ctx, way, at.path, stream)
@@ -204,17 +289,24 @@ func (e *engine) version() string {
 // wrong says which engine an error is of, and what can be done about it.
 func (e *engine) wrong(err error) error {
 	at := e.where()
+	if at.lent != nil {
+		return told{unlent(at, err)}
+	}
 	return told{fmt.Errorf("%s (%s): %w", e.name(), at.path, closed(at, err))}
 }
 
 // move takes over what a newer probe saw of the engine's place.
 func (e *engine) move(at place) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	listens := e.at.lent != nil && at.lent == nil // by now
 	if e.alias {
 		at.kind = kindPodman
 	}
 	e.at = at
+	e.mu.Unlock()
+	if listens {
+		e.disconnect()
+	}
 }
 
 // asPodman keeps that Podman listens on this socket, whatever its name.

@@ -2,10 +2,10 @@ package podman
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
@@ -21,8 +21,11 @@ type Engines struct {
 	root    *engine            // root's Podman, asked before anything is known
 	noRoot  bool               // a probe said that it has no socket
 	byPath  map[string]*engine // the others the probe saw, by socket
-	present []*engine          // those that answered the last Read
+	present []*engine          // those the last Read asked
 	changed chan struct{}      // closed and renewed when present changes
+
+	state    fleet.State // what the last Read had from the probe
+	probeErr error
 }
 
 // rootSocket is where root's Podman listens.
@@ -44,7 +47,7 @@ func New(l link.Link) *Engines {
 }
 
 func (e *Engines) engine(at place) *engine {
-	return &engine{link: e.link, streams: e.streams, life: e.life, at: at}
+	return &engine{link: e.link, streams: e.streams, life: e.life, turn: make(chan struct{}, 1), at: at}
 }
 
 // Close ends what runs and closes the connections to the engines, not the link.
@@ -107,16 +110,16 @@ func (e *Engines) met() []*engine {
 	return out
 }
 
-// answered keeps which engines answered, and wakes who watches others.
-func (e *Engines) answered(all []reading) {
-	var now []*engine
-	for _, r := range all {
-		if r.err == nil {
-			now = append(now, r.engine)
-		}
+// keep keeps which engines there are and what the probe told, and wakes who
+// watches others.
+func (e *Engines) keep(all []reading, state fleet.State, probeErr error) {
+	now := make([]*engine, len(all))
+	for i, r := range all {
+		now[i] = r.engine
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.state, e.probeErr = fleet.State{System: state.System, Inventory: state.Inventory, Reach: state.Reach}, probeErr
 	same := len(now) == len(e.present)
 	for _, eng := range now {
 		same = same && slices.Contains(e.present, eng)
@@ -127,13 +130,10 @@ func (e *Engines) answered(all []reading) {
 	}
 }
 
-// there are the engines that answered last, and a channel that is closed when
-// others do.
+// there are the engines that the last Read asked, and a channel that is closed
+// when there are others.
 func (e *Engines) there() ([]*engine, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.present), e.changed
 }
-
-// errNotRead is said by what needs a Read before it.
-var errNotRead = errors.New("no container engine of this host is known yet: its containers have not been read")

@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -23,15 +24,15 @@ func Join(raw []fleet.Container, units fleet.Fact[[]fleet.Unit]) []fleet.Contain
 		return slices.Clone(raw)
 	}
 	out := slices.DeleteFunc(slices.Clone(raw), func(c fleet.Container) bool { return c.State == fleet.Absent })
-	byName := make(map[string]fleet.Unit, len(units.Value))
+	at := make(map[unitKey]fleet.Unit, len(units.Value))
 	for _, u := range units.Value {
-		byName[u.Name] = u
+		at[unitKey{u.User, u.Name}] = u
 	}
-	owned := map[string]bool{} // units that have a container
-	own(out, byName, owned, ofRoot)
-	own(out, byName, owned, func(c fleet.Container) bool { return !ofRoot(c) })
+	owned := map[unitKey]bool{} // units that have a container
+	own(out, at, owned, ofRoot)
+	own(out, at, owned, func(c fleet.Container) bool { return !ofRoot(c) })
 	for _, u := range units.Value {
-		if o, ok := ownerOf(u); ok && !owned[u.Name] && missed(u, o) {
+		if o, ok := ownerOf(u); ok && !owned[unitKey{u.User, u.Name}] && missed(u, o) {
 			out = append(out, absent(u, o))
 		}
 	}
@@ -39,44 +40,59 @@ func Join(raw []fleet.Container, units fleet.Fact[[]fleet.Unit]) []fleet.Contain
 	return out
 }
 
+// unitKey names a unit of a host: whose systemd, "" the system's, and its name.
+type unitKey struct{ user, name string }
+
 // ofRoot tells whether a container is of one of the system's engines.
 func ofRoot(c fleet.Container) bool { return c.User == rootUser || c.User == "" }
 
 // own joins those containers that mine selects. Root's come first: of a unit
 // of the system that both seem to belong to, the user's container is not the
 // one, it has a unit of the same name in the user's own systemd.
-func own(list []fleet.Container, units map[string]fleet.Unit, owned map[string]bool, mine func(fleet.Container) bool) {
-	taken := map[string]bool{}
+func own(list []fleet.Container, units map[unitKey]fleet.Unit, owned map[unitKey]bool, mine func(fleet.Container) bool) {
+	taken := map[unitKey]bool{}
 	for i, c := range list {
 		if !mine(c) {
 			continue
 		}
 		list[i].UnitSub, list[i].UnitResult = "", ""
 		u, ok := unitFor(c, units)
-		if !ok || owned[u.Name] {
+		key := unitKey{u.User, u.Name}
+		if !ok || owned[key] {
 			continue // none, or a unit of the user's own, which is not among these
 		}
-		taken[u.Name] = true
+		taken[key] = true
 		list[i] = withUnit(c, u)
 	}
-	for name := range taken { // one unit may have several: a pod, or `podman kube play`
-		owned[name] = true
+	for key := range taken { // one unit may have several: a pod, or `podman kube play`
+		owned[key] = true
 	}
 }
 
-// unitFor finds the unit of the system that owns a container: the one its
+// unitFor finds the unit that owns a container: in its user's own systemd, else
+// in the system's, which may run a user's container too (User=).
+func unitFor(c fleet.Container, units map[unitKey]fleet.Unit) (fleet.Unit, bool) {
+	if c.User != "" {
+		if u, ok := unitOfManager(c, units, c.User); ok {
+			return u, true
+		}
+	}
+	return unitOfManager(c, units, "")
+}
+
+// unitOfManager finds the unit of one systemd that owns a container: the one its
 // label names, else the one that is named after it.
-func unitFor(c fleet.Container, units map[string]fleet.Unit) (fleet.Unit, bool) {
+func unitOfManager(c fleet.Container, units map[unitKey]fleet.Unit, user string) (fleet.Unit, bool) {
 	if c.Unit != "" {
-		u, ok := units[c.Unit]
-		if ok && !ofRoot(c) {
+		u, ok := units[unitKey{user, c.Unit}]
+		if ok && user != c.User && !ofRoot(c) {
 			// The user's own caddy.service and the system's are two things.
 			_, ok = ownerOf(u)
 		}
 		return u, ok
 	}
-	for _, name := range []string{c.Engine + "-" + c.Name + ".service", strings.TrimPrefix(c.Name, "systemd-") + ".service"} {
-		u, ok := units[name]
+	for _, name := range []string{c.Engine + "-" + c.Name, "container-" + c.Name, strings.TrimPrefix(c.Name, "systemd-")} {
+		u, ok := units[unitKey{user, name + ".service"}]
 		if !ok {
 			continue
 		}
@@ -92,7 +108,7 @@ func unitFor(c fleet.Container, units map[string]fleet.Unit) (fleet.Unit, bool) 
 // two counts the larger is told: hardly ever do both restart it, and the sum
 // would grow with every joining.
 func withUnit(c fleet.Container, u fleet.Unit) fleet.Container {
-	c.Unit, c.UserUnit = u.Name, false
+	c.Unit, c.UserUnit = u.Name, u.User != ""
 	c.UnitSub = u.Active + "/" + u.Sub
 	if u.Failed() {
 		c.UnitResult = u.Result
@@ -116,8 +132,8 @@ type owner struct {
 	quadlet           bool
 }
 
-// ownerOf tells which container a unit of the system runs. There is nothing in
-// a unit that says so; these are the two ways in which NixOS hosts make such
+// ownerOf tells which container a unit runs. There is nothing in
+// a unit that says so; these are the ways in which NixOS hosts make such
 // units, and what tells them from other units with such names:
 //
 //   - oci-containers: podman-NAME.service or docker-NAME.service. Podman's own
@@ -129,6 +145,9 @@ type owner struct {
 //   - quadlets: the unit is generated from a .container file in a folder named
 //     containers/systemd. The files of pods, networks, volumes, images and
 //     kube have other suffixes, and no one container.
+//   - `podman generate systemd --name`, which people have from before quadlets:
+//     container-NAME.service, whose description says the same. With --new it is
+//     of type notify or forking and removes the container when it stops.
 func ownerOf(u fleet.Unit) (owner, bool) {
 	stem, ok := strings.CutSuffix(u.Name, ".service")
 	if !ok || u.Load == "not-found" || u.Load == "masked" {
@@ -140,6 +159,9 @@ func ownerOf(u fleet.Unit) (owner, bool) {
 		return owner{kindPodman, stem, true}, !strings.HasSuffix(stem, "@")
 	}
 	engine, name, _ := strings.Cut(stem, "-")
+	if engine == "container" && u.Description == "Podman "+u.Name {
+		engine = kindPodman
+	}
 	if engine != kindPodman && engine != kindDocker || name == "" || strings.Contains(name, "@") {
 		return owner{}, false
 	}
@@ -199,7 +221,7 @@ func missed(u fleet.Unit, o owner) bool {
 // absent is the row of a container that is not there.
 func absent(u fleet.Unit, o owner) fleet.Container {
 	c := withUnit(fleet.Container{
-		Engine: o.engine, User: rootUser, Name: o.container, State: fleet.Absent, Ports: []fleet.Port{},
+		Engine: o.engine, User: cmp.Or(u.User, rootUser), Name: o.container, State: fleet.Absent, Ports: []fleet.Port{},
 	}, u)
 	c.Started, c.ExitCode = u.Started, u.ExitStatus
 	return c

@@ -146,6 +146,44 @@ func TestJoin(t *testing.T) {
 			},
 		},
 		{
+			name: "each user's unit has that user's container",
+			raw: []fleet.Container{
+				running("podman", "ada", "web", "web.service"), running("podman", "root", "web", "web.service"), running("podman", "bea", "wiki", ""),
+			},
+			units: []fleet.Unit{
+				{Name: "web.service", Load: "loaded", Active: "active", Sub: "running", Type: "notify", Restarts: 1},
+				{Name: "web.service", User: "ada", Load: "loaded", Active: "active", Sub: "running", Type: "notify", Restarts: 2},
+				{Name: "container-wiki.service", User: "bea", Description: "Podman container-wiki.service", Load: "loaded", Active: "active", Sub: "running", Type: "notify"},
+				{Name: "container-wiki.service", Description: "Podman container-wiki.service", Load: "loaded", Active: "active", Sub: "running", Type: "notify"},
+			},
+			want: []string{
+				"root web running unit=web.service user=false active/running  restarts=1",
+				"ada web running unit=web.service user=true active/running  restarts=2",
+				"bea wiki running unit=container-wiki.service user=true active/running  restarts=0",
+			},
+		},
+		{
+			name: "crashed with --rm in users' own systemds, and one of the system beside them",
+			raw:  []fleet.Container{running("podman", "ada", "notes", "notes.service")},
+			units: []fleet.Unit{
+				{Name: "reader.service", User: "ada", Load: "loaded", Active: "failed", Sub: "failed", Result: "exit-code", ExitStatus: 4, Type: "notify", Restarts: 2,
+					Source: "/home/ada/.config/containers/systemd/reader.container", FileState: "generated"},
+				{Name: "notes.service", User: "ada", Load: "loaded", Active: "active", Sub: "running", Type: "notify", Source: "/home/ada/.config/containers/systemd/notes.container"},
+				{Name: "notes.service", User: "bea", Load: "loaded", Active: "failed", Sub: "failed", Result: "oom-kill", Type: "notify", Source: "/etc/containers/systemd/users/notes.container"},
+				{Name: "container-wiki.service", User: "bea", Description: "Podman container-wiki.service", Load: "loaded", Active: "failed", Sub: "failed", Type: "forking"},
+				{Name: "photos-sync.service", User: "ada", Load: "loaded", Active: "failed", Sub: "failed", Type: "oneshot"},
+				{Name: "container-guard.service", Description: "Looks after containers", Load: "loaded", Active: "failed", Sub: "failed", Type: "simple"},
+				oci("podman-web.service", "failed", "failed"),
+			},
+			want: []string{
+				"root web absent unit=podman-web.service user=false failed/failed  restarts=0",
+				"ada notes running unit=notes.service user=true active/running  restarts=0",
+				"ada reader absent unit=reader.service user=true failed/failed exit-code restarts=2",
+				"bea notes absent unit=notes.service user=true failed/failed oom-kill restarts=0",
+				"bea wiki absent unit=container-wiki.service user=true failed/failed  restarts=0",
+			},
+		},
+		{
 			name: "containers of one pod have one unit",
 			raw: []fleet.Container{
 				running("podman", "root", "a", "podman-kube@x.service"), running("podman", "root", "b", "podman-kube@x.service"),
@@ -238,7 +276,7 @@ func TestJoinWithoutUnits(t *testing.T) {
 
 // TestJoinOfTheLab joins what Podman 5.4.2 told with the units of that host.
 func TestJoinOfTheLab(t *testing.T) {
-	list, err := parseContainers(fixture(t, "podman-5.4.2-containers.json"))
+	_, list, err := parseContainers(fixture(t, "podman-5.4.2-containers.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

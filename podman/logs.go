@@ -86,7 +86,7 @@ func (e *Engines) ask(ctx context.Context, name, user string, question func(api 
 	}
 	engines, _ := e.there()
 	if len(engines) == 0 {
-		return errNotRead
+		return ErrNotRead
 	}
 	for _, eng := range engines {
 		if eng.where().user != user {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,9 +122,22 @@ func (h *host) dialled() []string {
 	return append([]string(nil), h.dials...)
 }
 
+func (h *host) socket(path string) http.Handler {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sockets[path]
+}
+
+// listen puts somebody, or nobody, behind a socket.
+func (h *host) listen(path string, who http.Handler) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sockets[path] = who
+}
+
 func (h *host) Dial(_ context.Context, network, address string) (net.Conn, error) {
 	h.log("dial " + address)
-	if h.closed[address] || h.sockets[address] == nil && !h.mute[address] {
+	if h.closed[address] || h.socket(address) == nil && !h.mute[address] {
 		return nil, fmt.Errorf("%w: %s on storage: open failed", link.ErrForbidden, address)
 	}
 	return h.serve(address), nil
@@ -131,7 +145,11 @@ func (h *host) Dial(_ context.Context, network, address string) (net.Conn, error
 
 // DialCommand plays `podman --url unix://PATH system dial-stdio`.
 func (h *host) DialCommand(ctx context.Context, cmd link.Command) (net.Conn, error) {
-	h.log(strings.Join(cmd.Args, " ") + " as " + cmd.User)
+	what := strings.Join(cmd.Args, " ")
+	if cmd.Args[0] == "sh" {
+		what = "lend " + strings.Join(cmd.Args[4:], " ")
+	}
+	h.log(what + " as " + cmd.User)
 	if h.noRoot && cmd.Root {
 		return nil, fmt.Errorf("%w on storage: ada may not", link.ErrNoRoot)
 	}
@@ -142,11 +160,17 @@ func (h *host) DialCommand(ctx context.Context, cmd link.Command) (net.Conn, err
 			return nil, ctx.Err()
 		}
 	}
+	if cmd.User != "" && cmd.Args[0] == "sh" { // a Podman that is lent
+		if h.noRoot && cmd.User != h.reach.User {
+			return nil, fmt.Errorf("%w on storage: ada may not", link.ErrNoRoot)
+		}
+		return h.serve("lent by " + cmd.User), nil
+	}
 	if len(cmd.Args) != 5 || cmd.Args[3] != "system" || cmd.Args[4] != "dial-stdio" {
 		return nil, fmt.Errorf("no such command: %q", cmd.Args)
 	}
 	path := strings.TrimPrefix(cmd.Args[2], "unix://")
-	if h.sockets[path] == nil {
+	if h.socket(path) == nil {
 		c, s := net.Pipe()
 		s.Close()
 		return failing{c}, nil
@@ -193,7 +217,7 @@ func (h *host) serve(path string) net.Conn {
 				}
 			}
 		}
-		answer(h.life, server, h.sockets[path])
+		answer(h.life, server, h.socket(path))
 	})
 	return client
 }
@@ -244,8 +268,9 @@ type podmanServer struct {
 	stream     chan string // lines of /events
 	stats      chan string // lines of /containers/stats
 
-	mu    sync.Mutex
-	asked []string // paths with queries
+	mu     sync.Mutex
+	asked  []string       // paths with queries
+	counts map[string]int // restarts, by ID, as inspect tells them
 }
 
 func newPodman(t testing.TB, version string) *podmanServer {
@@ -259,7 +284,7 @@ func newPodman(t testing.TB, version string) *podmanServer {
 func (p *podmanServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.asked = append(p.asked, r.URL.RequestURI())
-	containers := p.containers
+	containers, events := p.containers, p.stream
 	p.mu.Unlock()
 	w.Header().Set("Server", "Libpod/"+p.version+" (linux)")
 	path := strings.TrimPrefix(r.URL.Path, "/v5.8.6/libpod")
@@ -267,24 +292,52 @@ func (p *podmanServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/_ping":
 		w.Write([]byte("OK"))
 	case path == "/containers/json" && r.URL.Query().Get("all") == "true":
-		w.Write(containers)
+		w.Write(filtered(containers, r.URL.Query().Get("filters")))
 	case path == "/images/json":
 		w.Write(p.images)
 	case path == "/info":
 		w.Write([]byte(p.info))
 	case path == "/events":
-		stream(w, r, p.stream)
+		stream(w, r, events)
 	case path == "/containers/stats":
 		stream(w, r, p.stats)
 	case strings.HasSuffix(path, "/logs"):
 		w.Write(p.logs)
 	case strings.HasPrefix(path, "/containers/") && strings.HasSuffix(path, "/json"):
-		w.Write([]byte(`{"HostConfig":{"LogConfig":{"Type":"k8s-file"}}}`))
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		fmt.Fprintf(w, `{"HostConfig":{"LogConfig":{"Type":"k8s-file"}},"RestartCount":%d}`, p.counts[strings.Split(path, "/")[2]])
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
 		w.Write([]byte(`{"cause":"no such thing","message":"no such thing: \u001b[31m` + path + `","response":404}`))
 	}
+}
+
+// filtered are those of a list of containers that a filter names.
+func filtered(list []byte, filter string) []byte {
+	var want struct{ ID []string }
+	if filter == "" || json.Unmarshal([]byte(filter), &want) != nil {
+		return list
+	}
+	var all, some []map[string]any
+	if err := json.Unmarshal(list, &all); err != nil {
+		return list
+	}
+	for _, c := range all {
+		if slices.Contains(want.ID, c["Id"].(string)) {
+			some = append(some, c)
+		}
+	}
+	out, _ := json.Marshal(some)
+	return out
+}
+
+// set changes what it tells.
+func (p *podmanServer) set(containers []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.containers = containers
 }
 
 func (p *podmanServer) count(path string) int {

@@ -14,7 +14,7 @@ import (
 func TestContainersOfPodman(t *testing.T) {
 	for _, file := range []string{"podman-4.3.1-rest-containers", "podman-4.3.1-containers", "podman-5.4.2-containers"} {
 		t.Run(file, func(t *testing.T) {
-			list, err := parseContainers(fixture(t, file+".json"))
+			_, list, err := parseContainers(fixture(t, file+".json"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,11 +45,11 @@ func TestImages(t *testing.T) {
 
 // TestOlderServersDoNotCountRestarts keeps null apart from 0.
 func TestOlderServersDoNotCountRestarts(t *testing.T) {
-	old, _ := parseContainers(fixture(t, "podman-4.3.1-containers.json"))
+	_, old, _ := parseContainers(fixture(t, "podman-4.3.1-containers.json"))
 	if old[0].Restarts != nil {
 		t.Errorf("Podman 4.3.1 does not tell restarts, got %d", *old[0].Restarts)
 	}
-	now, _ := parseContainers(fixture(t, "podman-5.4.2-containers.json"))
+	_, now, _ := parseContainers(fixture(t, "podman-5.4.2-containers.json"))
 	if now[0].Restarts == nil || *now[0].Restarts != 0 {
 		t.Errorf("Podman 5.4.2 tells 0 restarts, got %v", now[0].Restarts)
 	}
@@ -63,7 +63,7 @@ func TestHostileTextIsCleaned(t *testing.T) {
 	in := strings.ReplaceAll(`[{"Id":$,"Names":[$,$],"Image":$,"ImageID":$,"Command":[$,$],"State":$,"Status":$,
 		"Labels":{"PODMAN_SYSTEMD_UNIT":$},"Networks":[$],"PodName":$,
 		"Ports":[{"host_ip":$,"container_port":1,"host_port":2,"range":1,"protocol":$}]}]`, "$", string(e))
-	list, err := parseContainers([]byte(in))
+	_, list, err := parseContainers([]byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestStatusOfDocker(t *testing.T) {
 
 func TestRubbishIsAnError(t *testing.T) {
 	for _, b := range []string{"", "<html>", `{"cause":"x"}`, `[{"Id":1}]`, `[1]`, "[", `"x"`, "\x1b[31m"} {
-		if _, err := parseContainers([]byte(b)); err == nil {
+		if _, _, err := parseContainers([]byte(b)); err == nil {
 			t.Errorf("%q passes for a list of containers", b)
 		} else if strings.ContainsRune(err.Error(), 0x1b) {
 			t.Errorf("the error holds what the host sent: %q", err)
@@ -180,7 +180,7 @@ func FuzzContainers(f *testing.F) {
 		f.Add(fixture(f, file))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		list, err := parseContainers(b)
+		_, list, err := parseContainers(b)
 		if err != nil {
 			return
 		}

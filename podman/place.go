@@ -17,6 +17,7 @@ type place struct {
 	open             bool // the login user may use it
 	login            string
 	programs         map[string]string // name → path on the host
+	lent             *fleet.Rootless   // whose Podman listens nowhere, and is asked to, for us; see lend
 }
 
 // places are the engines' sockets among those the probe saw. A socket named
@@ -47,15 +48,34 @@ func places(state fleet.State) []place {
 			out = append(out, p)
 		}
 	}
+	return append(out, unlistening(state, out)...)
+}
+
+// unlistening are the Podmans of those users who have containers but no socket
+// among these.
+func unlistening(state fleet.State, at []place) []place {
+	inv := state.Inventory.Value
+	var out []place
+	for _, u := range inv.Rootless {
+		p := place{
+			kind: kindPodman, user: text(u.User), path: text(cmp.Or(u.Runtime, u.Home)) + "/podman/podman.sock",
+			seen: true, login: state.Reach.Value.User, programs: inv.Programs, lent: &u,
+		}
+		if !slices.ContainsFunc(at, func(o place) bool { return o.kind == kindPodman && (o.user == p.user || o.path == p.path) }) {
+			out = append(out, p)
+		}
+	}
 	return out
 }
 
 // command is the program on the host that lends us a socket which the login
 // user cannot open, or which sshd does not forward.
 func (p place) command() link.Command {
-	program := p.programs[p.kind]
-	if program == "" {
-		program = p.kind
+	program := cmp.Or(p.programs[p.kind], p.kind)
+	if p.lent != nil {
+		cmd := link.Script(lend, program, p.lent.Home, p.lent.Runtime)
+		cmd.User = p.user
+		return cmd
 	}
 	flag := "--url"
 	if p.kind == kindDocker {

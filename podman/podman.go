@@ -26,6 +26,7 @@ type podmanAPI struct {
 	mu     sync.Mutex
 	images map[string]time.Time // when each image was made, by its ID
 	health map[string]string    // of each container, by its ID, as last told
+	counts map[string]restarts  // of each container, by its ID, where the list does not tell
 	memory uint64               // bytes the host has; 0: not asked yet
 }
 
@@ -83,9 +84,15 @@ func (p *podmanAPI) get(ctx context.Context, endpoint string, params url.Values,
 	return io.ReadAll(body)
 }
 
+// ping asks for nothing.
+func (p *podmanAPI) ping(ctx context.Context) error {
+	_, err := p.get(ctx, "/_ping", nil)
+	return err
+}
+
 // list asks for the containers, and for the images' dates at the same time
 // where there is more than one connection to ask over.
-func (p *podmanAPI) list(ctx context.Context) ([]fleet.Container, error) {
+func (p *podmanAPI) list(ctx context.Context, ids []string) ([]fleet.Container, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	images := make(chan struct{})
@@ -94,15 +101,21 @@ func (p *podmanAPI) list(ctx context.Context) ([]fleet.Container, error) {
 	} else {
 		go func() { defer close(images); _ = p.readImages(ctx) }()
 	}
-	b, err := p.get(ctx, "/containers/json", url.Values{"all": {"true"}})
+	params := url.Values{"all": {"true"}}
+	if len(ids) > 0 {
+		only, _ := json.Marshal(map[string][]string{"id": ids})
+		params.Set("filters", string(only))
+	}
+	b, err := p.get(ctx, "/containers/json", params)
 	if err != nil {
 		return nil, err
 	}
-	list, err := parseContainers(b)
+	rows, list, err := parseContainers(b)
 	if err != nil {
 		return nil, err
 	}
-	p.note(list)
+	p.note(list, ids)
+	p.count(ctx, rows, list, ids)
 	p.date(ctx, list, images)
 	return list, nil
 }
@@ -153,11 +166,14 @@ func (p *podmanAPI) readImages(ctx context.Context) error {
 	return nil
 }
 
-// note keeps the health that the events are compared with.
-func (p *podmanAPI) note(list []fleet.Container) {
+// note keeps the health that the events are compared with, of these containers
+// or, where none is named, of all there are.
+func (p *podmanAPI) note(list []fleet.Container, ids []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.health = make(map[string]string, len(list))
+	if len(ids) == 0 {
+		p.health = make(map[string]string, len(list))
+	}
 	for _, c := range list {
 		p.health[c.ID] = c.Health
 	}
@@ -167,22 +183,24 @@ func (p *podmanAPI) note(list []fleet.Container) {
 // bindings' ListContainer that are shown, with Restarts as it is sent, which
 // is not at all before Podman 4.4.
 type listed struct {
-	ID        string `json:"Id"`
-	Names     []string
-	Image     string
-	ImageID   string
-	Command   []string
-	Created   time.Time
-	StartedAt int64 // seconds since 1970
-	State     string
-	Status    string // the health, here; `podman ps` prints another Status
-	ExitCode  int
-	Exited    bool
-	Restarts  *int
-	Labels    map[string]string
-	Networks  []string
-	PodName   string
-	Ports     []listedPort
+	ID         string `json:"Id"`
+	Names      []string
+	Image      string
+	ImageID    string
+	Command    []string
+	Created    time.Time
+	StartedAt  int64 // seconds since 1970
+	State      string
+	Status     string // the health, here; `podman ps` prints another Status
+	ExitCode   int
+	Exited     bool
+	Restarts   *int
+	Pid        int
+	AutoRemove bool // --rm: such a container is not restarted by Podman
+	Labels     map[string]string
+	Networks   []string
+	PodName    string
+	Ports      []listedPort
 }
 
 type listedPort struct {
@@ -194,16 +212,16 @@ type listedPort struct {
 }
 
 // parseContainers reads the answer of GET /libpod/containers/json.
-func parseContainers(b []byte) ([]fleet.Container, error) {
+func parseContainers(b []byte) ([]listed, []fleet.Container, error) {
 	var in []listed
 	if err := json.Unmarshal(b, &in); err != nil {
-		return nil, fmt.Errorf("this is no list of containers: %w", jsonError(err))
+		return nil, nil, fmt.Errorf("this is no list of containers: %w", jsonError(err))
 	}
 	out := make([]fleet.Container, 0, len(in))
 	for _, l := range in {
 		out = append(out, l.container())
 	}
-	return out, nil
+	return in, out, nil
 }
 
 func (l listed) container() fleet.Container {

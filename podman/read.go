@@ -18,7 +18,8 @@ import (
 type reading struct {
 	engine *engine
 	list   []fleet.Container
-	at     time.Time // when it was told: before now, if err is set and list is the last known; zero: never
+	at     time.Time // when it was told; zero: never
+	whole  time.Time // when all of it was told at once
 	err    error
 	guess  bool // asked before a probe had seen the socket
 }
@@ -45,7 +46,20 @@ func (e *Engines) Read(ctx context.Context, probed func(context.Context) (fleet.
 		probeErr = errors.New(cmp.Or(state.Inventory.Err, "the host was not probed"))
 	}
 	all := e.readRest(ctx, state, probeErr == nil, early)
-	e.answered(all)
+	e.keep(all, state, probeErr)
+	return e.Fact()
+}
+
+// Fact is what is known of the containers now: what the engines told last,
+// those that the last Read asked.
+func (e *Engines) Fact() fleet.Fact[[]fleet.Container] {
+	e.mu.Lock()
+	engines, state, probeErr := slices.Clone(e.present), e.state, e.probeErr
+	e.mu.Unlock()
+	all := make([]reading, len(engines))
+	for i, eng := range engines {
+		all[i] = eng.reading()
+	}
 	return conclude(all, state, probeErr)
 }
 
@@ -105,10 +119,10 @@ var errNoSocket = errors.New("no socket")
 
 // read reads one engine; where that fails, it gives what is last known.
 func (e *Engines) read(ctx context.Context, eng *engine, known <-chan struct{}) reading {
-	r := reading{engine: eng, at: time.Now(), guess: !eng.where().seen}
-	if r.list, r.err = eng.read(ctx, known); r.err != nil {
-		r.list, r.at = eng.lastKnown()
-	}
+	guess := !eng.where().seen
+	err := eng.read(ctx, known)
+	r := eng.reading()
+	r.err, r.guess = err, guess
 	return r
 }
 

@@ -3,6 +3,7 @@ package podman
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -453,4 +454,99 @@ func TestHostIsOff(t *testing.T) {
 	if f.HasValue() || f.Err != "which container engines there are is not known: storage: no route to host" {
 		t.Errorf("%q", f.Err)
 	}
+}
+
+// TestRestartsOfOlderPodman: where the list does not count restarts, each
+// container is asked, once for each of its runs.
+func TestRestartsOfOlderPodman(t *testing.T) {
+	h := newHost(t)
+	srv := newPodman(t, "4.3.1")
+	id := func(n int) string { return fmt.Sprintf("%064x", n) }
+	row := func(n int, more string) string {
+		return fmt.Sprintf(`{"Id":"%s","Names":["c%d"],"State":"running"%s}`, id(n), n, more)
+	}
+	list := func(rows ...string) { srv.set([]byte("[" + strings.Join(rows, ",") + "]")) }
+	h.sockets[rootSocket], srv.counts = srv, map[string]int{id(1): 3, id(2): 30}
+	e := h.engines()
+	check := func(what string, asked int, want ...int) {
+		t.Helper()
+		before := srv.count("/json") - srv.count("/containers/json") - srv.count("/images/json")
+		f := e.Read(t.Context(), probed(state(rootSock)))
+		for i, c := range f.Value {
+			if c.Restarts == nil || *c.Restarts != want[i] {
+				t.Errorf("%s: %s restarted %v, want %d", what, c.Name, c.Restarts, want[i])
+			}
+		}
+		if n := srv.count("/json") - srv.count("/containers/json") - srv.count("/images/json") - before; n != asked || len(f.Value) != len(want) {
+			t.Errorf("%s: %d were asked, want %d; %d containers, %s", what, n, asked, len(f.Value), f.Err)
+		}
+	}
+	auto, never := row(3, `,"AutoRemove":true,"StartedAt":5,"Pid":9`), row(4, `,"StartedAt":-62135596800`)
+	list(row(1, `,"StartedAt":5,"Pid":7`), row(2, `,"StartedAt":6,"Pid":8`), auto, never)
+	check("at first", 2, 3, 30, 0, 0)
+	check("again", 0, 3, 30, 0, 0)
+	srv.mu.Lock()
+	srv.counts[id(2)] = 31
+	srv.mu.Unlock()
+	list(row(1, `,"StartedAt":5,"Pid":7`), row(2, `,"StartedAt":6,"Pid":11`), auto, never)
+	check("after a restart in the same second", 1, 3, 31, 0, 0)
+	e.root.mu.Lock()
+	api := e.root.api
+	e.root.mu.Unlock()
+	if err := e.root.renew(t.Context(), api, []string{id(1)}); err != nil {
+		t.Fatal(err)
+	}
+	check("what was heard of is asked again, what was not is kept", 0, 3, 31, 0, 0)
+}
+
+// TestUserWithoutSocket: a user who has containers but no podman.socket is asked
+// through a Podman of that user's that is lent to us, or said to be unseen.
+func TestUserWithoutSocket(t *testing.T) {
+	bea := fleet.Rootless{User: "bea", Home: "/home/bea", Runtime: "/run/user/1002"}
+	with := func(login string, sockets ...fleet.Socket) fleet.State {
+		s := state(sockets...)
+		s.Inventory.Value.Rootless = []fleet.Rootless{bea}
+		s.Reach.Value.User = login
+		return s
+	}
+	h := newHost(t)
+	h.sockets[rootSocket], h.sockets["lent by bea"] = newPodman(t, "5.4.2"), newPodman(t, "4.3.1")
+	f := h.engines().Read(t.Context(), probed(with("root", rootSock)))
+	if !f.Current() || !strings.HasSuffix(names(f.Value), " bea/blocky") {
+		t.Errorf("%s: %s", names(f.Value), f.Err)
+	}
+	if d := h.dialled(); !slices.Contains(d, "lend /run/current-system/sw/bin/podman /home/bea /run/user/1002 as bea") {
+		t.Errorf("%q", d)
+	}
+	t.Run("her own login", func(t *testing.T) {
+		h := newHost(t)
+		h.noRoot, h.reach = true, fleet.Reach{State: fleet.Up, User: "bea"}
+		h.sockets["lent by bea"] = newPodman(t, "4.3.1")
+		f := h.engines().Read(t.Context(), probed(with("bea")))
+		if names(f.Value) != "bea/blocky" || strings.Contains(f.Err, "bea has") {
+			t.Errorf("%s: %s", names(f.Value), f.Err)
+		}
+	})
+	t.Run("no root", func(t *testing.T) {
+		h := newHost(t)
+		h.noRoot, h.reach = true, fleet.Reach{State: fleet.Up, User: "ada"}
+		h.sockets[rootSocket] = newPodman(t, "5.4.2")
+		f := h.engines().Read(t.Context(), probed(with("ada", rootSock)))
+		if f.Current() || !strings.Contains(f.Err, "bea has no podman.socket") || !strings.Contains(f.Err, "systemctl --user enable --now podman.socket") || len(f.Value) == 0 {
+			t.Errorf("%s: %s", names(f.Value), f.Err)
+		}
+	})
+	t.Run("she has one by now", func(t *testing.T) {
+		h := newHost(t)
+		h.sockets["lent by bea"] = newPodman(t, "4.3.1")
+		e := h.engines()
+		if f := e.Read(t.Context(), probed(with("root"))); names(f.Value) != "bea/blocky" {
+			t.Fatalf("%s: %s", names(f.Value), f.Err)
+		}
+		sock := fleet.Socket{Path: bea.Runtime + "/podman/podman.sock", Owner: "bea", Open: true}
+		h.listen(sock.Path, newPodman(t, "5.4.2"))
+		if f := e.Read(t.Context(), probed(with("root", sock))); len(f.Value) < 5 || !f.Current() || !slices.Contains(h.dialled(), "dial "+sock.Path) {
+			t.Errorf("%s: %s", names(f.Value), f.Err)
+		}
+	})
 }

@@ -32,7 +32,7 @@ func (e *Engines) Stats(ctx context.Context, ids []string, out func([]fleet.Cont
 	defer cancel()
 	engines, _ := e.there()
 	if len(engines) == 0 {
-		return errNotRead
+		return ErrNotRead
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -74,7 +74,8 @@ func (e *engine) measure(ctx context.Context, ids []string, out func([]fleet.Con
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		list, lerr := e.read(ctx, nil)
+		lerr := e.read(ctx, nil)
+		list, _ := e.lastKnown()
 		left := runningOf(list, running)
 		if lerr != nil || len(left) == len(running) {
 			return e.wrong(err)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+
+	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
 // settleTime is how long events are gathered before they are told as one: a
@@ -27,82 +29,215 @@ type event struct {
 	health string // with health_status
 }
 
-// Errors of Watch that say why it must be begun again.
-var errOthers = errors.New("the host has other container engines now")
-
-// Watch calls changed when containers are created, start, end, are removed,
-// paused or renamed, or become healthy or unhealthy: when Read would tell
-// something new. It calls it once when it has begun to listen, because what
-// happened before is not told, and at most every 100 ms.
+// Watch keeps what [Engines.Fact] tells live until the context ends, and calls
+// changed whenever it tells something else or something newer: when containers
+// are created, start, end, are removed, paused or renamed, or become healthy or
+// unhealthy; when an engine answers no more, and when it does again. It calls it
+// once when it has begun to listen, and at most every 100 ms for each engine.
 //
-// It watches the engines that answered the last Read, and returns when one of
-// their streams breaks, when a Read finds other engines, or when the context
-// ends. The caller tries again.
+// Of the engine in which something happened only the containers concerned are
+// read again. It watches the engines that the last Read asked, and returns when
+// a Read finds others: it is begun again then.
 func (e *Engines) Watch(ctx context.Context, changed func()) error {
 	ctx, cancel := e.bound(ctx)
 	defer cancel()
 	engines, others := e.there()
 	if len(engines) == 0 {
-		return errNotRead
+		return ErrNotRead
 	}
-	happened := make(chan struct{}, 1)
-	notice := func() {
-		select {
-		case happened <- struct{}{}:
-		default:
-		}
-	}
-	broken := make(chan error, len(engines))
 	var wg sync.WaitGroup
+	var one sync.Mutex // changed is called by one at a time
 	for _, eng := range engines {
-		wg.Go(func() { broken <- eng.watch(ctx, notice) })
+		wg.Go(func() {
+			eng.follow(ctx, func() {
+				one.Lock()
+				defer one.Unlock()
+				changed()
+			})
+		})
 	}
-	err := gather(ctx, happened, broken, others, changed)
-	cancel()
-	wg.Wait()
-	return err
-}
-
-// gather calls changed for what happened until something ends it.
-func gather(ctx context.Context, happened <-chan struct{}, broken <-chan error, others <-chan struct{}, changed func()) error {
-	var wake <-chan time.Time
-	for {
-		select {
-		case <-happened:
-			if wake == nil {
-				wake = time.After(settleTime)
-			}
-		case <-wake:
-			wake = nil
-			changed()
-		case err := <-broken:
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return err
-		case <-others:
-			return errOthers
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// watch calls notice for every event that matters, until the stream breaks.
-func (e *engine) watch(ctx context.Context, notice func()) error {
-	api, err := e.connect(ctx, nil)
-	if err != nil {
-		return e.wrong(err)
-	}
-	err = api.events(ctx, func(event) { notice() })
-	if errors.Is(err, errBusy) { // the list is still read regularly
-		<-ctx.Done()
+	defer wg.Wait()
+	defer cancel()
+	select {
+	case <-others:
+		return ErrOthers
+	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = errors.New("the stream of events ended")
+}
+
+// Errors of Watch that say why it must be begun again, after a Read.
+var (
+	ErrNotRead = errors.New("no container engine of this host is known yet")
+	ErrOthers  = errors.New("the host has other container engines now")
+)
+
+// How an engine is followed.
+const (
+	retry     = 1500 * time.Millisecond // between tries to reach an engine that is away
+	retryLate = 5 * time.Second         // and once it has been away for awayLong
+	awayLong  = 2 * time.Minute
+	restMax   = time.Minute      // between tries that cost more: a person's answer, or the whole list
+	heartbeat = 30 * time.Second // after this time without a word it is asked whether it is there
+	safety    = 30 * time.Minute // after this time the whole list is read, for what an event missed
+	maxSome   = 20               // containers that are read by themselves; of more, the whole list is
+)
+
+// follow keeps the engine's list live until the context ends.
+func (e *engine) follow(ctx context.Context, notice func()) {
+	for at := (pacing{rest: retry}); ; {
+		began := time.Now()
+		e.listen(ctx, notice)
+		if ctx.Err() != nil {
+			return
+		}
+		e.disconnect()
+		err := e.reading().err
+		if err == nil { // the stream has ended; what about the engine?
+			err = e.read(ctx, nil)
+		}
+		notice()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(at.pause(err, time.Since(began))):
+		}
 	}
-	return e.wrong(err)
+}
+
+// pacing is how long is waited before an engine is followed again.
+type pacing struct {
+	rest time.Duration // the next time, where a try costs more than a connection
+	lost time.Time     // when the engine went away; zero: it is there
+}
+
+// pause is the next wait, after the engine was followed for so long and then
+// told this error, or was there all the same (nil).
+func (p *pacing) pause(err error, followed time.Duration) time.Duration {
+	if err == nil || errors.Is(err, link.ErrNoRoot) {
+		if p.lost = (time.Time{}); followed > restMax {
+			p.rest = retry
+		}
+		now := p.rest
+		p.rest = min(2*p.rest, restMax)
+		return now
+	}
+	if p.rest = retry; p.lost.IsZero() {
+		p.lost = time.Now()
+	}
+	if time.Since(p.lost) > awayLong {
+		return retryLate
+	}
+	return retry
+}
+
+// listen follows the engine's events, and lists what they concern, until either
+// fails.
+func (e *engine) listen(ctx context.Context, notice func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	api, err := e.connect(ctx, nil)
+	if err != nil {
+		_ = e.fail(ctx, unreached{err})
+		return
+	}
+	heard := &gathered{some: make(chan struct{}, 1)}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		defer cancel() // ends the stream
+		e.relist(ctx, api, heard, notice)
+	})
+	if err := api.events(ctx, heard.add); errors.Is(err, errBusy) { // it is read now and then
+		heard.regularly(ctx)
+	}
+}
+
+// relist lists what was heard of, until that fails; and after a while without a
+// word asks whether the engine is still there.
+func (e *engine) relist(ctx context.Context, api api, heard *gathered, notice func()) {
+	for {
+		select {
+		case <-heard.some:
+			select {
+			case <-time.After(settleTime):
+			case <-ctx.Done():
+				return
+			}
+		case <-time.After(heartbeat):
+		case <-ctx.Done():
+			return
+		}
+		began := time.Now()
+		if e.relistOnce(ctx, api, heard) != nil {
+			return
+		}
+		e.seen(began)
+		notice()
+	}
+}
+
+// relistOnce lists what was heard of since the last time; where nothing was, it
+// only asks whether the engine is there.
+func (e *engine) relistOnce(ctx context.Context, api api, heard *gathered) error {
+	ids, whole := heard.take()
+	switch {
+	case whole || len(ids) > maxSome || time.Since(e.reading().whole) > safety:
+		return e.read(ctx, nil)
+	case len(ids) > 0:
+		return e.renew(ctx, api, ids)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	return api.ping(ctx)
+}
+
+// gathered are the containers of which something was heard.
+type gathered struct {
+	mu    sync.Mutex
+	ids   []string
+	whole bool
+	some  chan struct{} // holds one while there is something to take
+}
+
+func (g *gathered) add(ev event) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case !containerID.MatchString(ev.id): // it only listens now, or cannot be asked for
+		g.whole = true
+	case !slices.Contains(g.ids, ev.id) && len(g.ids) <= maxSome:
+		g.ids = append(g.ids, ev.id)
+	}
+	select {
+	case g.some <- struct{}{}:
+	default:
+	}
+}
+
+// regularly has the whole list read again and again.
+func (g *gathered) regularly(ctx context.Context) {
+	for {
+		g.add(event{})
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(heartbeat):
+		}
+	}
+}
+
+func (g *gathered) take() (ids []string, whole bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ids, whole = g.ids, g.whole
+	g.ids, g.whole = nil, false
+	select {
+	case <-g.some: // it is taken, all of it
+	default:
+	}
+	return ids, whole
 }
 
 // telling are the events after which the list is another. health_status is

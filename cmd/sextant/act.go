@@ -45,13 +45,13 @@ func (a *app) containerActions(d *nixops.Deployer) []fleet.Action {
 			ID: "container-" + v.word, Title: v.title + " the container", Help: help, Scope: fleet.ScopeContainer, Danger: true,
 			Disabled: func(t fleet.Target) string { return offContainer(v, t) },
 			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
-				c, _ := containerOf(t)
-				return planContainer(v, byOwner, t.Hosts[0].Host, c), nil
+				c, err := containerOf(t)
+				return planContainer(v, byOwner, t.Hosts[0].Host, c), err
 			},
 			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
-				c, ok := containerOf(t)
-				if !ok {
-					return errNoContainer(t)
+				c, err := containerOf(t)
+				if err != nil {
+					return err
 				}
 				if byOwner && c.Unit != "" {
 					return a.actOnUnit(ctx, d, t.Hosts[0].Host, v, c.Unit, managerOf(c), say)
@@ -71,7 +71,7 @@ func (a *app) unitActions(d *nixops.Deployer) []fleet.Action {
 			ID: "unit-" + v.word, Title: v.title + " the unit", Help: "systemctl " + v.word, Scope: fleet.ScopeUnit, Danger: true,
 			Disabled: nixops.Unreachable,
 			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
-				return planUnit(v, t.Hosts[0].Host, t.Unit), nil
+				return planUnit(v, t.Hosts[0].Host, t.Unit, t.User), nil
 			},
 			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
 				return a.actOnUnit(ctx, d, t.Hosts[0].Host, v, t.Unit, t.User, say)
@@ -89,20 +89,31 @@ func managerOf(c fleet.Container) string {
 	return ""
 }
 
-// containerOf finds the container that a target names.
-func containerOf(t fleet.Target) (fleet.Container, bool) {
+// containerOf finds the container that a target names. Where no user is named
+// and several have one of this name, none is meant: it would be a guess.
+func containerOf(t fleet.Target) (fleet.Container, error) {
+	var found []fleet.Container
 	for _, s := range t.Hosts {
 		for _, c := range s.Containers.Value {
 			if c.Name == t.Container && (t.User == "" || c.User == t.User) {
-				return c, true
+				found = append(found, c)
 			}
 		}
 	}
-	return fleet.Container{}, false
-}
-
-func errNoContainer(t fleet.Target) error {
-	return &nixops.Refusal{Host: t.Hosts[0].Host.Name, Why: "no container " + t.Container + " there", Cure: "see sextant containers " + t.Hosts[0].Host.Name}
+	host := t.Hosts[0].Host.Name
+	var users []string
+	for _, c := range found {
+		if !slices.Contains(users, c.User) {
+			users = append(users, c.User)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return fleet.Container{}, &nixops.Refusal{Host: host, Why: "no container " + t.Container + " there", Cure: "see sextant containers " + host}
+	case len(users) > 1:
+		return fleet.Container{}, &nixops.Refusal{Host: host, Why: strings.Join(users, " and ") + " have a container " + t.Container + " there", Cure: "say whose is meant: --user " + users[0]}
+	}
+	return found[0], nil
 }
 
 // offContainer is why something cannot be done to a container now.
@@ -110,10 +121,10 @@ func offContainer(v verb, t fleet.Target) string {
 	if why := nixops.Unreachable(t); why != "" {
 		return why
 	}
-	c, ok := containerOf(t)
+	c, err := containerOf(t)
 	switch {
-	case !ok:
-		return "no container " + t.Container + " on " + t.Hosts[0].Host.Name
+	case err != nil:
+		return err.Error()
 	case c.State == fleet.Absent && (c.Unit == "" || slices.Contains(bareVerbs, v)):
 		return c.Name + " is absent: only its unit can be started"
 	case v.word == "unpause" && c.State != "paused":
@@ -144,8 +155,12 @@ func planContainer(v verb, byOwner bool, h fleet.Host, c fleet.Container) fleet.
 
 // planUnit says what is done, and what must be typed where the host may not be
 // reached any more.
-func planUnit(v verb, h fleet.Host, unit string) fleet.Plan {
+func planUnit(v verb, h fleet.Host, unit, user string) fleet.Plan {
 	p := fleet.Plan{Title: v.title + " " + unit + " on " + h.Name, Lines: []string{"systemctl " + v.word + " " + unit}}
+	if user != "" {
+		p.Lines = []string{"systemctl --user " + v.word + " " + unit + ", in the systemd of " + user}
+		return p
+	}
 	if nixops.WayIn(unit) && v.word != "start" && v.word != "reset-failed" {
 		p.Lines = append(p.Lines, h.Name+" is reached by this unit: where it does not come back, nobody gets in, and nothing undoes it")
 		p.Typed = h.Name
@@ -194,13 +209,11 @@ func containerCommand(o *options) *cobra.Command {
 	for _, v := range slices.Concat(ownerVerbs, bareVerbs) {
 		c.AddCommand(actCommand(o, v, "CONTAINER", only("containers"), func(t *fleet.Target, name string) (string, error) {
 			t.Container, t.User = name, user
-			if _, ok := containerOf(*t); !ok {
-				if f := t.Hosts[0].Containers; !f.Current() {
-					return "", errors.New(t.Hosts[0].Host.Name + ": the containers are not known: " + f.Err)
-				}
-				return "", errNoContainer(*t)
+			_, err := containerOf(*t)
+			if f := t.Hosts[0].Containers; err != nil && !f.Current() {
+				return "", errors.New(t.Hosts[0].Host.Name + ": the containers are not known: " + f.Err)
 			}
-			return "container-" + v.word, nil
+			return "container-" + v.word, err
 		}))
 	}
 	return c

@@ -198,7 +198,7 @@ func printUnits(w io.Writer, o options, states []fleet.State, onlyFailed bool) e
 			}
 			return 1
 		}
-		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.User, b.User), strings.Compare(a.Name, b.Name))
 	})
 	out := struct {
 		Schema int         `json:"schema"`
@@ -211,7 +211,7 @@ func printUnits(w io.Writer, o options, states []fleet.State, onlyFailed bool) e
 	err := o.write(w, out, func(t *table) {
 		t.row("HOST", "UNIT", "ACTIVE", "SUB", "AGE", "DESCRIPTION")
 		for _, u := range rows {
-			t.row(u.Host, u.Name, u.Active, u.Sub, ages[u.Host], u.Description)
+			t.row(u.Host, u.Label(), u.Active, u.Sub, ages[u.Host], u.Description)
 		}
 		holes(t, hosts, now)
 	})

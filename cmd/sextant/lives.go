@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/watch"
+	"github.com/sextant-fleet/sextant/podman"
 )
 
 // lives are what stays open to a host: the events of its containers, and the
@@ -18,11 +21,11 @@ func (r *readers) lives() []watch.Live {
 	return []watch.Live{
 		{
 			Name: "events",
-			Wanted: func(f fleet.Focus, s fleet.State) (string, bool) {
-				return "", s.Containers.HasValue() && !s.Containers.None
+			Wanted: func(_ fleet.Focus, s fleet.State) (string, bool) {
+				return strconv.FormatBool(s.Containers.HasValue()), s.Containers.Asked() && !s.Containers.None
 			},
-			Run: func(ctx context.Context, l link.Link, _ fleet.Focus, _ func(watch.Change), again func(string)) error {
-				return r.of(l).Watch(ctx, func() { again("containers") })
+			Run: func(ctx context.Context, l link.Link, _ fleet.Focus, put func(watch.Change), again func(string)) error {
+				return r.follow(ctx, l, put, again)
 			},
 		},
 		{
@@ -35,6 +38,35 @@ func (r *readers) lives() []watch.Live {
 				return r.of(l).Stats(ctx, f.Containers, func(list []fleet.ContainerStats) { put(withStats(list)) })
 			},
 		},
+	}
+}
+
+// follow keeps the containers of a host live, until the context ends.
+func (r *readers) follow(ctx context.Context, l link.Link, put func(watch.Change), again func(string)) error {
+	for {
+		e := r.of(l)
+		err := e.Watch(ctx, func() { put(containersOf(e)) })
+		pause := time.Second
+		switch {
+		case errors.Is(err, podman.ErrOthers): // they have just been read
+			continue
+		case errors.Is(err, podman.ErrNotRead): // there is none, or the host did not say
+			pause = everyMissing
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+			again("containers")
+		}
+	}
+}
+
+// containersOf puts what is known of a host's containers by now into its state.
+func containersOf(e *podman.Engines) watch.Change {
+	return func(s *fleet.State) {
+		f := fleet.Derive(e.Fact(), func(list []fleet.Container) []fleet.Container { return podman.Join(list, s.Units) })
+		s.Containers = s.Containers.Refresh(f)
 	}
 }
 

@@ -127,7 +127,7 @@ func named(st fleet.State, name string, q *fleet.LogQuery) error {
 		short := strings.TrimSuffix(u.Name, ".service")
 		names = append(names, short)
 		if u.Name == name || short == name {
-			q.Unit = u.Name
+			q.Unit, q.User = u.Name, u.User
 			return nil
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,8 @@ type listed struct {
 type hostEngines struct {
 	link link.Link
 	*podman.Engines
+	told  string // which there are, by the probe
+	moved bool   // there have been others since, and they were not asked yet
 }
 
 func newReaders(cfg *discover.Config) *readers {
@@ -50,7 +53,9 @@ func (r *readers) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.engines {
-		e.Close()
+		if e.Engines != nil {
+			e.Close()
+		}
 	}
 }
 
@@ -74,14 +79,16 @@ func (r *readers) of(l link.Link) *podman.Engines {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := l.Host().ID
-	if e := r.engines[id]; e.link == l {
+	e := r.engines[id]
+	if e.link == l {
 		return e.Engines
-	} else if e.Engines != nil {
+	}
+	if e.Engines != nil {
 		e.Close()
 	}
-	e := podman.New(l)
-	r.engines[id] = hostEngines{l, e}
-	return e
+	e.link, e.Engines = l, podman.New(l)
+	r.engines[id] = e
+	return e.Engines
 }
 
 // probe is the first question of every round. What is told of units also tells
@@ -91,6 +98,7 @@ func (r *readers) probe(ctx context.Context, l link.Link) (watch.Change, error) 
 	if err != nil {
 		return nil, err
 	}
+	r.noticeEngines(l.Host().ID, f.Inventory)
 	return func(s *fleet.State) {
 		s.System, s.Inventory, s.Generations = s.System.Refresh(f.System), s.Inventory.Refresh(f.Inventory), s.Generations.Refresh(f.Generations)
 		s.Units, s.Timers, s.Proc = s.Units.Refresh(f.Units), s.Timers.Refresh(f.Timers), s.Proc.Refresh(f.Proc)
@@ -100,9 +108,10 @@ func (r *readers) probe(ctx context.Context, l link.Link) (watch.Change, error) 
 }
 
 // How old facts may get before they are read again. Containers are kept by
-// events; the long interval is for what an event missed.
+// events; the long interval is for what those missed.
 const (
-	everyContainers = 5 * time.Minute
+	everyContainers = 30 * time.Minute
+	everyMissing    = 30 * time.Second // where no engine was found that could be followed
 	everyDeploys    = 30 * time.Second
 	lookedDeploys   = 5 * time.Second
 	everyMetrics    = 30 * time.Second
@@ -114,7 +123,7 @@ const (
 // collectors are the kinds of knowledge beyond the probe.
 func (r *readers) collectors() []watch.Collector {
 	return []watch.Collector{
-		{Name: "containers", Every: everyContainers, Looked: 30 * time.Second, Read: r.readContainers},
+		{Name: "containers", Every: everyContainers, Read: r.readContainers},
 		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Slow: true, Read: r.readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
 		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
@@ -168,19 +177,45 @@ func (r *readers) listDeploys(ctx context.Context, l link.Link, mark string, at 
 }
 
 func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change {
-	f := r.of(a.Link).Read(ctx, a.Probed)
-	return func(s *fleet.State) {
-		f = fleet.Derive(f, func(list []fleet.Container) []fleet.Container { return podman.Join(list, s.Units) })
-		s.Containers = s.Containers.Refresh(f)
-	}
+	e := r.of(a.Link)
+	e.Read(ctx, a.Probed)
+	return containersOf(e)
 }
 
-// due asks for metrics again when the parent of a Netdata has been found.
+// due asks for metrics again when the parent of a Netdata has been found, and
+// for the containers when an engine has come or gone.
 func (r *readers) due(id fleet.HostID) string {
 	if r.metrics.Due(id) {
 		return "metrics"
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.engines[id].moved {
+		e := r.engines[id]
+		e.moved = false
+		r.engines[id] = e
+		return "containers"
+	}
 	return ""
+}
+
+// enginesOf is what the probe tells of a host's container engines, as a text
+// that is another when they are.
+func enginesOf(inv fleet.Inventory) string {
+	return fmt.Sprint(inv.Sockets, inv.Rootless, inv.Has("podman"), inv.Has("docker"))
+}
+
+// noticeEngines keeps what the probe tells of a host's engines.
+func (r *readers) noticeEngines(id fleet.HostID, inv fleet.Fact[fleet.Inventory]) {
+	if !inv.Current() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, now := r.engines[id], enginesOf(inv.Value)
+	e.moved = e.moved || e.told != "" && e.told != now
+	e.told = now
+	r.engines[id] = e
 }
 
 // readBackups asks beyond the units: the journal, backup-status, the

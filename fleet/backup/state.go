@@ -65,7 +65,7 @@ func gather(st fleet.State, limits Limits) []evidence {
 	}
 	var out []evidence
 	seen := hostClock(st, st.Backups.At)
-	for _, f := range find(st.Units.Value, st.Timers.Value) {
+	for _, f := range find(fleet.OfSystem(st.Units.Value), st.Timers.Value) {
 		before := prior[f.unit.Name+"\x00"+f.name]
 		delete(prior, f.unit.Name+"\x00"+f.name)
 		e := start(f, before, limits)

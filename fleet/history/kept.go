@@ -105,13 +105,22 @@ func first[T any](f fleet.Fact[[]T], n int) fleet.Fact[[]T] {
 	return f
 }
 
+// unitOf names the unit that owns a container.
+func unitOf(c fleet.Container) fleet.Unit {
+	u := fleet.Unit{Name: c.Unit}
+	if c.UserUnit {
+		u.User = c.User
+	}
+	return u
+}
+
 // telling are the units that a first look needs: those that failed, and in
 // short those that own a container or save data. The others are read again
 // soon enough.
 func telling(s fleet.State) fleet.Fact[[]fleet.Unit] {
-	owners := map[string]bool{}
+	owners := map[string]bool{} // by label
 	for _, c := range s.Containers.Value {
-		owners[c.Unit] = true
+		owners[unitOf(c).Label()] = true
 	}
 	for _, j := range s.Backups.Value {
 		owners[j.Unit] = true
@@ -122,8 +131,8 @@ func telling(s fleet.State) fleet.Fact[[]fleet.Unit] {
 			switch {
 			case u.Failed():
 				kept = append(kept, u)
-			case owners[u.Name]:
-				kept = append(kept, fleet.Unit{Name: u.Name, Load: u.Load, Active: u.Active, Sub: u.Sub, Type: u.Type})
+			case owners[u.Label()]:
+				kept = append(kept, fleet.Unit{Name: u.Name, User: u.User, Load: u.Load, Active: u.Active, Sub: u.Sub, Type: u.Type})
 			}
 		}
 		return kept

@@ -36,9 +36,17 @@ func dialCommand(ctx context.Context, l Link, cmd Command) (net.Conn, error) {
 	if err != nil {
 		cancel()
 		w.Close()
-		return nil, fmt.Errorf("%s on %s: %w", strings.Join(cmd.Args, " "), l.Host().Name, err)
+		return nil, fmt.Errorf("%s on %s: %w", cmd.title(), l.Host().Name, err)
 	}
-	return &commandConn{Process: p, in: w, cancel: cancel, name: strings.Join(cmd.Args, " ")}, nil
+	return &commandConn{Process: p, in: w, cancel: cancel, name: cmd.title()}, nil
+}
+
+// title is what a command is called in errors: a whole program is no name.
+func (c Command) title() string {
+	if c.script != "" {
+		return "a shell program"
+	}
+	return strings.Join(c.Args, " ")
 }
 
 // Read reads what the command prints; at its end it says why it ended.

@@ -263,7 +263,8 @@ func (r *rooter) by(way string, cmd Command) Command {
 	args := withEnv(cmd.Args, cmd.Env)
 	cmd.Env = nil
 	if cmd.User != "" && cmd.User != "root" {
-		args = append([]string{"setpriv", "--reuid", cmd.User, "--regid", cmd.User, "--init-groups", "--"}, args...)
+		// The user's own group, which on NixOS is not called like the user.
+		args = append([]string{"chroot", "--userspec=" + cmd.User, "/"}, args...)
 	}
 	switch way {
 	case waySudo:

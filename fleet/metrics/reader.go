@@ -226,7 +226,7 @@ func (r *Reader) alarms(st fleet.State, got reading) fleet.Fact[[]fleet.Alarm] {
 
 // runs tells whether a unit was seen to be active.
 func runs(st fleet.State, unit string) bool {
-	return slices.ContainsFunc(st.Units.Value, func(u fleet.Unit) bool { return u.Name == unit && u.Active == "active" })
+	return slices.ContainsFunc(st.Units.Value, func(u fleet.Unit) bool { return u.Name == unit && u.User == "" && u.Active == "active" })
 }
 
 // called tells whether a name that Netdata has for a machine is one of these:

@@ -22,6 +22,7 @@ func inventory(s sections) fleet.Inventory {
 			Path: fleet.Clean(f[0]), Open: f[1] == "open", Owner: fleet.Clean(f[2]), Real: fleet.Clean(f[3]),
 		})
 	}
+	inv.Rootless = rootless(s)
 	state, rest, _ := bytes.Cut(s["deploys"], []byte("\n"))
 	inv.Deploys = mark(rest)
 	if f := strings.Fields(fleet.Clean(string(state))); len(f) > 0 {

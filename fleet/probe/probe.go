@@ -43,6 +43,9 @@ func parse(out []byte, mark string, now time.Time, last sections) (Facts, sectio
 		}
 		s = s.over(last)
 	}
+	if _, same := s["same-users"]; same {
+		s.takeUsers(last)
+	}
 	sys, asked := system(s, now), now.Add(-patience(s))
 	f := Facts{
 		System:    fleet.Known(sys, now, source),
@@ -50,6 +53,9 @@ func parse(out []byte, mark string, now time.Time, last sections) (Facts, sectio
 		Proc:      procFact(s, now),
 	}
 	f.Units, f.Timers = unitFacts(s, asked)
+	if f.Units.HasValue() {
+		f.Units.Value, f.Units.At = append(f.Units.Value, userUnits(s)...), now.Add(-max(patience(s), usersPatience(s)))
+	}
 	if sys.NixOS {
 		f.Generations = fleet.Known(generations(s, sys), now, source)
 	} else {
@@ -102,6 +108,7 @@ func patience(s sections) time.Duration {
 func (s sections) over(last sections) sections {
 	out := maps.Clone(last)
 	out["before"] = last["after"]
+	delete(out, "same-users")
 	maps.Copy(out, s)
 	delete(out, "same")
 	return out

@@ -28,6 +28,8 @@ counters() {
 }
 
 p=/nix/var/nix/profiles
+while read -r k l _; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status
+: "${uid:=$(id -u)}"
 
 # signs puts into $sign what is another as soon as anything that stands is: the
 # systems, the boot menu, the sockets, the folders of the deploys (each state is
@@ -41,9 +43,12 @@ p=/nix/var/nix/profiles
 patience=10 asked=0
 signs() {
 	IFS=. read -r now _ </proc/uptime
-	links=$(stat -c '%y %N' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
+	links=$(stat -c '%N %y' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
 		/boot/extlinux/extlinux.conf /etc/containers/systemd /run/containers/systemd /run/podman/podman.sock /run/docker.sock /run/caddy/admin.sock \
-		/run/user/*/podman/podman.sock /var/lib/sextant/deploys /var/lib/sextant/deploys/*)
+		/run/user/*/podman/podman.sock /var/lib/sextant/deploys /var/lib/sextant/deploys/* \
+		/run/user /run/user/*/systemd/private /run/user/*/systemd/units /run/user/*/systemd/generator /run/user/*/libpod)
+	theirs=${links#*"'/run/user' "} # from there on it is the users'
+	links=${links%"'/run/user' $theirs"}
 	if [ "$which" = all ] || [ "$links" != "$before" ] || [ $((now - asked)) -ge $patience ]; then
 		before=$links asked=$now clock=$(date +%s) manager=
 		if [ -d /run/systemd/system ]; then
@@ -59,11 +64,96 @@ signs() {
 	sign="$links $manager"
 }
 
+# as UID PROGRAM...: what a user's systemd tells is asked as that user, which
+# needs no PAM session and leaves no line in a log; not for long and not without
+# end, because who answers is the user's own.
+as() {
+	n=$1
+	shift
+	[ "$n" = "$uid" ] || set -- chroot --userspec="$n" / "$@"
+	XDG_RUNTIME_DIR=/run/user/$n timeout 3 "$@" | head -c $most
+}
+most=500000
+
+# users tells of the users' own systemds what signs and standing tell of the
+# system's. They are asked when something of theirs has moved, and every
+# $patience seconds. One that has not answered is not asked again before
+# everything is.
+users() {
+	if [ "$which" != all ] && [ "$theirs" = "$since" ] && [ $((now - heard)) -lt $patience ]; then
+		begin same-users
+		echo $((now - heard))
+		return
+	fi
+	[ "$which" = all ] && mute=' '
+	since=$theirs heard=$now lacking=
+	begin users
+	set --
+	for d in /run/user/[0-9]*; do
+		[ -S "$d/systemd/private" ] && { [ "$uid" = 0 ] || [ "$d" = "/run/user/$uid" ]; } && set -- "$@" "$d"
+	done
+	[ $# = 0 ] || stat -c '%u	%U' "$@"
+	for d; do user "${d##*/}"; done
+	begin rootless
+	rootless
+}
+lacks() { lacking="$lacking$1
+"; }
+
+# user UID: the units of one, in detail those that failed or may own a container.
+user() {
+	u=
+	case $mute in *" $1 "*) ;; *) u=$(as "$1" systemctl --user list-units --all --plain --no-legend --full --no-pager) ;; esac
+	if [ -z "$u" ]; then
+		mute="$mute$1 "
+		lacks "units of user $1: the user's systemd does not answer"
+		return
+	fi
+	[ ${#u} -lt $most ] || lacks "units of user $1: there are too many"
+	begin "units:$1"
+	printf '%s\n' "$u"
+	begin "details:$1"
+	printf '%s\n' "$u" | {
+		k=$1
+		set --
+		for l in "/run/user/$k/systemd/generator"/*.service; do [ -e "$l" ] && set -- "$@" "${l##*/}"; done
+		while read -r name _ active _; do
+			case $active/$name in failed/* | */podman-*.service | */container-*.service) set -- "$@" "$name" ;; esac
+		done
+		[ $# = 0 ] || as "$k" systemctl --user show --no-pager --timestamp=unix -p $properties -- "$@"
+	}
+}
+
+# rootless tells which users have containers of their own, whether Podman listens
+# for them or not: name, home, and the folder of the session where there is one.
+# Who may have some has subordinate IDs. A home may lie on a server that is gone.
+rootless() {
+	may=' ' homes='' n=
+	while IFS=: read -r name _; do may="$may$name "; done </etc/subuid
+	set --
+	while IFS=: read -r name _ k _ _ home _; do
+		case $may in *" $name "* | *" $k "*) [ "$uid" = 0 ] || [ "$k" = "$uid" ] && set -- "$@" "$home/.local/share/containers/storage" ;; esac
+	done </etc/passwd
+	[ $# = 0 ] && return
+	homes=$(timeout 2 find "$@" -maxdepth 2 -type d ! -name storage ! -name '*-containers' -prune -o -name '*containers.json' -size +2c -print)
+	[ $? = 124 ] && lacks 'containers of users: a home does not answer'
+	[ "$homes" ] || return
+	homes="
+$homes"
+	while IFS=: read -r name _ k _ _ home _; do
+		case $homes in *"
+$home/.local/share/containers/storage/"*) ;; *) continue ;; esac
+		d=/run/user/$k
+		[ -d "$d" ] || d=
+		printf '%s\t%s\t%s\n' "$name" "$home" "$d"
+	done </etc/passwd
+}
+properties=Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState
+
 # standing tells what changes only when somebody does something.
 standing() {
 	begin who
-	while read -r k l _; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status
-	printf '%s\n' "${uid:=$(id -u)}"
+	printf '%s\n' "$uid"
 	if read -r n </proc/sys/kernel/hostname && read -r r </proc/sys/kernel/osrelease && read -r m </proc/sys/kernel/arch; then
 		printf '%s %s %s\n' "$n" "$r" "$m"
 	else
@@ -129,7 +219,7 @@ standing() {
 		# systemd takes some milliseconds to tell all of one unit: only of those where it matters
 		begin details
 		printf '%s\n' "$u" | {
-			set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'docker-*.service' comin.service 'nixos-upgrade.*'
+			set -- 'restic-*' 'rustic-*' 'borgbackup-*' 'btrbk*' 'syncoid*' 'sanoid*' 'zrepl*' 'backrest*' 'podman-*.service' 'container-*.service' 'docker-*.service' comin.service 'nixos-upgrade.*'
 			for l in /etc/containers/systemd/*.container /run/containers/systemd/*.container; do
 				l=${l##*/}
 				[ "$l" = '*.container' ] || set -- "$@" "${l%.container}.service"
@@ -137,7 +227,7 @@ standing() {
 			while read -r name _ active _; do
 				[ "$active" = failed ] && set -- "$@" "$name"
 			done
-			systemctl show --no-pager --timestamp=unix -p Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
+			systemctl show --no-pager --timestamp=unix -p $properties,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
 		} || cannot 'units: systemctl show failed'
 	else
 		cannot 'units: systemd does not run here'
@@ -156,7 +246,7 @@ standing() {
 		[ -r "$s" ] && [ -w "$s" ] && o=open
 		printf '%s\t%s\t%s\t%s\n' "$s" "$o" "$(stat -c %U "$s")" "$(readlink -f "$s")"
 	done
-	[ "$uid" = 0 ] || cannot 'rootless sockets and files of other users: not root'
+	[ "$uid" = 0 ] || cannot 'rootless sockets, units and files of other users: not root'
 	[ -r /var/log/journal ] || [ "$uid" = 0 ] || cannot 'journal of other users: not root'
 	begin files
 	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json /var/lib/sextant/deploys /run/sextant/paused; do
@@ -206,7 +296,7 @@ moving() {
 	fi
 }
 
-told='' before='' lively=''
+told='' before='' lively='' since='' heard=0 lacking='' mute=' '
 while read -r mark which; do
 	unseen=
 	[ "$which" = all ] && counters before
@@ -218,9 +308,10 @@ while read -r mark which; do
 		standing
 		told=$sign missed=$unseen
 	fi
+	[ -d /run/systemd/system ] && users
 	moving
 	counters after
 	begin unseen
-	printf '%s' "$unseen"
+	printf '%s%s' "$unseen" "$lacking"
 	begin end
 done

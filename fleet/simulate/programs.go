@@ -13,7 +13,7 @@ var builtins map[string]Program
 
 func init() { // not in the declaration: programs run other programs
 	builtins = map[string]Program{
-		"sh": sh, "bash": sh, "env": env, "sudo": sudo, "doas": doas, "run0": run0, "setpriv": setpriv, "timeout": timeout,
+		"sh": sh, "bash": sh, "env": env, "sudo": sudo, "doas": doas, "run0": run0, "chroot": chroot, "timeout": timeout,
 		"true": func(Call) int { return 0 }, "false": func(Call) int { return 1 }, ":": func(Call) int { return 0 },
 		"echo": echo, "printf": echo, "cat": cat, "sleep": sleep, "exit": exit,
 		"id": id, "whoami": func(c Call) int { return c.say(c.name()) },
@@ -218,23 +218,21 @@ func (c Call) becomeBy(policy Sudo, name string) int {
 	return c.with(args).run()
 }
 
-// setpriv runs a program as another user.
-func setpriv(c Call) int {
+// chroot runs a program as another user: `chroot --userspec=USER /`.
+func chroot(c Call) int {
 	args := c.Args[1:]
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		flag := args[0]
-		args = args[1:]
-		switch {
-		case flag == "--":
-			c.Root = c.as == "root"
-			return c.with(args).run()
-		case flag == "--reuid" && len(args) > 0:
-			c.as, args = args[0], args[1:]
-		case flag == "--regid" && len(args) > 0:
-			args = args[1:]
+		if user, ok := strings.CutPrefix(args[0], "--userspec="); ok {
+			c.as = user
 		}
+		args = args[1:]
 	}
-	return c.with(args).run()
+	if len(args) < 2 || args[0] != "/" {
+		fmt.Fprintln(c.Stderr, "chroot: cannot change root directory: this host does not exist (sextant demo)")
+		return 125
+	}
+	c.Root = c.as == "root"
+	return c.with(args[1:]).run()
 }
 
 func env(c Call) int {

@@ -148,8 +148,9 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 // logs opens the log of the host's failed unit if one failed, else the list of
 // units to choose from.
 func logs(st fleet.State) screen.Effect {
-	if failed := st.FailedUnits(); len(failed.Value) == 1 {
-		return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: st.Host.ID, Log: fleet.LogQuery{Host: st.Host.ID, Unit: failed.Value[0], Follow: true}}}
+	if failed := st.Failed().Value; len(failed) == 1 {
+		q := fleet.LogQuery{Host: st.Host.ID, Unit: failed[0].Name, User: failed[0].User, Follow: true}
+		return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: st.Host.ID, Log: q}}
 	}
 	return screen.All{
 		screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "units"}},

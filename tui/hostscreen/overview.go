@@ -67,8 +67,8 @@ func (o *overview) do(c *screen.Context, st fleet.State, id string) screen.Effec
 	if id != "logs" {
 		return o.reading.do(c, st, id)
 	}
-	if failed := st.FailedUnits().Value; len(failed) > 0 {
-		return logOf(st, fleet.LogQuery{Unit: failed[0]})
+	if failed := st.Failed().Value; len(failed) > 0 {
+		return logOf(st, fleet.LogQuery{Unit: failed[0].Name, User: failed[0].User})
 	}
 	return screen.All{
 		screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "units"}},

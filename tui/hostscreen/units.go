@@ -30,11 +30,11 @@ func units() *tableTab {
 			if u.Restarts > 0 {
 				n = widget.L(themes.Warn, strconv.Itoa(u.Restarts))
 			}
-			return []widget.Line{widget.T(u.Name), unitState(u), widget.L(themes.Text, bad(u)), n, widget.L(themes.Dim, u.Description)}
+			return []widget.Line{widget.T(u.Label()), unitState(u), widget.L(themes.Text, bad(u)), n, widget.L(themes.Dim, u.Description)}
 		},
 		lines: func(_ *screen.Context, st fleet.State, at int) [2]widget.Line {
 			u := st.Units.Value[at]
-			return [2]widget.Line{widget.T(u.Name), widget.L(themes.Text, "  ").Join(unitState(u)).And(themes.Dim, "  "+u.Description)}
+			return [2]widget.Line{widget.T(u.Label()), widget.L(themes.Text, "  ").Join(unitState(u)).And(themes.Dim, "  "+u.Description)}
 		},
 		detail: func(c *screen.Context, st fleet.State, at, w int) widget.Doc {
 			return unit(c, st, st.Units.Value[at], w)
@@ -44,16 +44,19 @@ func units() *tableTab {
 		},
 		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Units) },
 		log: func(st fleet.State, at int) (fleet.LogQuery, string) {
-			return fleet.LogQuery{Unit: st.Units.Value[at].Name}, ""
+			u := st.Units.Value[at]
+			return fleet.LogQuery{Unit: u.Name, User: u.User}, ""
 		},
-		aim: func(st fleet.State, at int, t *fleet.Target) { t.Unit = st.Units.Value[at].Name },
+		aim: func(st fleet.State, at int, t *fleet.Target) {
+			t.Unit, t.User = st.Units.Value[at].Name, st.Units.Value[at].User
+		},
 	}
 }
 
 func unitRows(_ *screen.Context, st fleet.State) []row {
 	rows := make([]row, 0, len(st.Units.Value))
 	for i, u := range st.Units.Value {
-		rows = append(rows, row{id: u.Name, name: u.Name, more: u.Active + " " + u.Sub + " " + u.Description, at: i})
+		rows = append(rows, row{id: u.Label(), name: u.Label(), more: u.Active + " " + u.Sub + " " + u.Description, at: i})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {
 		ua, ub := st.Units.Value[a.at], st.Units.Value[b.at]
@@ -94,7 +97,7 @@ func bad(u fleet.Unit) string {
 
 // unit is all that is known of one.
 func unit(c *screen.Context, st fleet.State, u fleet.Unit, w int) widget.Doc {
-	d := widget.Doc{}.Field(w, label, "unit", widget.L(themes.Title, u.Name))
+	d := widget.Doc{}.Field(w, label, "unit", widget.L(themes.Title, u.Label()))
 	d = d.Field(w, label, "what", orUnknown(u.Description))
 	d = d.Field(w, label, "state", unitState(u).And(themes.Dim, "  "+strings.Trim(u.Active+"/"+u.Sub, "/")))
 	if u.Result != "" {
@@ -106,7 +109,7 @@ func unit(c *screen.Context, st fleet.State, u fleet.Unit, w int) widget.Doc {
 	d = d.Field(w, label, "ended", widget.T(cmp.Or(words.When(u.Exited, c.Now), c.Glyphs.None)))
 	d = d.Field(w, label, "restarts", widget.T(strconv.Itoa(u.Restarts)))
 	for _, t := range st.Timers.Value {
-		if t.Activates == u.Name {
+		if t.Activates == u.Name && u.User == "" {
 			when := "last " + words.AgoLong(t.Last, c.Now)
 			if !t.Next.IsZero() {
 				when += ", next " + words.AgoLong(t.Next, c.Now)

@@ -117,7 +117,7 @@ func Failed(_ *screen.Context, st fleet.State, w int) widget.Doc {
 	var d widget.Doc
 	for _, u := range st.Units.Value {
 		if u.Failed() {
-			d = d.Add(w, 2, widget.L(themes.Fail, u.Name).And(themes.Dim, "  "+u.Description))
+			d = d.Add(w, 2, widget.L(themes.Fail, u.Label()).And(themes.Dim, "  "+u.Description))
 		}
 	}
 	return d
