@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,21 +83,26 @@ func (r *rooter) hear(word string) {
 // error output, before anything else, which way it took.
 const told = "sextant: root by "
 
+// before is what stands in front of a command for each way that asks nothing. A
+// way is tried with the very same words: run0 of systemd 256 knows no --pipe.
+var before = map[string][]string{
+	waySudo: {"sudo", "-n", "--"},
+	wayDoas: {"doas", "-n", "--"},
+	wayRun0: {"run0", "--no-ask-password", "--pipe", "--"},
+}
+
 // elevate runs its arguments as root where that needs no password, and else as
 // who we are: one round trip where nothing is known yet.
-const elevate = `want=$1; shift
+var elevate = `want=$1; shift
 by() { echo "` + told + `$1" >&2; }
 try() { [ "$want" = auto ] || [ "$want" = "$1" ]; }
 if [ "$(id -u)" = 0 ]; then by root; exec "$@"; fi
 no=none
-if try sudo && command -v sudo >/dev/null; then
-	if LC_ALL=C sudo -n true </dev/null >/dev/null 2>&1; then by sudo; exec sudo -n -- "$@"; fi
-	no=ask
-fi
-if try doas && command -v doas >/dev/null && doas -n true </dev/null >/dev/null 2>&1; then by doas; exec doas -n -- "$@"; fi
-if try run0 && command -v run0 >/dev/null && run0 --no-ask-password true </dev/null >/dev/null 2>&1; then
-	by run0; exec run0 --no-ask-password --pipe -- "$@"
-fi
+can() { command -v "$1" >/dev/null && LC_ALL=C "$@" true </dev/null >/dev/null 2>&1; }
+if try sudo && can ` + Quote(before[waySudo]) + `; then by sudo; exec ` + Quote(before[waySudo]) + ` "$@"; fi
+if try sudo && command -v sudo >/dev/null; then no=ask; fi
+if try doas && can ` + Quote(before[wayDoas]) + `; then by doas; exec ` + Quote(before[wayDoas]) + ` "$@"; fi
+if try run0 && can ` + Quote(before[wayRun0]) + `; then by run0; exec ` + Quote(before[wayRun0]) + ` "$@"; fi
 by $no
 exec "$@"`
 
@@ -266,19 +272,12 @@ func (r *rooter) by(way string, cmd Command) Command {
 		// The user's own group, which on NixOS is not called like the user.
 		args = append([]string{"chroot", "--userspec=" + cmd.User, "/"}, args...)
 	}
-	switch way {
-	case waySudo:
-		args = append([]string{"sudo", "-n", "--"}, args...)
-	case wayDoas:
-		args = append([]string{"doas", "-n", "--"}, args...)
-	case wayRun0:
-		args = append([]string{"run0", "--no-ask-password", "--pipe", "--"}, args...)
-	case wayPassword:
+	if way == wayPassword {
 		secret, _ := r.d.secrets.peek(r.key())
 		cmd.Args = args
 		return r.withPassword(cmd, secret)
 	}
-	cmd.Args = args
+	cmd.Args = append(slices.Clone(before[way]), args...)
 	return cmd
 }
 

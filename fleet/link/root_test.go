@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -199,6 +200,14 @@ FAKE=0; export FAKE
 exec "$@"
 `
 
+// freeScript plays doas and run0 that ask nothing. Options they do not have are
+// an error.
+const freeScript = `#!/bin/sh
+while :; do case $1 in -n|--no-ask-password|--pipe) shift;; --) shift; break;; -*) echo "unrecognized option $1" >&2; exit 1;; *) break;; esac; done
+FAKE=0; export FAKE
+exec "$@"
+`
+
 // realShell makes the hosts of a fleet run commands with this machine's own
 // shell, where sudo and id are played by scripts.
 func realShell(t *testing.T, f *simulate.Fleet, mode string) {
@@ -208,7 +217,12 @@ func realShell(t *testing.T, f *simulate.Fleet, mode string) {
 		"sudo": sudoScript, "id": "#!/bin/sh\necho ${FAKE:-1000}\n",
 		"doas": "#!/bin/sh\nexit 1\n", "run0": "#!/bin/sh\nexit 1\n",
 	} {
-		if mode == "none" && name == "sudo" {
+		switch {
+		case mode == "doas" && name == "doas", mode == "run0" && name == "run0":
+			text = freeScript
+		case mode == "run0 of systemd 256" && name == "run0": // it knows no --pipe
+			text = strings.Replace(freeScript, "--pipe", "--no-pipe", 1)
+		case !slices.Contains([]string{"free", "password", "some"}, mode) && name == "sudo":
 			text = "#!/bin/sh\necho ada may not run sudo on this host >&2\nexit 1\n"
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
@@ -229,7 +243,9 @@ func realShell(t *testing.T, f *simulate.Fleet, mode string) {
 
 // TestRootByARealShell runs what is sent to hosts through a real shell.
 func TestRootByARealShell(t *testing.T) {
-	for mode, root := range map[string]bool{"free": true, "password": true, "some": true, "none": false} {
+	for mode, root := range map[string]bool{
+		"free": true, "password": true, "some": true, "none": false, "doas": true, "run0": true, "run0 of systemd 256": false,
+	} {
 		t.Run(mode, func(t *testing.T) {
 			f := simulated(t, simulate.Options{Logins: map[string]simulate.Login{"cloud": {User: "ada"}}})
 			realShell(t, f, mode)
@@ -247,14 +263,14 @@ func TestRootByARealShell(t *testing.T) {
 					continue
 				}
 				id := "0"
-				if !root || mode != "free" && len(p.questions("")) == 0 {
+				if !root || (mode == "password" || mode == "some") && len(p.questions("")) == 0 {
 					id = "1000"
 				}
 				if want := id + "\none\ntwoit's ä good day\n"; err != nil || string(res.Stdout) != want || string(res.Stderr) != "to stderr\n" {
 					t.Errorf("IfRoot %v: %q, stderr %q, %v; want %q", ifRoot, res.Stdout, res.Stderr, err, want)
 				}
 			}
-			if n := len(p.questions("")); mode == "free" && n != 0 || mode == "password" && n != 1 {
+			if n := len(p.questions("")); (mode == "free" || mode == "doas" || mode == "run0") && n != 0 || mode == "password" && n != 1 {
 				t.Errorf("asked %d times", n)
 			}
 		})
