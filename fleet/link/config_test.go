@@ -2,6 +2,7 @@ package link_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -145,6 +146,63 @@ func TestMatchExec(t *testing.T) {
 	write(t, d.ConfigFiles[0], fmt.Sprintf("Match host cloud exec true\n  HostName 127.0.0.1\n  Port %d\n", f.Host("cloud").Addresses[0].Port))
 	if err := connect(t, d, bare("cloud")); err != nil || read(t, d.KnownHosts[0]) == "" {
 		t.Errorf("%v; the key was not written to the person's file", err)
+	}
+}
+
+// TestMatchExecInWhicheverFile: the person's file goes before the system's, and
+// either may be the one that needs ssh, or be missing.
+func TestMatchExecInWhicheverFile(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("ssh is not installed here")
+	}
+	f := simulated(t, simulate.Options{})
+	way := fmt.Sprintf("  HostName 127.0.0.1\n  Port %d\n", f.Host("cloud").Addresses[0].Port)
+	for name, c := range map[string]struct{ own, system string }{
+		"the person's":               {"Match host cloud exec true\n" + way, ""},
+		"the person's, partly":       {"Match host cloud exec true\n  User ada\n", "Host cloud\n" + way},
+		"the system's":               {"Host cloud\n  User ada\n", "Match host cloud exec true\n" + way},
+		"the system's, contradicted": {"Host cloud\n" + way, "Match host cloud exec true\n  Port 1\n"},
+		"the system's alone":         {"", "Match host cloud exec true\n" + way},
+		"both":                       {"Match host cloud exec true\n" + way, "Match exec true\n  Port 1\n  HostName 127.0.0.9\n"},
+		"one that does not hold":     {"Match host cloud exec false\n  User nobody\nHost cloud\n" + way, ""},
+		"an included one":            {"Include inner\nHost cloud\n" + way, ""},
+		"the final one":              {"Match final host 127.0.0.1\n  User ada\n", "Host cloud\n" + way},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var notes []string
+			d := known(t, f, nil)
+			d.Note = func(m fleet.Message) { notes = append(notes, m.Text) }
+			d.ConfigFiles = append(d.ConfigFiles, filepath.Join(t.TempDir(), "with space", "ssh_config"))
+			inner := filepath.Join(t.TempDir(), "inner")
+			write(t, inner, "Match host cloud exec false\n  User nobody\n")
+			c.own = strings.Replace(c.own, "Include inner", "Include "+inner, 1)
+			for i, text := range []string{c.own, c.system} {
+				if text != "" { // else the file is not there
+					_ = os.MkdirAll(filepath.Dir(d.ConfigFiles[i]), 0o700)
+					write(t, d.ConfigFiles[i], text)
+				}
+			}
+			reach, err := d.Open(bare("cloud")).Connect(within(t, 5*time.Second))
+			if err != nil || len(notes) > 0 {
+				t.Fatalf("%v, noted %q", err, notes)
+			}
+			if want := strings.Contains(c.own, "ada"); (reach.User == "ada") != want || reach.User == "nobody" {
+				t.Errorf("logged in as %s", reach.User)
+			}
+		})
+	}
+}
+
+// TestSSHThatCannotBeAsked: what could not be read of ssh_config is told, once.
+func TestSSHThatCannotBeAsked(t *testing.T) {
+	f := simulated(t, simulate.Options{})
+	t.Setenv("PATH", t.TempDir())
+	d := known(t, f, nil)
+	var notes []string
+	d.Note = func(m fleet.Message) { notes = append(notes, m.Text) }
+	write(t, d.ConfigFiles[0], "Match host cloud exec true\n  Port 1\n")
+	if err := connect(t, d, plainHost(f, "cloud")); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "`ssh -G` fails") {
+		t.Errorf("%v, noted %q", err, notes)
 	}
 }
 

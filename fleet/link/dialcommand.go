@@ -54,11 +54,24 @@ func (c *commandConn) Read(b []byte) (int, error) {
 	n, err := c.Process.Read(b)
 	if errors.Is(err, io.EOF) && n == 0 {
 		if res, werr := c.Wait(); werr == nil && res.Status != 0 {
-			return 0, fmt.Errorf("%s ended with status %d: %s", c.name, res.Status,
-				fleet.Short(fleet.Clean(strings.TrimSpace(string(res.Stderr))), 200))
+			return 0, fmt.Errorf("%s ended with status %d: %s", c.name, res.Status, brief(res.Stderr))
 		}
 	}
 	return n, err
+}
+
+// brief is what a command said on its error output, for a line of ours.
+func brief(stderr []byte) string {
+	return fleet.Short(fleet.Clean(strings.TrimSpace(string(stderr))), 200)
+}
+
+// says is what the command has said so far on its error output, where that is
+// known before its end.
+func (c *commandConn) says() string {
+	if p, ok := c.Process.(*localProcess); ok {
+		return brief(p.stderr.bytes())
+	}
+	return ""
 }
 
 // Write writes to the command's input.

@@ -135,7 +135,7 @@ func (d *Dialer) init() {
 			d.limits.dial = d.DialLimit
 			d.limits.offline = min(d.limits.offline, d.DialLimit)
 		}
-		d.configs = &sshConfig{files: d.ConfigFiles}
+		d.configs = &sshConfig{files: d.ConfigFiles, note: func(text string) { d.note(fleet.Warn, "", text) }}
 	})
 }
 

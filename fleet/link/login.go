@@ -38,6 +38,9 @@ func (d *Dialer) loginAs(ctx context.Context, h fleet.Host, set settings) (*conn
 	if set.jump != "" {
 		return d.loginJump(ctx, h, set)
 	}
+	if set.proxy.command != "" {
+		return d.loginProxy(ctx, h, set)
+	}
 	addrs := d.candidates(h, set)
 	if len(addrs) == 0 {
 		return nil, fleet.WithCure(fmt.Errorf("no address of %s is known", h.Name),

@@ -16,7 +16,12 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/simulate"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == proxyArg {
+		os.Exit(proxyProgram(os.Args[2:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // simulated starts hosts that do not exist.
 func simulated(t testing.TB, o simulate.Options) *simulate.Fleet {
