@@ -227,7 +227,8 @@ standing() {
 			while read -r name _ active _; do
 				[ "$active" = failed ] && set -- "$@" "$name"
 			done
-			systemctl show --no-pager --timestamp=unix -p $properties,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
+			# --all: a pattern leaves out what is inactive, which is how a job stands between its runs
+			systemctl show --all --no-pager --timestamp=unix -p $properties,Unit,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime,LastTriggerUSec -- "$@"
 		} || cannot 'units: systemctl show failed'
 	else
 		cannot 'units: systemd does not run here'

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/sextant-fleet/sextant/tui/tuitest"
+)
+
+// leaks names the file into which the child writes what it left running.
+const leaks = "SEXTANT_TEST_LEAKS"
+
+// TestDemoChild is the program that TestDemoInATerminal drives: all of it, with
+// a look at what still runs when it has ended.
+func TestDemoChild(t *testing.T) {
+	file := os.Getenv(leaks)
+	if file == "" {
+		return // only as a child
+	}
+	before := goleak.IgnoreCurrent()
+	os.Args = []string{"sextant", "demo"}
+	ended := run()
+	// Bubble Tea leaves its reader behind when input comes while it ends; the
+	// runtime keeps one goroutine for signals, for ever.
+	err := goleak.Find(before, goleak.IgnoreAnyFunction("github.com/charmbracelet/ultraviolet.(*TerminalReader).sendEvents"), goleak.IgnoreTopFunction("os/signal.loop"))
+	left := ""
+	if err != nil {
+		left = err.Error()
+	}
+	if err := os.WriteFile(file, []byte("ended\n"+left), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	os.Exit(ended)
+}
+
+// TestDemoInATerminal drives what `make demo` starts as a person does, and
+// finds nothing left of it: no goroutine, no process, no file.
+func TestDemoInATerminal(t *testing.T) {
+	tmp, file := t.TempDir(), filepath.Join(t.TempDir(), "leaks")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestDemoChild$")
+	cmd.Env = append(os.Environ(), leaks+"="+file, "TMPDIR="+tmp, "HOME="+t.TempDir(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir(), "LANG=C.UTF-8")
+	term := tuitest.Start(t, cmd, 120, 40).WaitFor("9 hosts", "cottage", "vault")
+	child := cmd.Process.Pid
+	term.WaitFor("40/40").Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("/", "storage", "enter").WaitFor("2 of 9").Press("G").WaitFor("> storage").Press("enter")
+	for _, step := range []struct{ key, see string }{
+		{"1", "[1 Overview]"}, {"2", "running default"}, {"3", "[3 Containers]"}, {"4", "[4 Units]"}, {"5", "[5 Backups]"}, {"6", "[6 Metrics]"}, {"8", "[8 Timeline]"},
+	} {
+		term.Press(step.key).WaitFor(step.see)
+	}
+	term.Press("?").WaitFor("Everywhere").Press("esc").WaitGone("Everywhere")
+	term.Press("4").WaitFor("[4 Units]", "sshd").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
+	term.Resize(40, 20).WaitFor("[4 Units]").Press("esc").WaitFor("2 of 9").Press("q")
+	if err := term.Wait(); err != nil {
+		t.Errorf("it ended with %v:\n%s", err, term.Screen())
+	}
+	if term.AltScreen() {
+		t.Error("the terminal is not given back")
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != "ended\n" {
+		t.Errorf("it left %s %v", got, err)
+	}
+	if left := inSession(t, child); len(left) > 0 {
+		t.Errorf("processes are left: %v", left)
+	}
+	if files, err := os.ReadDir(tmp); err != nil || len(files) > 0 {
+		t.Errorf("files are left: %v %v", files, err)
+	}
+}
+
+// inSession are the processes of a session: a terminal has its own, and
+// whatever a program starts in it belongs to it.
+func inSession(t *testing.T, session int) []string {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		t.Skip("this system does not tell of its processes in /proc")
+	}
+	var left []string
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		name, rest, _ := strings.Cut(string(b), ") ")
+		f := strings.Fields(rest) // state, parent, group, session
+		if len(f) > 3 && f[3] == strconv.Itoa(session) {
+			left = append(left, name+")")
+		}
+	}
+	return left
+}
