@@ -53,8 +53,8 @@ func TestDemoInATerminal(t *testing.T) {
 	} {
 		term.Press(step.key).WaitFor(step.see)
 	}
-	term.Press("?").WaitFor("Everywhere").Press("esc").WaitGone("Everywhere")
-	term.Press("4").WaitFor("[4 Units]", "sshd").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
+	term.Press("?").WaitFor("┌─ Help").Press("esc").WaitGone("┌─ Help")
+	term.Press("4").WaitFor("[4 Units]", "podman-grafana").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
 	term.Resize(40, 20).WaitFor("[4 Units]").Press("esc").WaitFor("2 of 9").Press("q")
 	if err := term.Wait(); err != nil {
 		t.Errorf("it ended with %v:\n%s", err, term.Screen())
