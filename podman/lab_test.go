@@ -122,10 +122,17 @@ func TestLabAgreesWithPodman(t *testing.T) {
 			}
 			t.Logf("%s: %d containers from %s", name, len(a.list.Value), a.list.Source)
 			compare(t, a.list.Value, "root", podmanPS(t, a.link, link.Command{Root: true}))
-			if name == "desktop" {
+			switch name {
+			case "desktop":
 				compare(t, a.list.Value, "ada", podmanPS(t, a.link, link.Command{}))
-				if n := a.named(t, "notes"); n.User != "ada" || !n.UserUnit || n.Unit != "notes.service" {
+				if n := a.named(t, "notes"); n.User != "ada" || !n.UserUnit || n.Unit != "notes.service" || n.UnitSub != "active/running" {
 					t.Errorf("ada's: %+v", n)
+				}
+			case "router": // bea has no socket
+				compare(t, a.list.Value, "bea", podmanPS(t, a.link, link.Command{User: "bea",
+					Env: []string{"HOME=/var/lib/containers/bea", "XDG_RUNTIME_DIR=/run/user/" + uid(t, a.link, "bea")}}))
+				if n := a.named(t, "wiki"); n.User != "bea" || !n.UserUnit || n.Unit != "container-wiki.service" || n.UnitSub != "active/running" {
+					t.Errorf("bea's: %+v", n)
 				}
 			}
 		})
@@ -154,6 +161,116 @@ func TestLabJoin(t *testing.T) {
 	}
 	if c := a.named(t, "crashed"); c.UnitResult != "exit-code" || c.ExitCode != 3 || !c.Broken() {
 		t.Errorf("crashed: %+v", c)
+	}
+}
+
+// TestLabUserContainerThatCrashed: of ada's quadlet that failed with --rm only her
+// unit tells.
+func TestLabUserContainerThatCrashed(t *testing.T) {
+	a := open(t, labtest.Load(t).Link(t, "desktop"))
+	if c := a.named(t, "reader"); c.State != fleet.Absent || c.User != "ada" || !c.UserUnit || c.Unit != "reader.service" ||
+		c.UnitSub != "failed/failed" || c.UnitResult != "exit-code" || c.ExitCode != 4 || !c.Broken() {
+		t.Errorf("%+v", c)
+	}
+	if ps := podmanPS(t, a.link, link.Command{}); slices.ContainsFunc(ps, func(c told) bool { return c.name == "reader" }) {
+		t.Errorf("Podman has it: %v", ps)
+	}
+}
+
+func uid(t *testing.T, l link.Link, user string) string {
+	t.Helper()
+	return strings.TrimSpace(labtest.Output(t, l, "id", "-u", user))
+}
+
+// TestLabLeavesNothing: of a Podman that was lent nothing is left on the host.
+func TestLabLeavesNothing(t *testing.T) {
+	l := labtest.Load(t).Link(t, "router")
+	run := "/run/user/" + uid(t, l, "bea")
+	there := func() string { return labtest.Output(t, l, "find", run, "-maxdepth", "1", "-name", "sextant.*") }
+	a := open(t, l)
+	a.named(t, "wiki")
+	if there() == "" {
+		t.Error("it was read some other way")
+	}
+	a.engines.Close()
+	for began := time.Now(); there() != ""; time.Sleep(200 * time.Millisecond) {
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("left behind: %s", there())
+		}
+	}
+	if out := labtest.Output(t, l, "sh", "-c", "pgrep -u bea -fa 'podman system service' || true"); out != "" {
+		t.Errorf("still running: %s", out)
+	}
+}
+
+// TestLabRestarts: what restarts again and again is counted as the host counts it,
+// also where Podman's list does not tell (4.3.1).
+func TestLabRestarts(t *testing.T) {
+	for _, name := range []string{"storage", "router"} {
+		t.Run(name, func(t *testing.T) {
+			l := labtest.Load(t).Link(t, name)
+			labtest.Output(t, l, "sh", "-c", "podman rm -f again >/dev/null 2>&1; podman run -d --name again --restart on-failure:5 $(podman images -q | head -n 1) /bin/sh -c 'sleep 0.2; exit 9'")
+			defer labtest.Output(t, l, "podman", "rm", "-f", "again")
+			a := open(t, l)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- a.engines.Watch(ctx, func() {}) }()
+			defer func() { cancel(); <-ended }()
+			for began := time.Now(); ; time.Sleep(300 * time.Millisecond) {
+				want := strings.TrimSpace(labtest.Output(t, l, "podman", "inspect", "again", "-f", "{{.RestartCount}} {{.State.Status}}"))
+				a.list = a.engines.Fact()
+				c := a.named(t, "again")
+				got := "none"
+				if c.Restarts != nil {
+					got = fmt.Sprintf("%d %s", *c.Restarts, c.State)
+				}
+				if got == want && strings.HasPrefix(want, "5 exited") {
+					t.Logf("%s after %s", got, time.Since(began))
+					return
+				}
+				if time.Since(began) > 30*time.Second {
+					t.Fatalf("told %s, inspect says %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestLabSocketThatGoesAndComes: soon after Podman is stopped what was known is
+// unknown, with its age, and soon after it is back it is live.
+func TestLabSocketThatGoesAndComes(t *testing.T) {
+	for _, name := range []string{"cloud", "router"} {
+		t.Run(name, func(t *testing.T) {
+			a := open(t, labtest.Load(t).Link(t, name))
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- a.engines.Watch(ctx, func() {}) }()
+			defer func() { cancel(); <-ended }()
+			time.Sleep(2 * time.Second)
+			wait := func(what string, is func(fleet.Fact[[]fleet.Container]) bool) {
+				t.Helper()
+				for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+					f := a.engines.Fact()
+					if is(f) {
+						t.Logf("%s after %s: %s", what, time.Since(began).Round(time.Millisecond), f.Err)
+						return
+					}
+					if time.Since(began) > 10*time.Second {
+						t.Fatalf("%s: %d containers, %s", what, len(f.Value), f.Err)
+					}
+				}
+			}
+			wait("live", func(f fleet.Fact[[]fleet.Container]) bool { return f.Current() })
+			defer labtest.Output(t, a.link, "systemctl", "start", "podman.socket")
+			for range 2 {
+				labtest.Output(t, a.link, "systemctl", "stop", "podman.socket", "podman.service")
+				went := time.Now()
+				wait("unknown", func(f fleet.Fact[[]fleet.Container]) bool { return f.HasValue() && !f.Current() && f.At.Before(went) })
+				time.Sleep(4 * time.Second)
+				labtest.Output(t, a.link, "systemctl", "start", "podman.socket")
+				wait("live again", func(f fleet.Fact[[]fleet.Container]) bool { return f.Current() && f.At.After(went) })
+			}
+		})
 	}
 }
 
@@ -209,14 +326,22 @@ func TestLabWatch(t *testing.T) {
 			labtest.Output(t, a.link, "sh", "-c", "podman rm -f watched; podman create --name watched $(podman images -q | head -n 1) true")
 			defer labtest.Output(t, a.link, "podman", "rm", "-f", "watched")
 			began := time.Now()
-			select {
-			case at := <-changed:
-				t.Logf("told after %s", at.Sub(began))
-			case <-time.After(10 * time.Second):
-				t.Error("nothing is told")
+			for !slices.ContainsFunc(a.engines.Fact().Value, func(c fleet.Container) bool { return c.Name == "watched" }) {
+				select {
+				case at := <-changed:
+					t.Logf("told after %s", at.Sub(began))
+				case <-time.After(10 * time.Second):
+					t.Fatal("nothing is told")
+				}
 			}
-			a.read(t)
+			a.list = a.engines.Fact() // without being read
 			a.named(t, "watched")
+			labtest.Output(t, a.link, "podman", "rm", "-f", "watched")
+			for began := time.Now(); slices.ContainsFunc(a.list.Value, func(c fleet.Container) bool { return c.Name == "watched" }); a.list = a.engines.Fact() {
+				if time.Sleep(20 * time.Millisecond); time.Since(began) > 10*time.Second {
+					t.Fatal("it was removed, and is still told")
+				}
+			}
 			cancel()
 			<-ended
 		})

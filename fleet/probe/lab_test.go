@@ -49,7 +49,7 @@ func TestProbeAgreesWithTheHosts(t *testing.T) {
 			}
 			var failed []string
 			for _, u := range f.Units.Value {
-				if u.Failed() {
+				if u.Failed() && u.User == "" {
 					failed = append(failed, u.Name)
 				}
 			}
@@ -140,5 +140,105 @@ func TestProbeSeesThatADeployMoved(t *testing.T) {
 			t.Error("a state was written, and it told the same as before")
 		}
 		last = now
+	}
+}
+
+// TestProbeSeesUsersUnits compares what is told of the users' own systemds with
+// what those say, by root and by the user; and of who may see none it is said.
+func TestProbeSeesUsersUnits(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, c := range []struct{ host, user, failed string }{{"desktop", "ada", "photos-sync.service reader.service"}, {"router", "bea", ""}} {
+		t.Run(c.host, func(t *testing.T) {
+			l := lab.Link(t, c.host)
+			f, err := labtest.Probe(t).Read(t.Context(), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, failed []string
+			for _, u := range f.Units.Value {
+				if u.User == c.user && strings.HasSuffix(u.Name, ".service") {
+					got = append(got, u.Name+" "+u.Active+" "+u.Sub)
+				}
+				if u.User == c.user && u.Failed() {
+					failed = append(failed, u.Name)
+				}
+			}
+			uid := strings.TrimSpace(labtest.Output(t, l, "id", "-u", c.user))
+			res, err := l.Run(t.Context(), link.Command{User: c.user, Env: []string{"XDG_RUNTIME_DIR=/run/user/" + uid},
+				Args: []string{"sh", "-c", "systemctl --user list-units --all --plain --no-legend --full --type=service | awk '$2 != \"not-found\" {print $1, $3, $4}'"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := sorted(strings.Split(strings.TrimSpace(string(res.Stdout)), "\n")); sorted(got) != want || want == "" {
+				t.Errorf("units of %s:\n%s\nwant\n%s", c.user, sorted(got), want)
+			}
+			same(t, "failed", sorted(failed), c.failed)
+			if i := slices.IndexFunc(f.Inventory.Value.Rootless, func(r fleet.Rootless) bool { return r.User == c.user }); i < 0 {
+				t.Errorf("%s has containers: %+v", c.user, f.Inventory.Value.Rootless)
+			} else if r := f.Inventory.Value.Rootless[i]; r.Runtime != "/run/user/"+uid || r.Home == "" {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	t.Run("admin sees none", func(t *testing.T) {
+		h := lab.Named(t, "router").Fleet()
+		h.User = "admin"
+		f, err := labtest.Probe(t).Read(t.Context(), lab.Dialer(t, nil).Open(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(f.Units.Value, func(u fleet.Unit) bool { return u.User == "bea" }) ||
+			!slices.ContainsFunc(f.System.Value.Unseen, func(s string) bool { return strings.Contains(s, "units") && strings.Contains(s, "not root") }) {
+			t.Errorf("%q", f.System.Value.Unseen)
+		}
+	})
+}
+
+// TestProbeSeesWhatMovedOfAUser: a user's unit that fails, and is forgotten; and a
+// systemd of a user that hangs keeps nobody from knowing the rest.
+func TestProbeSeesWhatMovedOfAUser(t *testing.T) {
+	l, r := labtest.Load(t).Link(t, "router"), labtest.Probe(t)
+	uid := strings.TrimSpace(labtest.Output(t, l, "id", "-u", "bea"))
+	user := func(args ...string) {
+		t.Helper()
+		cmd := link.Command{User: "bea", Env: []string{"XDG_RUNTIME_DIR=/run/user/" + uid}, Args: args}
+		if res, err := l.Run(context.Background(), cmd); err != nil || res.Status != 0 {
+			t.Errorf("%v: %v %s", args, err, res.Stderr)
+		}
+	}
+	const unit = "sextant-test-user.service"
+	see := func(want bool) {
+		t.Helper()
+		for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+			f, err := r.Read(t.Context(), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(f.Units.Value, func(u fleet.Unit) bool { return u.Name == unit && u.User == "bea" && u.Failed() }) == want {
+				t.Logf("%v after %s", want, time.Since(began).Round(time.Millisecond))
+				return
+			}
+			if time.Since(began) > 15*time.Second {
+				t.Fatalf("the unit's failure is not told as %v", want)
+			}
+		}
+	}
+	see(false)
+	user("systemd-run", "--user", "--unit="+unit, "--quiet", "sh", "-c", "exit 3")
+	see(true)
+	user("systemctl", "--user", "reset-failed", unit)
+	see(false)
+
+	pid := strings.TrimSpace(labtest.Output(t, l, "systemctl", "show", "-p", "MainPID", "--value", "user@"+uid+".service"))
+	labtest.Output(t, l, "kill", "-STOP", pid)
+	defer labtest.Output(t, l, "kill", "-CONT", pid)
+	began := time.Now()
+	f, err := labtest.Probe(t).Read(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("with a user's systemd that hangs: %s", time.Since(began))
+	if len(f.Units.Value) == 0 || !slices.ContainsFunc(f.System.Value.Unseen, func(s string) bool { return strings.Contains(s, "user "+uid) }) {
+		t.Errorf("%d units, unseen %q", len(f.Units.Value), f.System.Value.Unseen)
 	}
 }

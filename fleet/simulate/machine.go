@@ -36,6 +36,7 @@ type machine struct {
 	booted   int          // and of the one it booted
 	disks    []disk
 	boxes    []*box
+	people   []*person
 	backups  []backup
 	alarms   []alarm
 	netdata  bool
@@ -320,6 +321,17 @@ func unhex(c byte) byte {
 // container adds a container with the unit that runs it, as NixOS'
 // oci-containers makes them: --rm, and started again by systemd.
 func (m *machine) container(name, image string, host uint16) *box {
+	b := m.newBox(name, image, host)
+	m.boxes = append(m.boxes, b)
+	m.units = append(m.units, &unit{
+		name: b.unit, kind: "notify", about: "Podman container " + name, active: "active", sub: "running", result: "success",
+		started: b.made, file: "enabled", box: b,
+	})
+	return b
+}
+
+// newBox makes a container that nobody has yet.
+func (m *machine) newBox(name, image string, host uint16) *box {
 	b := &box{
 		name: name, image: image, state: "running", unit: "podman-" + name + ".service", network: "podman",
 		made:     m.began.Add(-time.Duration(share(m.seed, m.name, name, "made") * float64(min(m.up, 20*day)))),
@@ -333,17 +345,15 @@ func (m *machine) container(name, image string, host uint16) *box {
 	if host != 0 {
 		b.ports = []port{{host, host, "tcp"}}
 	}
-	m.boxes = append(m.boxes, b)
-	m.units = append(m.units, &unit{
-		name: b.unit, kind: "notify", about: "Podman container " + name, active: "active", sub: "running", result: "success",
-		started: b.made, file: "enabled", box: b,
-	})
 	return b
 }
 
 // box finds a container by name or ID, or nil.
-func (m *machine) box(ref string) *box {
-	for _, b := range m.boxes {
+func (m *machine) box(ref string) *box { return m.find(m.boxes, ref) }
+
+// find finds a container of these by name or ID, or nil.
+func (m *machine) find(boxes []*box, ref string) *box {
+	for _, b := range boxes {
 		if !b.gone && (b.name == ref || len(ref) >= 12 && strings.HasPrefix(m.boxID(b), ref)) {
 			return b
 		}

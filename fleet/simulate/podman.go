@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -25,8 +26,9 @@ type service = http.Handler
 
 // podman answers Podman's REST API of version 5.
 type podman struct {
-	h *host
-	m *machine
+	h  *host
+	m  *machine
+	of *person // whose it is; nil: root's
 }
 
 // podman tells whether the machine has it.
@@ -104,7 +106,7 @@ func (p *podman) info(w http.ResponseWriter) {
 			"kernel": p.m.generation(p.m.booted).kernel, "distribution": map[string]string{"distribution": "nixos", "version": "26.05"},
 			"remoteSocket": map[string]any{"path": "unix://" + podmanSocket, "exists": true},
 		},
-		"store":   map[string]any{"graphDriverName": "overlay", "containerStore": map[string]int{"number": len(p.m.boxes), "running": len(p.m.boxes)}},
+		"store":   map[string]any{"graphDriverName": "overlay", "containerStore": map[string]int{"number": len(p.boxes()), "running": len(p.boxes())}},
 		"version": map[string]any{"APIVersion": podmanVersion, "Version": podmanVersion},
 	})
 }
@@ -143,10 +145,12 @@ type listed struct {
 
 func (p *podman) list(w http.ResponseWriter, r *http.Request) {
 	all := r.URL.Query().Get("all") == "true"
+	var only struct{ ID []string }
+	_ = json.Unmarshal([]byte(r.URL.Query().Get("filters")), &only)
 	p.m.mu.Lock()
-	rows := make([]listed, 0, len(p.m.boxes))
-	for _, b := range p.m.boxes {
-		if !b.gone && (all || b.state == "running") {
+	rows := make([]listed, 0, len(p.boxes()))
+	for _, b := range p.boxes() {
+		if !b.gone && (all || b.state == "running") && (len(only.ID) == 0 || slices.Contains(only.ID, p.m.boxID(b))) {
 			rows = append(rows, p.m.listed(b))
 		}
 	}
@@ -178,7 +182,7 @@ func (p *podman) images(w http.ResponseWriter) {
 	defer p.m.mu.Unlock()
 	seen := map[string]bool{}
 	rows := []map[string]any{}
-	for _, b := range p.m.boxes {
+	for _, b := range p.boxes() {
 		if seen[b.image] {
 			continue
 		}
@@ -199,7 +203,7 @@ func (p *podman) images(w http.ResponseWriter) {
 func (p *podman) container(w http.ResponseWriter, r *http.Request, ref, what string) {
 	ref, _ = url.PathUnescape(ref)
 	p.m.mu.Lock()
-	b := p.m.box(ref)
+	b := p.m.find(p.boxes(), ref)
 	if b == nil {
 		p.m.mu.Unlock()
 		refuse(w, http.StatusNotFound, "no container with name or ID \""+ref+"\" found: no such container")
@@ -300,7 +304,7 @@ func (p *podman) logs(w http.ResponseWriter, r *http.Request, b *box) {
 
 // podmanProgram plays `podman system dial-stdio`, the one that is needed.
 func podmanProgram(c Call) int {
-	words, _ := c.split("--url")
+	words, flags := c.split("--url")
 	if len(words) < 2 || words[0] != "system" || words[1] != "dial-stdio" {
 		if len(words) > 0 && words[0] == "auto-update" {
 			return c.say("[]")
@@ -312,8 +316,14 @@ func podmanProgram(c Call) int {
 		fmt.Fprintln(c.Stderr, "Error: unable to connect to Podman socket: dial unix "+podmanSocket+": connect: permission denied")
 		return 125
 	}
+	socket := cmp.Or(strings.TrimPrefix(flags["--url"], "unix://"), podmanSocket)
+	p := c.machine().listening(c.h, socket)
+	if p == nil {
+		fmt.Fprintln(c.Stderr, "Error: unable to connect to Podman socket: dial unix "+socket+": connect: no such file or directory")
+		return 125
+	}
 	near, far := net.Pipe()
-	if c.h.f.enter(far, &podman{h: c.h, m: c.machine()}) != nil {
+	if c.h.f.enter(far, p) != nil {
 		return 125
 	}
 	go func() {

@@ -5,6 +5,7 @@ package simulate_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,4 +141,23 @@ func TestHostileContainers(t *testing.T) {
 // joined adds to what engines told what the units tell.
 func joined(f fleet.Fact[[]fleet.Container], units fleet.Fact[[]fleet.Unit]) fleet.Fact[[]fleet.Container] {
 	return fleet.Derive(f, func(list []fleet.Container) []fleet.Container { return podman.Join(list, units) })
+}
+
+// TestContainersOfAUser: a user's containers stand beside root's, with the units of
+// the user's own systemd.
+func TestContainersOfAUser(t *testing.T) {
+	f := begin(t, simulate.Options{Seed: 1})
+	l := dialer(t, f).Open(f.Host("desktop"))
+	st := probed(t, l)
+	list := joined(engines(t, l).Read(soon(t), given(st)), st.Units)
+	i := slices.IndexFunc(list.Value, func(c fleet.Container) bool { return c.User == "ada" })
+	if !list.Current() || len(list.Value) != 3 || i < 0 {
+		t.Fatalf("%+v", list)
+	}
+	if c := list.Value[i]; c.Name != "miniflux" || !c.UserUnit || c.Unit != "miniflux.service" || c.UnitSub != "active/running" {
+		t.Errorf("%+v", c)
+	}
+	if !slices.ContainsFunc(st.Units.Value, func(u fleet.Unit) bool { return u.Label() == "ada: syncthing.service" }) {
+		t.Errorf("%+v", st.Units.Value)
+	}
 }

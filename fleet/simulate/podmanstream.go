@@ -105,7 +105,7 @@ func (p *podman) checked(out *json.Encoder) {
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
 	now := p.now()
-	for _, b := range p.m.boxes {
+	for _, b := range p.boxes() {
 		if b.health != "" && !b.gone {
 			_ = out.Encode(event{
 				Type: "container", Action: "health_status", Status: "health_status", ID: p.m.boxID(b), Health: b.health, Time: now.Unix(), Nano: now.UnixNano(),
@@ -165,7 +165,7 @@ func (p *podman) measure(ids []string) (rows []measured, gone string) {
 	defer p.m.mu.Unlock()
 	now := p.now()
 	if len(ids) == 0 {
-		for _, b := range p.m.boxes {
+		for _, b := range p.boxes() {
 			if !b.gone && b.state == "running" {
 				ids = append(ids, b.name)
 			}
@@ -173,7 +173,7 @@ func (p *podman) measure(ids []string) (rows []measured, gone string) {
 	}
 	rows = []measured{}
 	for _, id := range ids {
-		b := p.m.box(id)
+		b := p.m.find(p.boxes(), id)
 		if b == nil {
 			return nil, id
 		}

@@ -103,6 +103,7 @@ func (t *teller) standing() {
 	t.bootMenu()
 	if !t.f.NoSystemd {
 		t.systemd()
+		t.people()
 	}
 	t.inventory()
 }
@@ -116,7 +117,7 @@ func (t *teller) moving() {
 		t.line("units: systemd does not run here")
 	}
 	if !t.c.Root {
-		t.line("rootless sockets and files of other users: not root")
+		t.line("rootless sockets, units and files of other users: not root")
 		t.line("journal of other users: not root")
 	}
 	t.begin("end")
@@ -284,6 +285,11 @@ func (t *teller) inventory() {
 			open = "open"
 		}
 		t.line("%s\t%s\troot\t%s", podmanSocket, open, podmanSocket)
+		for _, p := range m.people {
+			if t.c.Root && len(p.boxes) > 0 {
+				t.line("%s\topen\t%s\t%s", p.socket(), p.name, p.socket())
+			}
+		}
 	}
 	t.begin("files")
 	for _, f := range m.files {

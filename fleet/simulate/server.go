@@ -222,12 +222,15 @@ func (c *client) forward(ch ssh.NewChannel) {
 		Path, Reserved string
 		Port           uint32
 	}
-	m := c.h.machine()
-	if ssh.Unmarshal(ch.ExtraData(), &to) != nil || to.Path != podmanSocket || c.w.fault.NoPodman || !m.podman() || c.conn.User() != "root" {
+	var p *podman
+	if ssh.Unmarshal(ch.ExtraData(), &to) == nil && !c.w.fault.NoPodman && c.conn.User() == "root" {
+		p = c.h.machine().listening(c.h, to.Path)
+	}
+	if p == nil {
 		_ = ch.Reject(ssh.ConnectionFailed, "open failed") // missing or closed: sshd says the same
 		return
 	}
-	c.enter(ch, &podman{h: c.h, m: m})
+	c.enter(ch, p)
 }
 
 // forwardTCP opens Netdata's port, or one of another host of this fleet. No

@@ -16,6 +16,12 @@ want() {
 op() { (operator_exec "$@"); }
 by_ssh() { op ssh -n -o BatchMode=yes -o ConnectTimeout=10 "$@"; }
 inside() { hexec "$1" bash -c "$2"; }
+# of_user HOST USER CMD…: as a user of the host's who does not log in
+of_user() {
+  local h=$1 u=$2
+  shift 2
+  hexec "$h" sh -c 'cd / && u=$0 && exec runuser -u "$u" -- env HOME="$(getent passwd "$u" | cut -d: -f6)" XDG_RUNTIME_DIR="/run/user/$(id -u "$u")" "$@"' "$u" "$@"
+}
 peer() { curl -fsS "$CONTROL/lab/peers" | jq -c --arg n "$1.$DOMAIN" '.[] | select(.name == $n)'; }
 links() { inside "$1" 'for l in /run/booted-system /run/current-system /nix/var/nix/profiles/system; do realpath $l/'"$2"'; done | uniq | wc -l'; }
 
@@ -52,6 +58,12 @@ lab_check() {
   want "storage: and left no container" 'no such' hexec storage podman inspect crashed
   want "storage: memos is a quadlet" generator hexec storage systemctl show -p FragmentPath memos
   want "desktop: ada's own container" notes by_ssh desktop podman ps --format '{{.Names}}'
+  want "desktop: ada's reader failed" failed by_ssh desktop systemctl --user is-active reader
+  want "desktop: and left no container" 'no such' by_ssh desktop podman inspect reader
+  want "desktop: ada's photos-sync failed" failed by_ssh desktop systemctl --user is-active photos-sync
+  want "router: bea's own container" wiki of_user router bea podman ps --format '{{.Names}}'
+  want "router: bea's unit owns it" container-wiki.service of_user router bea podman inspect wiki -f '{{index .Config.Labels "PODMAN_SYSTEMD_UNIT"}}'
+  want "router: bea has no podman.socket" inactive of_user router bea systemctl --user is-active podman.socket
 
   for h in storage cloud router r2s desktop laptop vault; do
     want "$h: four generations" 4 inside "$h" 'ls -d /nix/var/nix/profiles/system-*-link | wc -l'
