@@ -1,7 +1,9 @@
 // Package podman reads the containers of a host, over the link to it: those
 // of Podman, root's and every user's, and those of Docker where a host runs
-// that. It joins them with the systemd units that own them, so that a
-// container that crashed and took itself away (--rm) is still seen.
+// that. It joins them with the systemd units that own them, the system's and
+// the users', so that a container that crashed and took itself away (--rm) is
+// still seen. It keeps what it read live by the engines' events, and starts,
+// stops and removes containers where it is told to.
 //
 // # Podman's bindings
 //
@@ -17,7 +19,10 @@
 //
 // # What it may not do
 //
-// It changes nothing on a host. Every text it hands out went through
+// Reading changes nothing on a host: of a Podman that has to be started for us,
+// because its user has no podman.socket, nothing is left behind. Only
+// [Engines.Act] changes something, to the one container it names, and nothing
+// asks for that but a person's action. Every text it hands out went through
 // [fleet.Clean]; every request has a deadline and every answer a limit,
 // because what listens on a host's socket need not be what it says.
 package podman

@@ -3,6 +3,7 @@ package podman
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -160,12 +161,18 @@ func (l *limited) Read(b []byte) (int, error) {
 // works, and the time matters.
 type final struct{ http.RoundTripper }
 
+// errBrokenOff is a connection that ended before the answer.
+var errBrokenOff = errors.New("the engine hung up")
+
 // noAnswer is the status of an answer that never came; its body is the error.
 const noAnswer = 599
 
 // RoundTrip never fails; see [final].
 func (f final) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := f.RoundTripper.RoundTrip(req)
+	if errors.Is(err, io.EOF) { // else it would pass for an answer without words
+		err = errBrokenOff
+	}
 	if err != nil {
 		resp = &http.Response{
 			StatusCode: noAnswer, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
