@@ -63,34 +63,6 @@ type Focus struct {
 	Idle       bool     // nobody is looking (a shell is open, the terminal lost focus)
 }
 
-// LogQuery asks for log lines of one unit or container.
-type LogQuery struct {
-	Host      HostID
-	Unit      string // systemd unit, or
-	Container string // container by name
-	User      string // whose container or user unit; "" root's
-	Since     time.Time
-	Lines     int // at most this many old lines; 0: the default of 500
-	Follow    bool
-}
-
-// LogLine is one line of a log, with the source's own time.
-type LogLine struct {
-	At    time.Time `json:"at"`
-	Host  string    `json:"host"`
-	From  string    `json:"from"`  // unit or container, program
-	Level int       `json:"level"` // syslog priority 0…7, 6 where not told
-	Text  string    `json:"text"`  // clean: no control characters
-	Boot  string    `json:"boot,omitempty"`
-}
-
-// LogStream is log lines as they come. Next blocks until there are some, and
-// gives io.EOF after the last. Close ends it and what feeds it.
-type LogStream interface {
-	Next(ctx context.Context) ([]LogLine, error)
-	Close() error
-}
-
 // Session is an interactive program that takes over the terminal, such as a
 // shell on a host. It fits Bubble Tea's ExecCommand.
 type Session interface {
@@ -109,8 +81,10 @@ type Console interface {
 	Refresh(HostID)
 	// Answer answers a question of the store.
 	Answer(id int, reply Reply)
-	// Logs opens a log.
+	// Logs opens a log, or several as one.
 	Logs(context.Context, LogQuery) (LogStream, error)
+	// SaveLog writes lines of a log to a file of this machine and tells where.
+	SaveLog(name string, lines []string) (path string, err error)
 	// Series reads measurements of the last window, for charts.
 	Series(ctx context.Context, host HostID, window time.Duration) ([]Series, error)
 	// Shell gives an interactive login on a host.

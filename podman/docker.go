@@ -234,9 +234,12 @@ func (d *dockerAPI) logs(ctx context.Context, id string, q logQuery) (io.ReadClo
 	if err != nil {
 		return nil, false, err
 	}
-	opts := container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: q.follow, Tail: strconv.Itoa(q.lines)}
+	opts := container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: q.follow, Tail: q.tail()}
 	if !q.since.IsZero() {
 		opts.Since = q.since.UTC().Format(time.RFC3339Nano)
+	}
+	if !q.until.IsZero() {
+		opts.Until = q.until.UTC().Format(time.RFC3339Nano)
 	}
 	body, err := d.cli.ContainerLogs(flowing(ctx, raw), in.ID, opts)
 	return body, in.Config == nil || !in.Config.Tty, err

@@ -386,7 +386,7 @@ func TestLabLogs(t *testing.T) {
 			if d, err := a.engines.LogDriver(t.Context(), "logged", ""); d != driver {
 				t.Errorf("driver %q %v", d, err)
 			}
-			s, err := a.engines.Logs(t.Context(), "logged", "root", time.Now().Add(-time.Hour), 10, true)
+			s, err := a.engines.Logs(t.Context(), fleet.LogSource{Container: "logged", User: "root"}, fleet.LogQuery{Since: time.Now().Add(-time.Hour), Lines: 10, Follow: true})
 			if err != nil {
 				t.Fatal(err)
 			}

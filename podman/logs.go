@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/url"
 	"strconv"
@@ -19,33 +20,45 @@ import (
 
 // Limits of a log.
 const (
-	maxLogLine  = 64 << 10 // bytes; what is longer is cut
-	defaultTail = 500      // lines, where none are asked for
-	logBatch    = 256      // lines that Next gives at most
+	maxLogLine = 64 << 10  // bytes; what is longer is cut
+	logBatch   = 256       // lines that Next gives at most,
+	batchBytes = 256 << 10 // and bytes
+	logWaiting = 16        // lines that wait to be taken
 )
 
 // logQuery is what is asked of a log.
 type logQuery struct {
-	since  time.Time // zero: from the beginning
-	lines  int       // old ones, at most
-	follow bool
+	since, until time.Time // zero: no bound
+	lines        int       // old ones, at most; 0: all
+	follow       bool
+}
+
+// tail is the number of old lines as engines read it.
+func (q logQuery) tail() string {
+	if q.lines == 0 {
+		return "all"
+	}
+	return strconv.Itoa(q.lines)
 }
 
 // Logs opens the log of a container as its engine keeps it, with the engine's
 // timestamps: what is needed where the container does not log to the journal
-// (see [Engines.LogDriver]). user is whose engine, "" is root's. Lines are
+// (see [Engines.LogDriver]). Engines count lines before they look at times,
+// search nothing and give no oldest lines: where the query has Until, Grep or
+// Oldest, the whole log comes, from Since on, and the caller chooses. Lines are
 // cut at 64 KiB. The stream ends with ctx or with Close.
-func (e *Engines) Logs(ctx context.Context, name, user string, since time.Time, lines int, follow bool) (fleet.LogStream, error) {
-	if lines <= 0 {
-		lines = defaultTail
+func (e *Engines) Logs(ctx context.Context, of fleet.LogSource, q fleet.LogQuery) (fleet.LogStream, error) {
+	ask := logQuery{since: q.Since, until: q.Until, follow: q.Follow}
+	if q.Follow && !q.Oldest || q.Until.IsZero() && q.Grep == "" && !q.Oldest {
+		ask.lines = q.MaxLines()
 	}
-	q := logQuery{since: since, lines: lines, follow: follow}
+	name := of.Container
 	var body io.ReadCloser
 	var framed bool
 	ctx, cancel := e.bound(ctx)
 	late := time.AfterFunc(readPatience, cancel) // the stream may last, its beginning may not
-	err := e.ask(ctx, name, user, func(api api, id string) (err error) {
-		body, framed, err = api.logs(ctx, id, q)
+	err := e.ask(ctx, name, of.User, func(api api, id string) (err error) {
+		body, framed, err = api.logs(ctx, id, ask)
 		return err
 	})
 	if !late.Stop() {
@@ -110,7 +123,10 @@ func (e *Engines) ask(ctx context.Context, name, user string, question func(api 
 func (p *podmanAPI) logs(ctx context.Context, id string, q logQuery) (io.ReadCloser, bool, error) {
 	params := url.Values{
 		"stdout": {"true"}, "stderr": {"true"}, "timestamps": {"true"},
-		"follow": {strconv.FormatBool(q.follow)}, "tail": {strconv.Itoa(q.lines)},
+		"follow": {strconv.FormatBool(q.follow)}, "tail": {q.tail()},
+	}
+	if !q.until.IsZero() {
+		params.Set("until", q.until.UTC().Format(time.RFC3339Nano))
 	}
 	if !q.since.IsZero() {
 		params.Set("since", q.since.UTC().Format(time.RFC3339Nano))
@@ -147,7 +163,7 @@ type logStream struct {
 
 func newLogStream(body io.ReadCloser, framed bool, end context.CancelFunc, like fleet.LogLine) *logStream {
 	s := &logStream{batches: make(chan []fleet.LogLine, 1), end: end, done: make(chan struct{})}
-	lines := make(chan fleet.LogLine, logBatch)
+	lines := make(chan fleet.LogLine, logWaiting)
 	a := &assembler{like: like, emit: func(l fleet.LogLine) bool {
 		select {
 		case lines <- l:
@@ -178,12 +194,12 @@ func newLogStream(body io.ReadCloser, framed bool, end context.CancelFunc, like 
 // batch gathers what is there into batches.
 func (s *logStream) batch(lines <-chan fleet.LogLine) {
 	for l := range lines {
-		batch := []fleet.LogLine{l}
-		for more := true; more && len(batch) < logBatch; {
+		batch, size := []fleet.LogLine{l}, len(l.Text)
+		for more := true; more && len(batch) < logBatch && size < batchBytes; {
 			select {
 			case l, ok := <-lines:
 				if more = ok; ok {
-					batch = append(batch, l)
+					batch, size = append(batch, l), size+len(l.Text)
 				}
 			default:
 				more = false
@@ -305,6 +321,12 @@ func (a *assembler) out(stream int) bool {
 	p := &a.part[stream]
 	l := a.like
 	l.At, l.Text = p.at, fleet.Clean(string(bytes.TrimRight(p.text, "\r\n")))
+	if level, ok := fleet.GuessLevel(l.Text); ok {
+		l.Level, l.Guessed = level, true
+	}
+	h := fnv.New64a() // an engine numbers no lines
+	fmt.Fprint(h, stream, p.at.UnixNano(), l.Text)
+	l.ID = h.Sum64()
 	p.text, p.some = p.text[:0], false
 	return a.emit(l)
 }

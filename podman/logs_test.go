@@ -135,7 +135,7 @@ func TestLogsOfAContainer(t *testing.T) {
 	e.Read(t.Context(), probed(state(rootSock, dockerSock)))
 	since := time.Date(2026, 11, 22, 20, 0, 0, 5, time.UTC)
 	for name, user := range map[string]string{"handmade": "", "plex": "root"} {
-		s, err := e.Logs(t.Context(), name, user, since, 0, false)
+		s, err := e.Logs(t.Context(), fleet.LogSource{Container: name, User: user}, fleet.LogQuery{Since: since})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,10 +153,10 @@ func TestLogsOfAContainer(t *testing.T) {
 	if srv.count("/containers/"+handmade+"/logs?follow=false&since=2026-11-22T20%3A00%3A00.000000005Z&stderr=true&stdout=true&tail=500&timestamps=true") != 1 {
 		t.Errorf("asked %q", srv.asked)
 	}
-	if _, err := e.Logs(t.Context(), "nobody", "", since, 0, false); !errors.Is(err, errNotFound) {
+	if _, err := e.Logs(t.Context(), fleet.LogSource{Container: "nobody", User: ""}, fleet.LogQuery{Since: since}); !errors.Is(err, errNotFound) {
 		t.Error(err)
 	}
-	if _, err := e.Logs(t.Context(), "handmade", "ada", since, 0, false); !errors.Is(err, errNotFound) {
+	if _, err := e.Logs(t.Context(), fleet.LogSource{Container: "handmade", User: "ada"}, fleet.LogQuery{Since: since}); !errors.Is(err, errNotFound) {
 		t.Error("root's container is not ada's:", err)
 	}
 	for name, want := range map[string]string{"handmade": "k8s-file", "plex": "json-file"} {
@@ -181,7 +181,7 @@ func TestFollowedLog(t *testing.T) {
 				e := h.engines()
 				e.Read(t.Context(), probed(state(rootSock)))
 				ctx, cancel := context.WithCancel(t.Context())
-				s, err := e.Logs(ctx, "handmade", "", time.Time{}, 10, true)
+				s, err := e.Logs(ctx, fleet.LogSource{Container: "handmade"}, fleet.LogQuery{Lines: 10, Follow: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -191,8 +191,8 @@ func TestFollowedLog(t *testing.T) {
 				}
 				time.Sleep(time.Hour) // longer than any patience
 				// Nobody reads; what comes waits.
-				for range 50 {
-					more <- bytes.Repeat(frame(2, "2026-11-22T21:10:07Z two\n"), 5)
+				for range 8 {
+					more <- bytes.Repeat(frame(2, "2026-11-22T21:10:07Z two\n"), 2)
 				}
 				end(s, cancel, more)
 				for range 400 {
@@ -247,7 +247,7 @@ func TestSilentLog(t *testing.T) {
 		})
 		e := h.engines()
 		e.Read(t.Context(), probed(state(rootSock)))
-		if _, err := e.Logs(t.Context(), "handmade", "", time.Time{}, 10, true); !errors.Is(err, errSilent) {
+		if _, err := e.Logs(t.Context(), fleet.LogSource{Container: "handmade"}, fleet.LogQuery{Lines: 10, Follow: true}); !errors.Is(err, errSilent) {
 			t.Error(err)
 		}
 		e.Close()

@@ -66,6 +66,7 @@ func init() { // a variable alone would refer to itself
 		"back":     (*Model).back,
 		"find":     (*Model).find,
 		"search":   (*Model).find,
+		"sieve":    (*Model).sieve,
 		"refresh":  (*Model).refresh,
 		"shell":    (*Model).shell,
 		"copy":     (*Model).copy,
@@ -115,6 +116,8 @@ func (m *Model) apply(e screen.Effect) {
 			m.tell(screen.Flash{Level: fleet.Info, Text: "it still waits: " + m.keyOf("palette") + "confirm keeps it, " + m.keyOf("rollback") + " goes back"})
 		}
 		m.ask()
+	case screen.Show:
+		m.popup(e.Popup)
 	case screen.ClosePopup:
 		m.closePopup()
 		m.apply(e.Then)

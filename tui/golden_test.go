@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,6 +174,31 @@ var stories = []struct {
 	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
 }
 
+// twoLogs are lines of two hosts, of which one is no longer heard, and a log
+// that is searched on its host.
+func twoLogs(o *tui.Options) {
+	c := console(*o)
+	c.Lines = tuitest.LogLines(60)
+	for i := range c.Lines {
+		c.Lines[i].Source = "nginx"
+		if i%3 == 1 {
+			c.Lines[i].Host, c.Lines[i].Source, c.Lines[i].Text = "router", "blocky-with-a-long-name", fmt.Sprintf("answered query %d in 2 ms", i)
+		}
+	}
+	c.Lines[58] = fleet.LogLine{At: c.Lines[58].At, Host: "router", Source: "nginx", Level: 4, Note: true, Text: "log ended: connection lost"}
+	c.Old = func(q fleet.LogQuery) []fleet.LogLine {
+		if q.Grep == "" {
+			return nil
+		}
+		old := tuitest.LogLines(60)
+		for i := range old {
+			old[i].At = old[i].At.Add(-40 * 24 * time.Hour)
+		}
+		return append(slices.DeleteFunc(old, func(l fleet.LogLine) bool { return !strings.Contains(l.Text, q.Grep) }),
+			fleet.LogLine{At: old[0].At, Host: "storage", Level: 5, Note: true, Text: "journalctl there cannot search: 200000 lines, back to 2026-10-13 02:11:00Z, were searched from here"})
+	}
+}
+
 func nobodyYet() *fleet.Store {
 	s := fleet.NewStore()
 	s.SetHosts(nil, []fleet.Other{{Name: "pixel", Why: "phone (Android)"}}, []fleet.SourceState{
@@ -180,6 +207,34 @@ func nobodyYet() *fleet.Store {
 		{Source: "mdns", At: tuitest.Now, Count: 1},
 	})
 	return s
+}
+
+// logStories begin where a log is open.
+var logStories = []struct {
+	name string
+	keys []string
+	see  string
+}{
+	{"log-merged", []string{"a", "nginx on router", "enter"}, "log ended"},
+	{"log-search", []string{"/", "upstream", "enter", "J"}, "5 lines"},
+	{"log-marks", []string{"space", "/", "slow", "enter", "space"}, "2 marked"},
+	{"log-level", []string{"v", "v"}, "warnings and wo"},
+}
+
+func TestLogStories(t *testing.T) {
+	for _, size := range sizes {
+		for _, story := range logStories {
+			name := fmt.Sprintf("%s-%dx%d", story.name, size[0], size[1])
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				o := sample()
+				twoLogs(&o)
+				term := open(t, o, size[0], size[1]).WaitFor("storage").Press("G", "4", "/", "nginx", "enter", "L").WaitFor("/photos/59")
+				term.Press(story.keys...).WaitFor(story.see).Settle(250 * time.Millisecond)
+				tuitest.Golden(t, name, term.Screen(), *update)
+			})
+		}
+	}
 }
 
 func TestStories(t *testing.T) {

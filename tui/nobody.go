@@ -28,6 +28,9 @@ func (nobody) Logs(context.Context, fleet.LogQuery) (fleet.LogStream, error) {
 	return nil, errNobody
 }
 
+// SaveLog saves none.
+func (nobody) SaveLog(string, []string) (string, error) { return "", errNobody }
+
 // Series gives none.
 func (nobody) Series(context.Context, fleet.HostID, time.Duration) ([]fleet.Series, error) {
 	return nil, errNobody

@@ -108,10 +108,19 @@ type findLine struct {
 }
 
 func (m *Model) find() {
-	f, ok := m.nav.top().(screen.Finder)
-	if !ok {
-		return
+	if f, ok := m.nav.top().(screen.Finder); ok {
+		m.findBy(f)
 	}
+}
+
+func (m *Model) sieve() {
+	if s, ok := m.nav.top().(screen.Sieve); ok {
+		m.findBy(s.Sieve())
+	}
+}
+
+// findBy opens the line in which is typed what a finder looks for.
+func (m *Model) findBy(f screen.Finder) {
 	text, _ := f.Finding()
 	m.line = &findLine{finder: f}
 	m.line.input.Set(text)

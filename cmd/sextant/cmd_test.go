@@ -152,11 +152,11 @@ func TestSinceTime(t *testing.T) {
 	for in, want := range map[string]time.Time{
 		"": {}, "15m": now.Add(-15 * time.Minute), "3d": now.AddDate(0, 0, -3), "2026-11-01T00:00:00Z": time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 	} {
-		if got, err := sinceTime(in, now); err != nil || !got.Equal(want) {
+		if got, err := sinceTime("--since", in, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q: %s, %v", in, got, err)
 		}
 	}
-	if _, err := sinceTime("yesterday", now); err == nil {
+	if _, err := sinceTime("--since", "yesterday", now); err == nil {
 		t.Error("a word is no span")
 	}
 }
@@ -165,16 +165,15 @@ func TestNamedFindsContainerThenUnit(t *testing.T) {
 	st := fleet.State{Host: fleet.Host{Name: "storage"}}
 	st.Containers = fleet.Known([]fleet.Container{{Name: "jellyfin", User: "ada"}}, time.Now(), "podman")
 	st.Units = fleet.Known([]fleet.Unit{{Name: "caddy.service"}}, time.Now(), "probe")
-	for name, want := range map[string]fleet.LogQuery{
+	for name, want := range map[string]fleet.LogSource{
 		"jellyfin": {Container: "jellyfin", User: "ada"}, "caddy": {Unit: "caddy.service"},
 		"caddy.service": {Unit: "caddy.service"}, "gone.timer": {Unit: "gone.timer"},
 	} {
-		var q fleet.LogQuery
-		if err := named(st, name, &q); err != nil || q != want {
-			t.Errorf("%s: %+v, %v", name, q, err)
+		if got, err := named(st, name, ""); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	if err := named(st, "cady", new(fleet.LogQuery)); err == nil || !strings.Contains(err.Error(), "caddy") {
+	if _, err := named(st, "cady", ""); err == nil || !strings.Contains(err.Error(), "caddy") {
 		t.Errorf("got %v, want the nearest name", err)
 	}
 }

@@ -22,13 +22,13 @@ func (c console) Refresh(id fleet.HostID) { c.a.watcher.Refresh(id) }
 // Answer answers a question.
 func (c console) Answer(id int, r fleet.Reply) { c.a.questions.Answer(id, r) }
 
-// Logs opens a log.
+// Logs opens the logs of a query as one.
 func (c console) Logs(ctx context.Context, q fleet.LogQuery) (fleet.LogStream, error) {
-	l, _, err := c.link(q.Host)
-	if err != nil {
-		return nil, err
+	sources := make([]units.Source, 0, len(q.Sources))
+	for _, of := range q.Sources {
+		sources = append(sources, c.source(of))
 	}
-	return c.a.readers.logs(ctx, l, q, units.Logs)
+	return units.Merge(ctx, q, sources)
 }
 
 // Series reads measurements for charts.

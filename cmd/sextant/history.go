@@ -24,7 +24,7 @@ func historyCommand(o *options) *cobra.Command {
 		Long: "Deploys and roll-backs as the hosts wrote them down, whoever began them; what was done from this machine; " +
 			"generations that other tools made; starts, failed units, containers, backups and alarms. Newest first.",
 		RunE: func(cmd *cobra.Command, sel []string) error {
-			from, err := sinceTime(since, time.Now())
+			from, err := sinceTime("--since", since, time.Now())
 			if err != nil {
 				return usageError{err}
 			}

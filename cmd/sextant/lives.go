@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,19 +81,4 @@ func withStats(list []fleet.ContainerStats) watch.Change {
 		}
 		s.Stats = next
 	}
-}
-
-// logs opens the log of a unit or container where it is kept: in the journal,
-// or with the container's engine.
-func (r *readers) logs(ctx context.Context, l link.Link, q fleet.LogQuery, journal func(context.Context, link.Link, fleet.LogQuery) (fleet.LogStream, error)) (fleet.LogStream, error) {
-	if q.Container == "" {
-		return journal(ctx, l, q)
-	}
-	asked, done := context.WithTimeout(ctx, 10*time.Second)
-	driver, err := r.of(l).LogDriver(asked, q.Container, q.User)
-	done()
-	if err != nil || slices.Contains([]string{"journald", ""}, driver) {
-		return journal(ctx, l, q) // also of a container that is gone: the journal remembers it
-	}
-	return r.of(l).Logs(ctx, q.Container, q.User, q.Since, q.Lines, q.Follow)
 }

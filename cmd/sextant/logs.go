@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,36 +16,75 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/units"
 )
 
+// manyLines is how many old lines a time in place of a number means.
+const manyLines = 100_000
+
+// logFlags are how a log is asked for on the command line.
+type logFlags struct {
+	follow            bool
+	lines             int
+	since, until      string
+	grep, level, user string
+	q                 fleet.LogQuery
+	worst             int // the least serious level that is shown
+}
+
 func logsCommand(o *options) *cobra.Command {
-	var q fleet.LogQuery
-	var since, grep string
+	var lf logFlags
 	c := &cobra.Command{
-		Use: "logs HOST NAME", Short: "Log of a container or unit", Args: cobra.ExactArgs(2),
+		Use: "logs SEL NAME…", Short: "Logs of containers and units, of several hosts on one clock", Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			re, err := regexp.Compile(grep)
-			if err != nil {
-				return usageError{fmt.Errorf("--grep: %w", err)}
-			}
-			if q.Since, err = sinceTime(since, time.Now()); err != nil {
+			if err := lf.read(time.Now()); err != nil {
 				return usageError{err}
 			}
 			return failed(withHosts(cmd.Context(), *o, args[:1], only("containers"), func(a *app, states []fleet.State) error {
-				return printLogs(cmd.Context(), cmd.OutOrStdout(), a, states, args[1], q, re)
+				return printLogs(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), a, states, args[1:], lf)
 			}))
 		},
 	}
 	f := c.Flags()
-	f.BoolVarP(&q.Follow, "follow", "f", false, "go on as lines come")
-	f.StringVar(&since, "since", "", "how far back: 15m, 2h, 3d, or 2006-01-02T15:04:05Z")
-	f.IntVarP(&q.Lines, "lines", "n", 0, "at most this many old lines (default 500)")
-	f.StringVar(&grep, "grep", "", "only lines that match this regular expression")
+	f.BoolVarP(&lf.follow, "follow", "f", false, "go on as lines come")
+	f.StringVar(&lf.since, "since", "", "from when on: 15m, 2h, 3d ago, or 2006-01-02T15:04:05Z")
+	f.StringVar(&lf.until, "until", "", "up to when, in the same words")
+	f.IntVarP(&lf.lines, "lines", "n", 0, "at most this many old lines, the newest (default 500; with --since 100000)")
+	f.StringVar(&lf.grep, "grep", "", "search the whole log on the host for a regular expression; capitals count where it has some")
+	f.StringVar(&lf.level, "level", "", "of the lines that are read those of this level and worse: err, warning, notice, info, debug")
+	f.StringVar(&lf.user, "user", "", "whose containers and units, where not root's")
 	return c
 }
 
+// read makes the query of what was given.
+func (lf *logFlags) read(now time.Time) (err error) {
+	lf.q = fleet.LogQuery{Follow: lf.follow, Lines: lf.lines, Grep: lf.grep}
+	if lf.q.Since, err = sinceTime("--since", lf.since, now); err != nil {
+		return err
+	}
+	if lf.q.Until, err = sinceTime("--until", lf.until, now); err != nil {
+		return err
+	}
+	if _, err := units.Pattern(lf.grep); err != nil {
+		return fmt.Errorf("--grep: %w", err)
+	}
+	if lf.worst = 7; lf.level != "" {
+		var ok bool
+		if lf.worst, ok = fleet.LevelNamed(lf.level); !ok {
+			return fmt.Errorf("--level %q is none of emerg, alert, crit, err, warning, notice, info, debug", lf.level)
+		}
+	}
+	if lf.lines <= 0 && (!lf.q.Since.IsZero() || lf.level != "") {
+		lf.q.Lines = manyLines
+	}
+	if lf.follow && !lf.q.Until.IsZero() {
+		return errors.New("--follow goes on for ever, --until ends: one of them")
+	}
+	return nil
+}
+
 // sinceTime reads a span back from now, or a time.
-func sinceTime(s string, now time.Time) (time.Time, error) {
+func sinceTime(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -55,7 +93,7 @@ func sinceTime(s string, now time.Time) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return t, fmt.Errorf("--since %q is neither a span (15m, 2h, 3d) nor a time (2006-01-02T15:04:05Z)", s)
+		return t, fmt.Errorf("%s %q is neither a span (15m, 2h, 3d) nor a time (2006-01-02T15:04:05Z)", flag, s)
 	}
 	return t, nil
 }
@@ -74,37 +112,45 @@ func span(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// printLogs follows the log of one name on one host.
-func printLogs(ctx context.Context, w io.Writer, a *app, states []fleet.State, name string, q fleet.LogQuery, re *regexp.Regexp) error {
-	if len(states) != 1 {
-		return usageError{fmt.Errorf("name one host, not %d", len(states))}
+// printLogs prints the logs of all hosts that have them. What could not be read
+// is told beside; it makes the end 3 where something else could.
+func printLogs(ctx context.Context, w, errs io.Writer, a *app, states []fleet.State, names []string, lf logFlags) error {
+	var wrong []error
+	for _, st := range states {
+		for _, name := range names {
+			of, err := named(st, name, lf.user)
+			if err != nil {
+				wrong = append(wrong, err)
+				continue
+			}
+			lf.q.Sources = append(lf.q.Sources, of)
+		}
 	}
-	st := states[0]
-	if st.Reach.Err != "" {
-		return fmt.Errorf("%s is not reachable: %w", st.Host.Name, st.Reach.Why())
+	if len(lf.q.Sources) == 0 {
+		return errors.Join(wrong...)
 	}
-	q.Host = st.Host.ID
-	if err := named(st, name, &q); err != nil {
-		return err
-	}
-	stream, err := console{a}.Logs(ctx, q)
+	stream, err := console{a}.Logs(ctx, lf.q)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	enc := json.NewEncoder(w)
+	for _, err := range wrong {
+		fmt.Fprintln(errs, "sextant:", err)
+	}
+	out := logWriter{w: w, errs: errs, json: a.opts.json, several: len(lf.q.Sources) > 1, unknown: len(wrong) > 0}
 	for {
 		lines, err := stream.Next(ctx)
 		for _, l := range lines {
-			switch {
-			case !re.MatchString(l.Text):
-			case a.opts.json:
-				err = errors.Join(err, enc.Encode(l))
-			default:
-				fmt.Fprintf(w, "%s %s: %s\n", l.At.Local().Format("2006-01-02 15:04:05.000"), l.From, l.Text)
+			if l.Level > lf.worst && !l.Note {
+				continue
+			}
+			if err := out.line(l); err != nil {
+				return err
 			}
 		}
 		switch {
+		case (errors.Is(err, io.EOF) || ctx.Err() != nil) && out.unknown:
+			return exitCode(3)
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
 			return nil
 		case err != nil:
@@ -113,32 +159,83 @@ func printLogs(ctx context.Context, w io.Writer, a *app, states []fleet.State, n
 	}
 }
 
-// named fills in what a name means on a host: a container, else a unit.
-func named(st fleet.State, name string, q *fleet.LogQuery) error {
-	var names []string
+// logWriter writes lines of logs.
+type logWriter struct {
+	w, errs io.Writer
+	json    bool
+	several bool // host and source stand in front
+	unknown bool // something could not be read
+}
+
+func (o *logWriter) line(l fleet.LogLine) error {
+	var err error
+	switch at := l.At.Local().Format("2006-01-02 15:04:05.000"); {
+	case o.json:
+		enc := json.NewEncoder(o.w)
+		enc.SetEscapeHTML(false)
+		err = enc.Encode(l)
+	case l.Note:
+		_, err = fmt.Fprintf(o.errs, "sextant: %s %s: %s\n", l.Host, l.Name(), l.Text)
+	case o.several:
+		_, err = fmt.Fprintf(o.w, "%s %s %s: %s\n", at, l.Host, l.Name(), l.Text)
+	default:
+		_, err = fmt.Fprintf(o.w, "%s %s: %s\n", at, l.From, l.Text)
+	}
+	o.unknown = o.unknown || l.Note && l.Level <= 4
+	return err
+}
+
+// named is what a name means on a host: a container, else a unit.
+func named(st fleet.State, name, user string) (fleet.LogSource, error) {
+	of := fleet.LogSource{Host: st.Host.ID, User: user}
+	if st.Reach.Err != "" {
+		return of, fmt.Errorf("%s is not reachable: %w", st.Host.Name, st.Reach.Why())
+	}
+	names, whose := []string{}, []string{}
 	for _, c := range st.Containers.Value {
 		names = append(names, c.Name)
-		if c.Name == name {
-			q.Container, q.User = name, c.User
-			return nil
+		if c.Name == name && (user == "" || c.User == user) {
+			whose = append(whose, c.User)
 		}
 	}
+	if len(whose) > 1 {
+		return of, fmt.Errorf("%s has a container %s of each of %s: name one with --user", st.Host.Name, name, strings.Join(whose, ", "))
+	}
+	if len(whose) == 1 {
+		of.Container, of.User = name, whose[0]
+		return of, nil
+	}
+	return unitNamed(st, name, of, names)
+}
+
+// unitNamed is the unit that a name means, where it means no container.
+func unitNamed(st fleet.State, name string, of fleet.LogSource, names []string) (fleet.LogSource, error) {
 	for _, u := range st.Units.Value {
 		short := strings.TrimSuffix(u.Name, ".service")
 		names = append(names, short)
-		if u.Name == name || short == name {
-			q.Unit, q.User = u.Name, u.User
-			return nil
+		if (u.Name == name || short == name) && (u.User == of.User || of.User == "root" && u.User == "") {
+			of.Unit, of.User = u.Name, u.User
+			return of, nil
 		}
 	}
-	if slices.ContainsFunc([]string{".service", ".timer", ".socket", ".mount", ".target", ".path", ".slice"}, func(s string) bool { return strings.HasSuffix(name, s) }) {
-		q.Unit = name // one that is not loaded may still have a journal
-		return nil
+	for _, u := range st.Units.Value { // where the system has none of that name, a user's own
+		if of.User == "" && (u.Name == name || u.Name == name+".service") {
+			of.Unit, of.User = u.Name, u.User
+			return of, nil
+		}
 	}
-	if near := fleet.Nearest(name, names); near != "" {
-		return fmt.Errorf("%s has no container or unit %q; the nearest is %q", st.Host.Name, name, near)
+	typed := slices.ContainsFunc([]string{".service", ".timer", ".socket", ".mount", ".target", ".path", ".slice", ".scope"}, func(s string) bool { return strings.HasSuffix(name, s) })
+	switch near := fleet.Nearest(name, names); {
+	case typed: // one that is not loaded may still have a journal
+		of.Unit = name
+	case !st.Containers.Current() && !st.Containers.None:
+		return of, fmt.Errorf("%s has no unit %q, and its containers are not known: %s", st.Host.Name, name, st.Containers.Err)
+	case near != "":
+		return of, fmt.Errorf("%s has no container or unit %q; the nearest is %q", st.Host.Name, name, near)
+	default:
+		return of, fmt.Errorf("%s has no container or unit %q", st.Host.Name, name)
 	}
-	return fmt.Errorf("%s has no container or unit %q", st.Host.Name, name)
+	return of, nil
 }
 
 func sshCommand(o *options) *cobra.Command {

@@ -27,6 +27,7 @@ type readers struct {
 	mu      sync.Mutex
 	engines map[fleet.HostID]hostEngines
 	deploys map[fleet.HostID]listed
+	skews   map[fleet.HostID]time.Duration // by which logs are put in order
 }
 
 // listed are the deploys of a host as they stood when its folder of them had
@@ -45,7 +46,7 @@ type hostEngines struct {
 }
 
 func newReaders(cfg *discover.Config) *readers {
-	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}, deploys: map[fleet.HostID]listed{}}
+	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}, deploys: map[fleet.HostID]listed{}, skews: map[fleet.HostID]time.Duration{}}
 }
 
 func (r *readers) close() {

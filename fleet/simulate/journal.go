@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,8 @@ func (e entry) field(name string) string {
 		return e.run
 	case name == "CONTAINER_NAME":
 		return e.box
+	case name == "_UID":
+		return "0" // nobody has units or containers of their own here
 	case name == "SYSLOG_IDENTIFIER":
 		return e.ident
 	case name == "PRIORITY":
@@ -50,10 +53,17 @@ func journalctl(c Call) int {
 	if c.fault().NoSystemd {
 		return c.notFound("journalctl")
 	}
-	words, flags := c.split("-u", "--unit", "-n", "--lines", "-o", "--output", "--since", "-S", "--user-unit", "-t", "-p", "--until")
-	q := c.query(words, flags)
+	words, flags := c.split("-u", "--unit", "-n", "--lines", "-o", "--output", "--since", "-S", "-t", "-p", "--until", "-U", "--grep", "-g")
+	q, err := c.query(words, flags)
+	if err != nil {
+		fmt.Fprintln(c.Stderr, err)
+		return 1
+	}
 	form := cut(first(flags, "--output", "-o"), ",")
 	now := c.now()
+	if !q.until.IsZero() && q.until.Before(now) {
+		now = q.until
+	}
 	old := q.back(now)
 	if given(flags, "-r", "--reverse") {
 		slices.Reverse(old)
@@ -103,19 +113,30 @@ type query struct {
 	match   map[string][]string // field → values of which one must be
 	lines   int
 	since   time.Time
+	until   time.Time // zero: now
+	grep    *regexp.Regexp
 	hostile bool
 }
 
-func (c Call) query(words []string, flags map[string]string) query {
+func (c Call) query(words []string, flags map[string]string) (query, error) {
 	m := c.machine()
 	q := query{m: m, lines: 1000, since: m.began.Add(-journalDays), hostile: c.fault().Hostile, match: map[string][]string{}}
 	if n, err := strconv.Atoi(first(flags, "--lines", "-n")); err == nil {
 		q.lines = n
 	}
-	if s, ok := strings.CutPrefix(first(flags, "--since", "-S"), "@"); ok {
-		if sec, err := strconv.ParseInt(s, 10, 64); err == nil {
-			q.since = time.Unix(sec, 0)
+	if at, ok := moment(first(flags, "--since", "-S")); ok {
+		q.since = at
+	}
+	q.until, _ = moment(first(flags, "--until", "-U"))
+	if text := first(flags, "--grep", "-g"); text != "" {
+		if flags["--case-sensitive"] == "false" {
+			text = "(?i)" + text
 		}
+		re, err := regexp.Compile(text)
+		if err != nil {
+			return q, err
+		}
+		q.grep = re
 	}
 	for _, w := range words {
 		if name, value, ok := strings.Cut(w, "="); ok {
@@ -123,9 +144,6 @@ func (c Call) query(words []string, flags map[string]string) query {
 		}
 	}
 	units := strings.Split(first(flags, "--unit", "-u"), ",")
-	if user := first(flags, "--user-unit"); user != "" {
-		units = []string{"user: " + user} // nobody has units of their own here
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, u := range m.sorted() {
@@ -133,8 +151,23 @@ func (c Call) query(words []string, flags map[string]string) query {
 			q.sources = append(q.sources, newSource(m, u))
 		}
 	}
-	return q
+	return q, nil
 }
+
+// moment reads a time as "@seconds.micro".
+func moment(text string) (time.Time, bool) {
+	sec, frac, _ := strings.Cut(strings.TrimPrefix(text, "@"), ".")
+	s, err := strconv.ParseInt(sec, 10, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	us, _ := strconv.ParseInt((frac + "000000")[:6], 10, 64)
+	return time.Unix(s, us*1000), true
+}
+
+// tellUserJournal reads what a user's units and containers wrote, of which
+// there are none here.
+func tellUserJournal(Call) int { return 0 }
 
 // wants tells whether a unit can have anything to say to the query.
 func (q query) wants(u *unit, units []string) bool {
@@ -159,7 +192,7 @@ func (q query) fits(e entry) bool {
 			return false
 		}
 	}
-	return !e.at.Before(q.since)
+	return !e.at.Before(q.since) && (q.grep == nil || q.grep.MatchString(e.text))
 }
 
 // source is a unit that says something now and then. It is a copy: what is
@@ -199,7 +232,7 @@ func (q query) back(now time.Time) []entry {
 			continue
 		}
 		k := now.UnixNano() / int64(s.every)
-		for range q.lines + 1 {
+		for range q.depth() {
 			e := s.at(q.m, k)
 			if e.at.Before(q.since) || e.at.Before(s.unit.started) {
 				break
@@ -214,6 +247,15 @@ func (q query) back(now time.Time) []entry {
 		all[i] = q.poison(all[i])
 	}
 	return all
+}
+
+// depth is how many lines of a source are looked at: where only some fit, more
+// than are wanted.
+func (q query) depth() int {
+	if q.grep != nil {
+		return 20_000
+	}
+	return q.lines + 1
 }
 
 // after is the next line behind a time; one without a unit where for long

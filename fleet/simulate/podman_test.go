@@ -99,7 +99,7 @@ func TestContainersInDetail(t *testing.T) {
 	if driver, err := e.LogDriver(soon(t), "authelia", ""); err != nil || driver != "journald" {
 		t.Errorf("%q, %v", driver, err)
 	}
-	logs, err := e.Logs(soon(t), "authelia", "", time.Time{}, 20, true)
+	logs, err := e.Logs(soon(t), fleet.LogSource{Container: "authelia"}, fleet.LogQuery{Lines: 20, Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}

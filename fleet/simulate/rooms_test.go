@@ -166,10 +166,10 @@ func TestLiveMeasurements(t *testing.T) {
 func TestLogs(t *testing.T) {
 	f := begin(t, simulate.Options{Seed: 1})
 	l := dialer(t, f).Open(f.Host("storage"))
-	for name, q := range map[string]fleet.LogQuery{
-		"unit": {Unit: "caddy.service", Lines: 30}, "container": {Container: "jellyfin", Lines: 30}, "failed job": {Unit: "restic-backups-cottage.service", Lines: 30},
+	for name, q := range map[string]fleet.LogSource{
+		"unit": {Unit: "caddy.service"}, "container": {Container: "jellyfin"}, "failed job": {Unit: "restic-backups-cottage.service"},
 	} {
-		s, err := units.Logs(soon(t), l, q)
+		s, err := units.Logs(soon(t), l, q, fleet.LogQuery{Lines: 30})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestLogs(t *testing.T) {
 			}
 		}
 	}
-	s, err := units.Logs(soon(t), l, fleet.LogQuery{Lines: 1, Follow: true})
+	s, err := units.Logs(soon(t), l, fleet.LogSource{}, fleet.LogQuery{Lines: 1, Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestHostileHost(t *testing.T) {
 	if !st.System.Current() || !m.Current() || !alarms.Current() {
 		t.Errorf("system %q, metrics %q, alarms %q", st.System.Err, m.Err, alarms.Err)
 	}
-	s, err := units.Logs(soon(t), l, fleet.LogQuery{Unit: "caddy.service", Lines: 5})
+	s, err := units.Logs(soon(t), l, fleet.LogSource{Unit: "caddy.service"}, fleet.LogQuery{Lines: 5})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"sextant: root by", func(c Call) int { return c.elevate(behind(c.Args)) }},
 		{`exec timeout -k 5 "$limit" "$tool-$name" "$@"`, listSnapshots},
 		{"read_journal() {", tellJournal},
+		{`"_SYSTEMD_USER_UNIT=$name"`, tellUserJournal},
 		{"cat /proc/uptime /proc/loadavg /proc/stat /proc/meminfo /proc/net/dev /proc/diskstats", tellCounters},
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,50 +21,72 @@ import (
 
 // Bounds of one log stream.
 const (
-	defaultLines = 500
-	maxEntry     = 1 << 20 // bytes of one journal entry as JSON; a longer one is told, not shown
-	maxText      = 16 << 10
-	maxBatch     = 1000
+	maxEntry = 1 << 20 // bytes of one journal entry as JSON; a longer one is told, not shown
+	maxText  = 16 << 10
+
+	// What waits to be taken: many streams may be open at the same time.
+	maxWaiting = 64        // lines
+	maxBatch   = 1000      // lines that Next gives at most,
+	batchBytes = 256 << 10 // and bytes
 )
 
-// Logs opens the journal of what the query names. The stream ends with io.EOF
-// after the last line, or when it is closed; it is read as fast as Next is
-// called, and no faster.
-func Logs(ctx context.Context, l link.Link, q fleet.LogQuery) (fleet.LogStream, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	p, err := l.Start(ctx, link.Command{Args: journalctl(q), IfRoot: true, Env: []string{"LC_ALL=C", "SYSTEMD_COLORS=0"}})
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("reading the journal of %s: %w", l.Host().Name, err)
+// Logs opens the journal of a unit or container. The times of the query are by
+// the host's clock. The stream ends with io.EOF after the last line, or when it
+// is closed; it is read as fast as Next is called, and no faster.
+func Logs(ctx context.Context, l link.Link, of fleet.LogSource, q fleet.LogQuery) (fleet.LogStream, error) {
+	if q.Grep != "" {
+		return grep(ctx, l, of, q)
 	}
-	s := &stream{process: p, cancel: cancel, host: l.Host().Name, lines: make(chan fleet.LogLine, maxBatch), ended: make(chan struct{})}
-	go s.read(ctx)
+	s, err := open(ctx, l, of, options(q))
+	if err != nil {
+		return nil, err
+	}
+	if q.Oldest && !q.Follow { // journalctl of systemd 252 has no word for it
+		return &firsts{LogStream: s, left: q.MaxLines()}, nil
+	}
 	return s, nil
 }
 
-// journalctl are the arguments that a query becomes.
-func journalctl(q fleet.LogQuery) []string {
-	n := q.Lines
-	if n == 0 {
-		n = defaultLines
+// options are those of journalctl that say which lines are wanted.
+func options(q fleet.LogQuery) []string {
+	var args []string
+	switch {
+	case !q.Oldest:
+		args = append(args, "--lines="+strconv.Itoa(q.MaxLines()))
+	case q.Follow: // else it begins ten lines before the end
+		args = append(args, "--no-tail")
 	}
-	args := []string{"journalctl", "--output=json", "--no-pager", "--all", "--quiet", "--lines=" + strconv.Itoa(n),
-		"--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT,UNIT,CONTAINER_NAME,_BOOT_ID"}
 	if q.Follow {
 		args = append(args, "--follow")
 	}
 	if !q.Since.IsZero() {
-		args = append(args, "--since=@"+strconv.FormatInt(q.Since.Unix(), 10))
+		args = append(args, "--since="+moment(q.Since))
 	}
-	switch {
-	case q.Container != "":
-		args = append(args, "CONTAINER_NAME="+q.Container)
-	case q.User != "" && q.User != "root":
-		args = append(args, "--user-unit="+q.Unit)
-	case q.Unit != "":
-		args = append(args, "--unit="+q.Unit)
+	if !q.Until.IsZero() {
+		args = append(args, "--until="+moment(q.Until))
 	}
 	return args
+}
+
+// moment is a time as journalctl reads it, to the microsecond.
+func moment(t time.Time) string {
+	return fmt.Sprintf("@%d.%06d", t.Unix(), t.Nanosecond()/1000)
+}
+
+// open starts journalctl.
+func open(ctx context.Context, l link.Link, of fleet.LogSource, options []string) (*stream, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	p, err := l.Start(ctx, journalctl(of, options))
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("reading the journal of %s: %w", l.Host().Name, err)
+	}
+	s := &stream{process: p, cancel: cancel, host: l.Host().Name, lines: make(chan fleet.LogLine, maxWaiting), ended: make(chan struct{})}
+	if slices.Contains(options, "--reverse") {
+		s.joins.off = true // the pieces of a line come last first
+	}
+	go s.read(ctx)
+	return s, nil
 }
 
 // stream is a journal as it is read.
@@ -72,6 +94,7 @@ type stream struct {
 	process link.Process
 	cancel  context.CancelFunc
 	host    string
+	joins   joiner
 	lines   chan fleet.LogLine
 	ended   chan struct{}
 	err     error // set before ended is closed
@@ -81,22 +104,66 @@ type stream struct {
 // read turns the process's output into lines until its end.
 func (s *stream) read(ctx context.Context) {
 	defer close(s.ended)
-	r := bufio.NewReaderSize(s.process, 64<<10)
+	entries := make(chan entry, 64)
+	var over error
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		defer close(entries)
+		over = s.entries(ctx, entries)
+	})
+	var late <-chan time.Time // when pieces of a line have waited for the rest
 	for {
-		entry, err := readEntry(r)
-		if len(entry) > 0 {
-			select {
-			case s.lines <- s.line(entry):
-			case <-ctx.Done():
-				s.err = io.EOF
+		var lines []fleet.LogLine
+		select {
+		case e, more := <-entries:
+			if !more {
+				s.put(ctx, s.joins.all())
+				s.err = s.end(ctx, over)
 				return
 			}
+			lines = s.joins.add(e)
+		case <-late:
+			late, lines = nil, s.joins.all()
 		}
-		if err != nil {
-			s.err = s.end(ctx, err)
+		if late == nil && len(s.joins.open) > 0 {
+			late = time.After(pieceWait)
+		}
+		if !s.put(ctx, lines) {
+			s.err = io.EOF
 			return
 		}
 	}
+}
+
+// entries reads the process's output, an entry a line.
+func (s *stream) entries(ctx context.Context, to chan<- entry) error {
+	r := bufio.NewReaderSize(s.process, 64<<10)
+	for {
+		b, err := readEntry(r)
+		if len(b) > 0 {
+			select {
+			case to <- s.parse(b):
+			case <-ctx.Done():
+				return io.EOF
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// put hands lines over; false: nobody wants them any more.
+func (s *stream) put(ctx context.Context, lines []fleet.LogLine) bool {
+	for _, l := range lines {
+		select {
+		case s.lines <- l:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // tooLong stands for an entry beyond maxEntry: it has no time, which says so.
@@ -120,13 +187,14 @@ func readEntry(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func (s *stream) line(entry []byte) fleet.LogLine {
-	line, err := ParseEntry(entry)
+// parse reads an entry; of one that cannot be read it says so.
+func (s *stream) parse(b []byte) entry {
+	e, err := parse(b)
 	if err != nil {
-		line = fleet.LogLine{Level: 4, Text: "(a journal entry that cannot be read: " + fleet.Short(fleet.Clean(err.Error()), 100) + ")"}
+		e.line = fleet.LogLine{Level: 4, Note: true, Text: "(a journal entry that cannot be read: " + fleet.Short(fleet.Clean(err.Error()), 100) + ")"}
 	}
-	line.Host = s.host
-	return line
+	e.line.Host = s.host
+	return e
 }
 
 // end says why the stream ended: by itself, by us, or because the host or
@@ -139,12 +207,15 @@ func (s *stream) end(ctx context.Context, err error) error {
 		return fmt.Errorf("reading the journal of %s: %w", s.host, err)
 	}
 	res, err := s.process.Wait()
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("reading the journal of %s: %w", s.host, err)
-	case res.Status != 0:
-		return fmt.Errorf("journalctl on %s ended with status %d: %s", s.host, res.Status,
-			fleet.Short(fleet.Clean(strings.TrimSpace(string(res.Stderr))), 200))
+	}
+	said := fleet.Short(fleet.Clean(strings.TrimSpace(string(res.Stderr))), 200)
+	switch {
+	case strings.Contains(said, "pattern matching"): // "Compiled without pattern matching support"
+		return fmt.Errorf("%w: %s", errNoGrep, said)
+	case res.Status != 0 && !(res.Status == 1 && said == ""): // it ends with 1 where nothing matches
+		return fmt.Errorf("journalctl on %s ended with status %d: %s", s.host, res.Status, said)
 	}
 	return io.EOF
 }
@@ -163,11 +234,11 @@ func (s *stream) Next(ctx context.Context) ([]fleet.LogLine, error) {
 			return nil, s.err
 		}
 	}
-	batch := []fleet.LogLine{first}
-	for len(batch) < maxBatch {
+	batch, size := []fleet.LogLine{first}, len(first.Text)
+	for len(batch) < maxBatch && size < batchBytes {
 		select {
 		case line := <-s.lines:
-			batch = append(batch, line)
+			batch, size = append(batch, line), size+len(line.Text)
 		default:
 			return batch, nil
 		}
@@ -183,75 +254,4 @@ func (s *stream) Close() error {
 		<-s.ended
 	})
 	return nil
-}
-
-// entry are the fields of the journal's JSON that are read; every value is a
-// string, a list of byte numbers where it holds bytes that are not printable,
-// a list of these where the field is repeated, or null where it is too large.
-type entry struct {
-	Time       text `json:"__REALTIME_TIMESTAMP"` // microseconds since 1970
-	Priority   text `json:"PRIORITY"`
-	Message    text `json:"MESSAGE"`
-	Identifier text `json:"SYSLOG_IDENTIFIER"`
-	Unit       text `json:"_SYSTEMD_UNIT"`
-	OfUnit     text `json:"UNIT"` // what PID 1 says about a unit
-	Container  text `json:"CONTAINER_NAME"`
-	Boot       text `json:"_BOOT_ID"`
-}
-
-// text is a value of the journal in any of its shapes.
-type text string
-
-// UnmarshalJSON reads any of the shapes.
-func (t *text) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*t = text(one)
-		return nil
-	}
-	var numbers []int
-	if json.Unmarshal(b, &numbers) == nil {
-		raw := make([]byte, len(numbers))
-		for i, n := range numbers {
-			raw[i] = byte(n)
-		}
-		*t = text(raw)
-		return nil
-	}
-	var many []text
-	if err := json.Unmarshal(b, &many); err != nil {
-		return err
-	}
-	parts := make([]string, len(many))
-	for i, m := range many {
-		parts[i] = string(m)
-	}
-	*t = text(strings.Join(parts, " "))
-	return nil
-}
-
-// ParseEntry reads one line of `journalctl -o json`.
-func ParseEntry(b []byte) (fleet.LogLine, error) {
-	var e entry
-	if err := json.Unmarshal(b, &e); err != nil {
-		return fleet.LogLine{}, err
-	}
-	us, err := strconv.ParseInt(string(e.Time), 10, 64)
-	if err != nil {
-		return fleet.LogLine{}, errors.New("an entry without a time, or too long to be read")
-	}
-	line := fleet.LogLine{
-		At: time.UnixMicro(us).UTC(), Level: 6, Boot: fleet.Clean(string(e.Boot)),
-		Text: fleet.Clean(fleet.Short(string(e.Message), maxText)),
-	}
-	if p, err := strconv.Atoi(string(e.Priority)); err == nil && p >= 0 && p <= 7 {
-		line.Level = p
-	}
-	for _, from := range []text{e.Container, e.Identifier, e.OfUnit, e.Unit} {
-		if from != "" {
-			line.From = fleet.Clean(string(from))
-			break
-		}
-	}
-	return line, nil
 }

@@ -149,8 +149,8 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 // units to choose from.
 func logs(st fleet.State) screen.Effect {
 	if failed := st.Failed().Value; len(failed) == 1 {
-		q := fleet.LogQuery{Host: st.Host.ID, Unit: failed[0].Name, User: failed[0].User, Follow: true}
-		return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: st.Host.ID, Log: q}}
+		of := fleet.LogSource{Host: st.Host.ID, Unit: failed[0].Name, User: failed[0].User}
+		return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: st.Host.ID, Log: []fleet.LogSource{of}}}
 	}
 	return screen.All{
 		screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "units"}},

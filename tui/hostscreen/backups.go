@@ -54,11 +54,11 @@ func backups() *tableTab {
 			return none(c, st, st.Backups, "no backup that was recognised")
 		},
 		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Backups) },
-		log: func(st fleet.State, at int) (fleet.LogQuery, string) {
+		log: func(st fleet.State, at int) (fleet.LogSource, string) {
 			if u := st.Backups.Value[at].Unit; u != "" {
-				return fleet.LogQuery{Unit: u}, ""
+				return fleet.LogSource{Unit: u}, ""
 			}
-			return fleet.LogQuery{}, "this job has no unit"
+			return fleet.LogSource{}, "this job has no unit"
 		},
 		aim: func(st fleet.State, at int, t *fleet.Target) { t.Unit = st.Backups.Value[at].Unit },
 	}

@@ -40,12 +40,12 @@ func containers() *tableTab {
 			return none(c, st, st.Containers, "no container")
 		},
 		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Containers) },
-		log: func(st fleet.State, at int) (fleet.LogQuery, string) {
+		log: func(st fleet.State, at int) (fleet.LogSource, string) {
 			ct := st.Containers.Value[at]
 			if ct.State == fleet.Absent && ct.Unit != "" { // the engine has no log of it, its unit has
-				return fleet.LogQuery{Unit: ct.Unit, User: unitUser(ct)}, ""
+				return fleet.LogSource{Unit: ct.Unit, User: unitUser(ct)}, ""
 			}
-			return fleet.LogQuery{Container: ct.Name, User: ct.User}, ""
+			return fleet.LogSource{Container: ct.Name, User: ct.User}, ""
 		},
 		aim: func(st fleet.State, at int, t *fleet.Target) {
 			ct := st.Containers.Value[at]

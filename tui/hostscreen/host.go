@@ -233,7 +233,7 @@ func (s *Screen) Copy(*screen.Context) (what, text string) {
 }
 
 // logOf opens a log of the host.
-func logOf(st fleet.State, q fleet.LogQuery) screen.Effect {
-	q.Host, q.Follow = st.Host.ID, true
-	return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: st.Host.ID, Log: q}}
+func logOf(st fleet.State, of fleet.LogSource) screen.Effect {
+	of.Host = st.Host.ID
+	return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: st.Host.ID, Log: []fleet.LogSource{of}}}
 }

@@ -68,7 +68,7 @@ func (o *overview) do(c *screen.Context, st fleet.State, id string) screen.Effec
 		return o.reading.do(c, st, id)
 	}
 	if failed := st.Failed().Value; len(failed) > 0 {
-		return logOf(st, fleet.LogQuery{Unit: failed[0].Name, User: failed[0].User})
+		return logOf(st, fleet.LogSource{Unit: failed[0].Name, User: failed[0].User})
 	}
 	return screen.All{
 		screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "units"}},

@@ -27,7 +27,7 @@ type tableTab struct {
 	detail  func(c *screen.Context, st fleet.State, at, w int) widget.Doc
 	missing func(c *screen.Context, st fleet.State) []widget.Line // why there are none
 	age     func(c *screen.Context, st fleet.State) widget.Line   // "" while it is current
-	log     func(st fleet.State, at int) (fleet.LogQuery, string)
+	log     func(st fleet.State, at int) (fleet.LogSource, string)
 	aim     func(st fleet.State, at int, t *fleet.Target)
 	live    func(st fleet.State, at int) string // the container of a row
 

@@ -43,9 +43,9 @@ func units() *tableTab {
 			return none(c, st, st.Units, "no unit to tell of")
 		},
 		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Units) },
-		log: func(st fleet.State, at int) (fleet.LogQuery, string) {
+		log: func(st fleet.State, at int) (fleet.LogSource, string) {
 			u := st.Units.Value[at]
-			return fleet.LogQuery{Unit: u.Name, User: u.User}, ""
+			return fleet.LogSource{Unit: u.Name, User: u.User}, ""
 		},
 		aim: func(st fleet.State, at int, t *fleet.Target) {
 			t.Unit, t.User = st.Units.Value[at].Name, st.Units.Value[at].User

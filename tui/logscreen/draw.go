@@ -17,10 +17,15 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		tail.Draw(p.Sub(1, p.H-len(tail), p.W-2, len(tail)), &widget.Scroll{})
 		p = p.Sub(0, 0, p.W, p.H-len(tail))
 	}
+	if len(s.marks) > 0 && p.W >= screen.Wide {
+		s.drawMarks(c, p.Sub(p.W-sideWidth, 0, sideWidth, p.H))
+		p = p.Sub(0, 0, p.W-sideWidth-1, p.H)
+	}
 	lead := s.lead(c)
 	s.rows, s.width, s.words = p.H, max(8, p.W-lead), c.W < screen.Narrow
 	at := s.first(c)
 	for y := 0; y < p.H && at.line < s.ring.end(); y++ {
+		s.last = at.line
 		s.drawRow(c, p, y, lead, at)
 		at = s.down(at)
 	}
@@ -35,6 +40,13 @@ func (s *Screen) status(c *screen.Context, p widget.Pane) {
 	switch {
 	case s.over:
 		l = widget.L(themes.Warn, "ended")
+	case s.loading != 0:
+		l = widget.L(themes.Dim, c.Glyphs.Asking+" reading "+map[pageKind]string{older: "older lines", newer: "newer lines", around: "that time"}[s.loading])
+	case s.detached:
+		l = widget.L(themes.Badge, "back in time").And(themes.Dim, " G the newest")
+		if s.fresh > 0 {
+			l = widget.L(themes.Badge, fmt.Sprintf("%d new, not kept", s.fresh)).And(themes.Dim, " G reads them")
+		}
 	case !s.follow && s.fresh > 0:
 		l = widget.L(themes.Badge, fmt.Sprintf("%d new %s", s.fresh, c.Glyphs.Down)).And(themes.Dim, " G follows")
 	case !s.follow:
@@ -43,6 +55,18 @@ func (s *Screen) status(c *screen.Context, p widget.Pane) {
 	n := p.Line(0, 0, p.W, l)
 	p.Zone(0, 0, n, 1, tapFollow{})
 	right := widget.L(themes.Dim, presets[s.since].name)
+	if s.search != "" && s.found == none && s.loading == 0 {
+		right = widget.L(themes.Warn, "not among what is loaded  ").Join(right)
+	}
+	if n := len(s.marks); n > 0 {
+		right = widget.L(themes.Dim, fmt.Sprintf("%d marked  ", n)).Join(right)
+	}
+	if l := levels[s.level].name; l != "" {
+		right = widget.L(themes.Badge, l).And(themes.Text, "  ").Join(right)
+	}
+	if s.sieve != "" {
+		right = widget.L(themes.Badge, "/"+s.sieve).And(themes.Text, "  ").Join(right)
+	}
 	if s.lost > 0 {
 		right = widget.L(themes.Warn, fmt.Sprintf("%d lines were too fast to keep  ", s.lost)).Join(right)
 	}
@@ -81,11 +105,26 @@ func (s *Screen) timesShown(c *screen.Context) int {
 
 var timeForms = []string{"", "15:04:05", "2006-01-02 15:04:05"}
 
-// lead is the width of what is before the text: time and level.
+// Widths of the columns in front of the text where several logs are shown.
+const (
+	hostWidth = 10
+	nameWidth = 14
+)
+
+// lead is the width of what is before the text: mark, time, source, level.
 func (s *Screen) lead(c *screen.Context) int {
 	n := 0
+	if len(s.marks) > 0 {
+		n = 2
+	}
+	if s.merged() && c.W >= screen.Narrow {
+		n += hostWidth + 1
+		if c.W >= screen.Split {
+			n += nameWidth + 1
+		}
+	}
 	if f := timeForms[s.timesShown(c)]; f != "" {
-		n = len(f) + 1
+		n += len(f) + 1
 	}
 	if c.W >= screen.Narrow {
 		n += 5
@@ -102,13 +141,15 @@ func (s *Screen) drawRow(c *screen.Context, p widget.Pane, y, lead int, at place
 	word, role := level(l.Level)
 	x := 0
 	if at.row == 0 {
-		if f := timeForms[s.timesShown(c)]; f != "" {
-			x += p.Text(0, y, p.W, themes.Dim, l.At.Local().Format(f)) + 1
-		}
-		if c.W >= screen.Narrow {
+		x = s.drawLead(c, p, y, l)
+		if c.W >= screen.Narrow && !l.Note {
 			p.Text(x, y, 4, role, word)
 		}
 	}
+	if l.Note {
+		role = themes.Dim
+	}
+	p.Zone(0, y, p.W, 1, tapLine(at.line))
 	text := s.text(at.line)
 	if s.wrap {
 		rows := widget.WrapHang(text, s.width, hang)
@@ -128,6 +169,30 @@ func (s *Screen) drawRow(c *screen.Context, p widget.Pane, y, lead int, at place
 	if at.line == s.found && at.row == 0 {
 		p.Cursor(min(lead, p.W-1), y)
 	}
+}
+
+// drawLead draws what is before the level: mark, time, host and source. It
+// tells where the level begins.
+func (s *Screen) drawLead(c *screen.Context, p widget.Pane, y int, l fleet.LogLine) int {
+	x := 0
+	if len(s.marks) > 0 {
+		if s.marked(l) {
+			p.Text(0, y, 1, themes.Accent, c.Glyphs.Mark)
+		}
+		x = 2
+	}
+	if f := timeForms[s.timesShown(c)]; f != "" {
+		x += p.Text(x, y, p.W, themes.Dim, l.At.Local().Format(f)) + 1
+	}
+	if s.merged() && c.W >= screen.Narrow {
+		p.Text(x, y, hostWidth, themes.Accent, l.Host)
+		x += hostWidth + 1
+		if c.W >= screen.Split {
+			p.Text(x, y, nameWidth, themes.Text, l.Name())
+			x += nameWidth + 1
+		}
+	}
+	return x
 }
 
 // level is the word and the role of a syslog priority.
@@ -150,5 +215,6 @@ func level(n int) (string, themes.Role) {
 var _ interface {
 	screen.Screen
 	screen.Finder
+	screen.Sieve
 	screen.Copier
 } = (*Screen)(nil)

@@ -20,6 +20,7 @@ type feed struct {
 
 	mu      sync.Mutex
 	pending []fleet.LogLine
+	bytes   int // of pending
 	lost    int // lines that came faster than they were shown, and are gone
 	over    bool
 	err     error
@@ -32,8 +33,12 @@ func newFeed(ctx context.Context) *feed {
 	return f
 }
 
-// bundleEvery is how often lines are handed over at most.
-const bundleEvery = 75 * time.Millisecond
+// bundleEvery is how often lines are handed over at most, maxPending how many
+// bytes of them wait for that.
+const (
+	bundleEvery = 75 * time.Millisecond
+	maxPending  = 2 << 20
+)
 
 // linesMsg brings lines of a log, or its end.
 type linesMsg struct {
@@ -70,11 +75,14 @@ func (f *feed) read(stream fleet.LogStream) {
 
 func (f *feed) put(lines []fleet.LogLine, err error) {
 	f.mu.Lock()
-	f.pending = append(f.pending, lines...)
-	if extra := len(f.pending) - maxLines; extra > 0 {
-		f.pending = append(f.pending[:0:0], f.pending[extra:]...)
-		f.lost += extra
+	f.pending, f.bytes = append(f.pending, lines...), f.bytes+cost(lines...)
+	extra := 0
+	for len(f.pending)-extra > maxLines || f.bytes > maxPending && len(f.pending)-extra > 1 {
+		f.bytes -= cost(f.pending[extra])
+		extra++
 	}
+	clear(f.pending[:extra])
+	f.pending, f.lost = f.pending[extra:], f.lost+extra
 	if err != nil {
 		f.over = true
 		if !errors.Is(err, io.EOF) {
@@ -105,6 +113,6 @@ func (f *feed) take() tea.Msg {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	msg := linesMsg{feed: f, lines: f.pending, lost: f.lost, over: f.over, err: f.err}
-	f.pending, f.lost = nil, 0
+	f.pending, f.bytes, f.lost = nil, 0, 0
 	return msg
 }

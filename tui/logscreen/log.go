@@ -1,9 +1,13 @@
-// Package logscreen shows the log of a unit or container as it grows. It keeps
-// a bounded number of lines, and reads only while it is on the screen.
+// Package logscreen shows the logs of units and containers as they grow,
+// one or several as one. It keeps a bounded number of lines, and reads only
+// while it is on the screen.
 package logscreen
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,11 +17,12 @@ import (
 	"github.com/sextant-fleet/sextant/tui/screen"
 )
 
-// Screen is the log of one unit or container.
+// Screen is the log of one unit or container, or of several as one.
 type Screen struct {
 	ctx   context.Context
 	place screen.Place
-	host  string
+	host  string                  // of the place
+	hosts map[fleet.HostID]string // names of all
 
 	feed *feed
 	ring ring
@@ -25,9 +30,16 @@ type Screen struct {
 	err  error
 	lost int
 
+	detached bool     // what is held does not reach to the newest line
+	begin    bool     // it reaches to the beginning of the log
+	joins    bool     // what comes next begins where what is held ends
+	loading  pageKind // which page is asked for
+	hits     *hits    // of the search on the host
+
 	follow bool
 	top    place // first row that is shown, while not following
 	rows   int   // rows that were drawn last
+	last   int   // number of the last line among them
 	words  bool  // there is no column for the level: the word is part of the text
 	width  int   // and how wide
 	fresh  int   // lines that came while not following
@@ -36,10 +48,16 @@ type Screen struct {
 	left   int // cells that long lines are scrolled by
 	times  int // 0 none, 1 time, 2 date and time; -1: as the width says
 	since  int // which of the presets
+	level  int // which of levels are shown
+	sieve  string
 	search string
 	only   bool // only lines that match
-	found  int  // number of the line found last, -1: none
+	found  int  // number of the line found last, none: none
+	marks  []fleet.LogLine
 }
+
+// none is no line's number.
+const none = math.MinInt
 
 // place is a row of a line that may be broken into several.
 type place struct{ line, row int }
@@ -51,24 +69,43 @@ var presets = []struct {
 	lines int
 }{{"last 500 lines", 0, 500}, {"last hour", time.Hour, maxLines}, {"last 24 hours", 24 * time.Hour, maxLines}, {"last 7 days", 7 * 24 * time.Hour, maxLines}}
 
+// levels are the least serious ones that are shown.
+var levels = []struct {
+	name string
+	most int
+}{{"", 7}, {"no debug", 6}, {"warnings and worse", 4}, {"errors and worse", 3}}
+
 // New makes the screen of a log; it reads until ctx ends or it is closed.
 func New(ctx context.Context, p screen.Place) *Screen {
-	return &Screen{ctx: ctx, place: p, follow: true, wrap: true, times: -1, found: -1}
+	return &Screen{ctx: ctx, place: p, follow: true, wrap: true, times: -1, found: none}
 }
 
 // Place implements screen.Screen.
 func (s *Screen) Place() screen.Place { return s.place }
 
-// what is the name of the unit or container.
-func (s *Screen) what() string {
-	if s.place.Log.Container != "" {
-		return s.place.Log.Container
+// merged tells whether the screen shows several logs.
+func (s *Screen) merged() bool { return len(s.place.Log) > 1 }
+
+// Title implements screen.Screen: of several logs what they have in common.
+func (s *Screen) Title(*screen.Context) []string {
+	var hosts, names []string
+	for _, of := range s.place.Log {
+		if h := s.hosts[of.Host]; !slices.Contains(hosts, h) {
+			hosts = append(hosts, h)
+		}
+		if n := of.Name(); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
 	}
-	return s.place.Log.Unit
+	return []string{several(hosts, "hosts"), several(names, "logs"), "Log"}
 }
 
-// Title implements screen.Screen.
-func (s *Screen) Title(*screen.Context) []string { return []string{s.host, s.what(), "Log"} }
+func several(names []string, what string) string {
+	if len(names) > 2 {
+		return fmt.Sprintf("%d %s", len(names), what)
+	}
+	return strings.Join(names, ", ")
+}
 
 // Scopes implements screen.Screen.
 func (s *Screen) Scopes() []string { return []string{"logs"} }
@@ -76,9 +113,9 @@ func (s *Screen) Scopes() []string { return []string{"logs"} }
 // Hints implements screen.Screen.
 func (s *Screen) Hints(*screen.Context) []string {
 	if s.search != "" {
-		return []string{"back", "next-match", "previous-match", "search", "only", "follow", "wrap", "times", "help"}
+		return []string{"back", "next-match", "previous-match", "search-all", "only", "follow", "wrap", "times", "help"}
 	}
-	return []string{"back", "follow", "search", "wrap", "times", "since", "copy", "help"}
+	return []string{"back", "follow", "search", "sieve", "level", "sources", "wrap", "since", "save", "copy", "help"}
 }
 
 // Open implements screen.Screen.
@@ -90,10 +127,10 @@ func (s *Screen) Open(c *screen.Context) screen.Effect {
 // reopen reads the log from the beginning of the preset.
 func (s *Screen) reopen(c *screen.Context) screen.Effect {
 	s.Close()
-	s.ring, s.over, s.err, s.lost, s.found, s.fresh = ring{}, false, nil, 0, -1, 0
-	s.follow = true
-	q, p := s.place.Log, presets[s.since]
-	q.Lines, q.Follow = p.lines, true
+	s.ring, s.over, s.err, s.lost, s.found, s.fresh = ring{}, false, nil, 0, none, 0
+	s.follow, s.detached, s.begin, s.joins = true, false, false, false
+	p := presets[s.since]
+	q := fleet.LogQuery{Sources: s.place.Log, Lines: p.lines, Follow: true}
 	if p.back > 0 {
 		q.Since = c.Now.Add(-p.back)
 	}
@@ -105,30 +142,66 @@ func (s *Screen) reopen(c *screen.Context) screen.Effect {
 func (s *Screen) Close() {
 	if s.feed != nil {
 		s.feed.cancel()
-		s.feed = nil
+		s.feed, s.loading = nil, 0
 	}
+	s.hits.stop()
 }
 
 // Fresh implements screen.Screen.
 func (s *Screen) Fresh(c *screen.Context) screen.Effect {
-	if st, ok := c.Snap.Host(s.place.Host); ok {
-		s.host = st.Host.Name
+	s.hosts = map[fleet.HostID]string{}
+	for _, st := range c.Snap.Hosts {
+		s.hosts[st.Host.ID] = st.Host.Name
+	}
+	if name, ok := s.hosts[s.place.Host]; ok {
+		s.host = name
 	}
 	return nil
 }
 
 // Receive implements screen.Screen.
-func (s *Screen) Receive(_ *screen.Context, msg tea.Msg) screen.Effect {
-	m, ok := msg.(linesMsg)
-	if !ok || m.feed != s.feed {
+func (s *Screen) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
+	switch m := msg.(type) {
+	case linesMsg:
+		return s.came(m)
+	case pageMsg:
+		return s.paged(c, m)
+	case hitsMsg:
+		m.of.take(m)
+	case jumpMsg:
+		return s.page(c, around, m.to)
+	case sourceMsg:
+		return s.change(c, m)
+	case savedMsg:
+		if m.err != nil {
+			return screen.Flash{Level: fleet.Error, Text: m.err.Error()}
+		}
+		return screen.Flash{Level: fleet.Info, Text: fmt.Sprintf("saved %d lines to %s", m.lines, m.path)}
+	}
+	return nil
+}
+
+// came takes new lines in. While somebody reads above, what is read there is
+// kept, and new lines only counted where there is no room for both.
+func (s *Screen) came(m linesMsg) screen.Effect {
+	if m.feed != s.feed {
 		return nil
 	}
-	s.ring.add(m.lines)
+	lines := m.lines
+	if s.joins && len(lines) > 0 {
+		lines, s.joins = s.ring.unheld(lines), false
+	}
 	s.lost += m.lost
 	s.over, s.err = m.over, m.err
 	if !s.follow {
-		s.fresh += len(m.lines)
-		s.top.line = max(s.top.line, s.ring.first)
+		s.fresh += len(lines)
+		s.detached = s.detached || !s.ring.room(lines)
+	}
+	if !s.detached {
+		s.ring.add(lines)
+	}
+	if s.search != "" && s.found == none && s.follow {
+		s.find(-1) // what is looked for has come
 	}
 	if m.over {
 		return nil
@@ -139,10 +212,13 @@ func (s *Screen) Receive(_ *screen.Context, msg tea.Msg) screen.Effect {
 // Do implements screen.Screen.
 func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 	if s.scroll(id) {
-		return nil
+		return s.reach(c, id)
 	}
 	switch id {
 	case "follow":
+		if s.detached {
+			return s.reopen(c)
+		}
 		s.setFollow(!s.follow)
 	case "wrap":
 		s.wrap, s.left, s.top.row = !s.wrap, 0, 0
@@ -151,23 +227,53 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 	case "since":
 		s.since = (s.since + 1) % len(presets)
 		return s.reopen(c)
+	case "level":
+		s.level = (s.level + 1) % len(levels)
+		s.resieved()
 	case "reload":
 		return s.reopen(c)
-	case "next-match":
-		return s.find(1)
-	case "previous-match":
-		return s.find(-1)
-	case "only":
-		s.only = !s.only && s.search != ""
-		s.setFollow(true)
 	case "left":
 		s.left = max(0, s.left-20)
 	case "right":
 		if !s.wrap {
 			s.left += 20
 		}
+	default:
+		return s.doMore(c, id)
 	}
 	return nil
+}
+
+// doMore does what concerns single lines and whole logs.
+func (s *Screen) doMore(c *screen.Context, id string) screen.Effect {
+	switch id {
+	case "next-match":
+		return s.find(1)
+	case "previous-match":
+		return s.find(-1)
+	case "only":
+		s.only = !s.only && s.search != ""
+		s.resieved()
+	case "search-all":
+		return s.searchAll(c)
+	case "sources":
+		return s.choose(c)
+	case "mark-line":
+		return s.markHere()
+	case "next-mark":
+		return s.nextMark(c)
+	case "save":
+		return s.save(c)
+	}
+	return nil
+}
+
+// resieved goes on where other lines are shown than before: at the end, where
+// that is held.
+func (s *Screen) resieved() {
+	if !s.detached {
+		s.setFollow(true)
+	}
 }
 
 func (s *Screen) setFollow(on bool) {
@@ -180,10 +286,15 @@ func (s *Screen) setFollow(on bool) {
 	}
 }
 
-// Tap implements screen.Screen.
+// Tap implements screen.Screen: on a line it marks that.
 func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
-	if _, ok := target.(tapFollow); ok {
-		s.setFollow(!s.follow)
+	switch t := target.(type) {
+	case tapFollow:
+		return s.Do(c, "follow")
+	case tapLine:
+		s.mark(int(t))
+	case tapMark:
+		return s.toMark(c, int(t))
 	}
 	return nil
 }
@@ -191,16 +302,28 @@ func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
 // tapFollow is a tap on the words that say whether the log is followed.
 type tapFollow struct{}
 
-// Back implements screen.Screen: the search goes first.
+// Back implements screen.Screen: the search goes first, then what is left out.
 func (s *Screen) Back(*screen.Context) bool {
-	had := s.search != ""
-	s.search, s.only, s.found = "", false, -1
-	return had
+	switch {
+	case s.search != "":
+		s.search, s.only, s.found = "", false, none
+	case s.sieve != "":
+		s.sieve = ""
+	case s.level != 0:
+		s.level = 0
+	default:
+		return false
+	}
+	return true
 }
 
 // Target implements screen.Screen.
 func (s *Screen) Target(c *screen.Context) fleet.Target {
-	t := fleet.Target{Container: s.place.Log.Container, Unit: s.place.Log.Unit, User: s.place.Log.User}
+	t := fleet.Target{}
+	if len(s.place.Log) > 0 {
+		of := s.place.Log[0]
+		t = fleet.Target{Container: of.Container, Unit: of.Unit, User: of.User}
+	}
 	if st, ok := c.Snap.Host(s.place.Host); ok {
 		t.Hosts = []fleet.State{st}
 	}
@@ -217,14 +340,29 @@ func (s *Screen) Finding() (text, label string) { return s.search, "search" }
 
 // Find implements screen.Finder: while typing, the newest match is shown.
 func (s *Screen) Find(_ *screen.Context, text string, done bool) {
-	s.search, s.found = text, -1
+	s.search, s.found = text, none
 	if text == "" {
 		s.only = false
 		return
 	}
-	if !done || s.found < 0 {
+	if !done || s.found == none {
 		s.find(-1)
 	}
+}
+
+// Sieve implements screen.Sieve.
+func (s *Screen) Sieve() screen.Finder { return sieve{s} }
+
+// sieve is what asks for a filter.
+type sieve struct{ *Screen }
+
+// Finding implements screen.Finder.
+func (s sieve) Finding() (text, label string) { return s.sieve, "filter" }
+
+// Find implements screen.Finder.
+func (s sieve) Find(_ *screen.Context, text string, _ bool) {
+	s.sieve = text
+	s.resieved()
 }
 
 // Copy implements screen.Copier: what is on the screen.
@@ -236,7 +374,7 @@ func (s *Screen) Copy(c *screen.Context) (what, text string) {
 		}
 		if at.row == 0 || b.Len() == 0 {
 			l := s.ring.at(at.line)
-			b.WriteString(l.At.Local().Format("2006-01-02 15:04:05 ") + l.Text + "\n")
+			b.WriteString(s.written(l, "2006-01-02 15:04:05") + "\n")
 		}
 		at = s.down(at)
 	}

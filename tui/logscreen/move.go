@@ -25,7 +25,7 @@ func (s *Screen) scroll(id string) bool {
 	case "top":
 		s.follow, s.top = false, s.clampUp(place{s.ring.first, 0})
 	case "bottom":
-		s.setFollow(true)
+		s.setFollow(!s.detached)
 	default:
 		return false
 	}
@@ -44,8 +44,10 @@ func (s *Screen) by(n int) {
 	for ; n > 0; n-- {
 		s.top = s.down(s.top)
 	}
-	if last := s.bottom(s.rows); !s.top.before(last) {
-		s.setFollow(true)
+	if last := s.bottom(s.rows); !s.top.before(last) && n == 0 {
+		if s.top = last; !s.detached { // else the newest is elsewhere
+			s.setFollow(true)
+		}
 	}
 }
 
@@ -115,7 +117,18 @@ func (s *Screen) down(p place) place {
 
 // shown tells whether a line is let through.
 func (s *Screen) shown(n int) bool {
-	return !s.only || s.search == "" || matches(s.ring.at(n), s.search)
+	l := s.ring.at(n)
+	if l.Note {
+		return true
+	}
+	return l.Level <= levels[s.level].most && (!s.only || s.search == "" || matches(l, s.search)) && s.sifted(l)
+}
+
+// sifted tells whether the filter lets a line through: it has the text, or
+// where that begins with "!" it has not.
+func (s *Screen) sifted(l fleet.LogLine) bool {
+	want, out := strings.CutPrefix(s.sieve, "!")
+	return want == "" || matches(l, want) != out
 }
 
 // height is how many rows a line takes.
@@ -130,11 +143,15 @@ func (s *Screen) height(n int) int {
 // text is what is shown of a line.
 func (s *Screen) text(n int) string {
 	l := s.ring.at(n)
-	if s.words && l.Level <= 4 {
+	text := l.Text
+	if s.words && l.Level <= 4 && !l.Note {
 		word, _ := level(l.Level)
-		return word + " " + l.Text
+		text = word + " " + text
 	}
-	return l.Text
+	if s.words && s.merged() {
+		text = l.Host + " " + l.Name() + ": " + text
+	}
+	return text
 }
 
 // matches tells whether a line has the text; capitals count only when the text
@@ -216,7 +233,12 @@ func (s *Screen) show(n int) {
 		}
 		return
 	}
-	s.follow, s.top = false, place{n, 0}
+	s.center(n)
+}
+
+// center brings a line into the middle, wherever it is.
+func (s *Screen) center(n int) {
+	s.found, s.follow, s.top = n, false, place{n, 0}
 	for range s.rows / 2 {
 		s.top = s.up(s.top)
 	}

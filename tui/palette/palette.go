@@ -52,8 +52,11 @@ type List struct {
 }
 
 // New makes the palette of the given entries.
-func New(entries []Entry) *List {
-	l := &List{title: "Commands", entries: entries, search: true}
+func New(entries []Entry) *List { return Choose("Commands", entries) }
+
+// Choose makes a list of entries that are found by a few letters.
+func Choose(title string, entries []Entry) *List {
+	l := &List{title: title, entries: entries, search: true}
 	l.find()
 	return l
 }

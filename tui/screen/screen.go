@@ -61,8 +61,8 @@ type Place struct {
 	Screen string
 	Host   fleet.HostID
 	Tab    string
-	Item   string         // the container or unit within the tab
-	Log    fleet.LogQuery // for the log screen
+	Item   string            // the container or unit within the tab
+	Log    []fleet.LogSource // for the log screen
 }
 
 // Names of screens.
@@ -113,6 +113,11 @@ type Finder interface {
 	Finding() (text, label string)
 	// Find looks for text; it is called after every key while typing.
 	Find(c *Context, text string, done bool)
+}
+
+// Sieve is a screen that leaves lines out besides finding some.
+type Sieve interface {
+	Sieve() Finder
 }
 
 // Copier is a screen that has something to copy.
@@ -170,6 +175,9 @@ type Answer struct {
 	ID    int
 	Reply fleet.Reply
 }
+
+// Show opens a popup.
+type Show struct{ Popup Popup }
 
 // ClosePopup closes the popup on top, then does what follows.
 type ClosePopup struct{ Then Effect }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ type Console struct {
 	LogErr   error
 	SeriesIn []fleet.Series
 	Lines    []fleet.LogLine // what every log begins with
+
+	// Old gives the lines of a log that is not followed; nil: Lines.
+	Old   func(fleet.LogQuery) []fleet.LogLine
+	saved map[string][]string
 }
 
 // Look implements fleet.Console.
@@ -81,7 +86,18 @@ func (c *Console) Logs(_ context.Context, q fleet.LogQuery) (fleet.LogStream, er
 		return nil, c.LogErr
 	}
 	l := &Log{Query: q, in: make(chan []fleet.LogLine, 1000), closed: make(chan struct{})}
-	l.in <- c.Lines
+	lines := slices.Clone(c.Lines)
+	if !q.Follow && c.Old != nil {
+		lines = c.Old(q)
+	}
+	for i := range lines {
+		if lines[i].Here.IsZero() {
+			lines[i].Here = lines[i].At
+		}
+	}
+	if l.in <- lines; !q.Follow {
+		close(l.in)
+	}
 	c.logs = append(c.logs, l)
 	return l, nil
 }
@@ -91,6 +107,25 @@ func (c *Console) OpenLogs() []*Log {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*Log(nil), c.logs...)
+}
+
+// SaveLog implements fleet.Console.
+func (c *Console) SaveLog(name string, lines []string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.saved == nil {
+		c.saved = map[string][]string{}
+	}
+	path := "/home/ada/.local/state/sextant/logs/" + name + ".log"
+	c.saved[path] = lines
+	return path, nil
+}
+
+// Saved is what was written to a file.
+func (c *Console) Saved(path string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saved[path]
 }
 
 // Series implements fleet.Console.
