@@ -24,6 +24,23 @@ type Target struct {
 	User       string // whose container or user unit; empty: root's
 	Unit       string // for ScopeUnit
 	Generation int    // of the one host's systems, where one was chosen; 0: none
+
+	Chosen map[string]string // what was chosen of the action's choices, by their IDs
+}
+
+// Choice is something that can be chosen before an action is planned.
+type Choice struct {
+	ID     string
+	Title  string
+	Values []string // the first is what is done where nothing is chosen
+}
+
+// Chose gives what was chosen, or what is done where nothing is.
+func (t Target) Chose(c Choice) string {
+	if v, ok := t.Chosen[c.ID]; ok {
+		return v
+	}
+	return c.Values[0]
 }
 
 // Action is something a person can have done. It is declared once and feeds
@@ -36,7 +53,9 @@ type Action struct {
 	Scope    Scope
 	Danger   bool                // changes a host: off when read-only, asks first
 	Disabled func(Target) string // why it cannot be done now; "" or nil: it can
+	Choices  []Choice            // what a person may choose before it is planned
 	Plan     func(context.Context, Target) (Plan, error)
+	Prepare  func(context.Context, Target, func(line string)) (Plan, error) // in place of Plan where that takes long: it says how far it is
 	Run      func(context.Context, Target, func(line string)) error
 }
 
@@ -48,11 +67,27 @@ func (a Action) Off(t Target) string {
 	return a.Disabled(t)
 }
 
+// Plans tells whether what the action will do is told before.
+func (a Action) Plans() bool { return a.Plan != nil || a.Prepare != nil }
+
+// Planned is what the action will do to t; say is told how far finding that out is.
+func (a Action) Planned(ctx context.Context, t Target, say func(line string)) (Plan, error) {
+	if a.Prepare != nil {
+		return a.Prepare(ctx, t, say)
+	}
+	return a.Plan(ctx, t)
+}
+
 // Plan is what an action will do, told before it does it.
 type Plan struct {
 	Title string
 	Lines []string
-	Typed string // what must be typed to agree; empty: y
+	Typed string   // what must be typed to agree; empty: y
+	Log   []string // of what failed while it was found out; it is opened by a key
+
+	// More gives lines that take longer to find out: they are filled in after the
+	// question is shown. May be nil.
+	More func(context.Context) []string
 }
 
 // Focus is what a person is looking at; it decides what is kept live.

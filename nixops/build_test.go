@@ -58,7 +58,7 @@ func TestFailedBuild(t *testing.T) {
 	if want := "builder for '" + drv + "' failed with exit code 1"; e.What != want {
 		t.Errorf("%q, want %q", e.What, want)
 	}
-	if len(e.Log) != 1 || e.Log[0] != "executing '/bin/sh': No such file or directory" || !strings.HasSuffix(e.Error(), e.Log[0]) {
+	if len(e.Log) != 1 || e.Log[0] != "executing '/bin/sh': No such file or directory" || !strings.HasSuffix(e.Error(), e.Log[0]+"\nthe whole log, where it was built: nix log "+drv) {
 		t.Errorf("log %q in %q", e.Log, e.Error())
 	}
 }
@@ -92,7 +92,7 @@ func TestCopiesAreCounted(t *testing.T) {
 `
 	l := listener{}
 	_, _ = l.Write([]byte(old))
-	if l.Copied != 1 || l.ToCopy != 2 || l.Bytes != 1500 || l.String() != "1/2 copied, copying caddy-2.10.0" {
+	if l.Copied != 1 || l.ToCopy != 2 || l.Bytes != 1500 || l.String() != "1/2 copied, 1.5 KiB, copying caddy-2.10.0" {
 		t.Errorf("a nix that gives no counts: %+v %q", l.Building, l.String())
 	}
 	l = listener{}
@@ -201,7 +201,7 @@ func TestBuildOn(t *testing.T) {
 	host.write("how", "unbuildable\n")
 	_, err = BuildOn(t.Context(), hostLink{store: host}, drv, Copying{}, h.tell)
 	var broken *NixError
-	if !errors.As(err, &broken) || broken.Derivation != "/nix/store/d-dep-1.0.drv" || !strings.HasSuffix(err.Error(), "cc: boom") || !strings.Contains(err.Error(), "storage") {
+	if !errors.As(err, &broken) || broken.Derivation != "/nix/store/d-dep-1.0.drv" || !strings.Contains(err.Error(), "cc: boom\nthe whole log, where it was built: nix log /nix/store/d-dep-1.0.drv") || !strings.Contains(err.Error(), "storage") {
 		t.Errorf("%v", err)
 	}
 }

@@ -64,7 +64,7 @@ type Deployer struct {
 	paces paces
 
 	mu       sync.Mutex
-	prepared map[string][]Ready // by the hosts a plan was made for
+	prepared map[string]planned // by the hosts a plan was made for
 }
 
 // paces are how often a host is asked, and how long it is waited for.

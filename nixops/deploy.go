@@ -218,17 +218,29 @@ func (d *Deployer) compare(ctx context.Context, o Order, r *Ready) error {
 	if r.Difference, err = d.Differences.Read(ctx, l, r.State.System.Value.Running.Path, r.activates()); err != nil {
 		return err
 	}
-	cmd := link.Command{Args: []string{r.activates() + "/bin/switch-to-configuration", "dry-activate"}, Root: true}
-	res, err := l.Run(ctx, cmd)
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(res.Stdout) + string(res.Stderr)) {
-		if line = fleet.Clean(strings.TrimSpace(line)); strings.HasPrefix(line, "would ") {
-			r.Units = append(r.Units, line)
-		}
+	if r.Units, err = dryActivate(ctx, l, r.activates()); err != nil {
+		r.Units = []string{"what it would do to units cannot be told: " + err.Error()}
 	}
 	return nil
+}
+
+// dryActivate is what a system says that its activation would do. NixOS says it of
+// its own accord, and changes nothing.
+func dryActivate(ctx context.Context, l link.Link, path string) ([]string, error) {
+	res, err := l.Run(ctx, link.Command{Args: []string{path + "/bin/switch-to-configuration", "dry-activate"}, Root: true})
+	if err != nil {
+		return nil, err
+	}
+	var units []string
+	for line := range strings.Lines(string(res.Stdout) + string(res.Stderr)) {
+		if line = fleet.Clean(strings.TrimSpace(line)); strings.HasPrefix(line, "would ") {
+			units = append(units, fleet.Short(line, 2000))
+		}
+	}
+	if len(units) == 0 && res.Status != 0 {
+		return nil, fmt.Errorf("%s: dry-activate ended with %d: %s", l.Host().Name, res.Status, lastWords(res.Stderr))
+	}
+	return units, nil
 }
 
 // Lines tells of one host what will change.

@@ -10,6 +10,17 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
+// andRestart is the choice of "boot" with a restart.
+const andRestart = "boot, reboot"
+
+// What can be chosen of a deploy on the screen.
+var (
+	chooseAction  = fleet.Choice{ID: "action", Title: "action", Values: []string{"switch", "boot", andRestart, "test", "dry-activate"}}
+	chooseBuild   = fleet.Choice{ID: "build", Title: "build", Values: []string{"as the flake says", BuildHere, BuildTarget}}
+	chooseConfirm = fleet.Choice{ID: "confirm", Title: "confirm", Values: []string{string(ConfirmAuto), string(ConfirmAsk), string(ConfirmNone)}}
+	deployChoices = []fleet.Choice{chooseAction, chooseBuild, chooseConfirm}
+)
+
 // offDeploy is why hosts cannot be deployed to now.
 func (d *Deployer) offDeploy(t fleet.Target) string {
 	if d.Flake.Ref == "" {
@@ -35,57 +46,116 @@ func key(t fleet.Target) string {
 	return strings.Join(ids, "\x00")
 }
 
-func (d *Deployer) order() Order {
-	return Order{Flake: d.Flake, Action: "switch", Confirm: ConfirmAuto}
+// order is what was chosen.
+func (d *Deployer) order(t fleet.Target) Order {
+	o := Order{Flake: d.Flake, Action: t.Chose(chooseAction), Confirm: Confirmation(t.Chose(chooseConfirm))}
+	if o.Action == andRestart {
+		o.Action, o.Restart = "boot", true
+	}
+	if at := t.Chose(chooseBuild); at != chooseBuild.Values[0] {
+		o.BuildOn = at
+	}
+	return o
+}
+
+// planned is what was built for a plan, until it is agreed to.
+type planned struct {
+	order Order
+	ready []Ready
 }
 
 // planDeploy builds and copies: only then it is known what will change.
-func (d *Deployer) planDeploy(ctx context.Context, t fleet.Target) (fleet.Plan, error) {
-	ready, err := d.Prepare(ctx, d.order(), t.Hosts, func(string, string) {})
+func (d *Deployer) planDeploy(ctx context.Context, t fleet.Target, say func(string)) (fleet.Plan, error) {
+	o := d.order(t)
+	ready, err := d.Prepare(ctx, o, t.Hosts, func(host, line string) { say(host + ": " + line) })
 	if err != nil {
-		return fleet.Plan{}, err
+		return fleet.Plan{Log: logOf("", err)}, err
 	}
-	p := fleet.Plan{Title: "Deploy " + d.Flake.Ref}
-	well := 0
+	p, well := tellReady(ready)
+	p.Title = "Deploy " + d.Flake.Ref + ": " + t.Chose(chooseAction)
+	if well == 0 {
+		return fleet.Plan{Log: p.Log}, errors.New(strings.Join(p.Lines, "\n"))
+	}
+	if len(ready) > 1 && p.Typed == "" {
+		p.Typed = fmt.Sprintf("%d hosts", well)
+	}
+	p.Lines = append(p.Lines, o.tellEnd())
+	if o.Action == "dry-activate" {
+		p.Typed = ""
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.prepared == nil {
+		d.prepared = map[string]planned{}
+	}
+	d.prepared[key(t)] = planned{o, ready}
+	return p, nil
+}
+
+// tellReady tells of each host what will change, and how many are ready.
+func tellReady(ready []Ready) (p fleet.Plan, well int) {
 	for _, r := range ready {
 		p.Lines = append(p.Lines, r.State.Host.Name+":")
 		for _, l := range r.Lines() {
 			p.Lines = append(p.Lines, "  "+l)
 		}
+		p.Log = append(p.Log, logOf(r.State.Host.Name, r.Err)...)
 		if r.Err == nil {
 			well++
-			p.Typed = cmp.Or(p.Typed, typedFor(r.State))
+			if len(ready) == 1 {
+				p.Typed = typedFor(r.State)
+			}
 		}
 	}
-	if well == 0 {
-		return fleet.Plan{}, errors.New(strings.Join(p.Lines, "\n"))
+	return p, well
+}
+
+// tellEnd tells how a deploy ends where it goes as ordered.
+func (o Order) tellEnd() string {
+	switch {
+	case o.Action == "dry-activate":
+		return "nothing is changed"
+	case o.Restart:
+		return "each becomes the default, and is restarted into it"
+	case o.Action == "boot":
+		return "each becomes the default, and runs from its next start on"
+	case o.Confirm == ConfirmNone:
+		return "the first wave is left waiting to be confirmed, and goes back by itself unless somebody does"
 	}
-	if len(ready) > 1 {
-		p.Typed = fmt.Sprintf("%d hosts", well)
+	return "each goes back by itself unless it is reached and well"
+}
+
+// logOf is the log of the build that failed, to be opened; none: no build did.
+func logOf(host string, err error) []string {
+	var broken *NixError
+	if !errors.As(err, &broken) || len(broken.Log) == 0 {
+		return nil
 	}
-	p.Lines = append(p.Lines, "each goes back by itself unless it is reached and well")
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.prepared == nil {
-		d.prepared = map[string][]Ready{}
-	}
-	d.prepared[key(t)] = ready
-	return p, nil
+	head := strings.TrimSpace(host + " the build of " + cmp.Or(broken.Derivation, "a derivation") + " failed:")
+	return append([]string{head}, broken.Log...)
 }
 
 // runDeploy activates what was planned.
 func (d *Deployer) runDeploy(ctx context.Context, t fleet.Target, say func(string)) error {
 	d.mu.Lock()
-	ready := d.prepared[key(t)]
+	p, ok := d.prepared[key(t)]
 	delete(d.prepared, key(t))
 	d.mu.Unlock()
-	if ready == nil {
+	switch {
+	case !ok:
 		return errors.New("nothing was built for it")
+	case p.order.Action == "dry-activate":
+		say("nothing was changed")
+		return nil
 	}
 	var errs []error
-	for _, x := range d.Deploy(ctx, d.order(), ready, func(host string, p Progress) {
+	for _, x := range d.Deploy(ctx, p.order, p.ready, func(host string, p Progress) {
 		saying(func(line string) { say(host + ": " + line) })(p)
 	}) {
+		if x.waits() {
+			say(x.Host.Name + ": it waits to be confirmed, as asked")
+			continue
+		}
 		errs = append(errs, errorOf(x.Host, "deploy", x.Deploy, x.Err))
 	}
 	return errors.Join(errs...)

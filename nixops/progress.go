@@ -29,6 +29,9 @@ func (b Building) String() string {
 	if b.ToCopy > 0 {
 		parts = append(parts, fmt.Sprintf("%d/%d copied", b.Copied, b.ToCopy))
 	}
+	if b.Bytes > 0 {
+		parts = append(parts, inUnits(b.Bytes))
+	}
 	if b.Doing != "" {
 		parts = append(parts, b.Doing)
 	}
@@ -47,7 +50,11 @@ func (e *NixError) Error() string {
 	if len(e.Log) == 0 || strings.Contains(e.What, e.Log[len(e.Log)-1]) {
 		return e.What
 	}
-	return e.What + "\nthe log of the build ends:\n" + strings.Join(e.Log[max(0, len(e.Log)-logLines):], "\n")
+	text := e.What + "\nthe log of the build ends:\n" + strings.Join(e.Log[max(0, len(e.Log)-logLines):], "\n")
+	if e.Derivation != "" {
+		text += "\nthe whole log, where it was built: nix log " + e.Derivation
+	}
+	return text
 }
 
 // Kinds of activities and results in nix's internal-json (src/libutil/logging.hh).

@@ -158,8 +158,27 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 		add("it is not in the boot menu: where that holds only the newest, a reboot starts another system")
 	}
 	p.Lines = append(p.Lines, pullLines(s)...)
+	p.More = func(ctx context.Context) []string { return d.dryRun(ctx, s, from, g) }
 	add("unless it is reached and well within %.0f s, it goes back by itself", d.window(diff).Seconds())
 	return p, nil
+}
+
+// dryRun asks a generation what its activation would do to units.
+func (d *Deployer) dryRun(ctx context.Context, s fleet.State, running fleet.Toplevel, g fleet.Generation) []string {
+	path := g.Path
+	if slices.Contains(g.Specialisations, running.Specialisation) {
+		path += "/specialisation/" + running.Specialisation
+	}
+	ctx, cancel := d.Limits.preflight(ctx)
+	defer cancel()
+	units, err := dryActivate(ctx, d.Links.Open(s.Host), path)
+	switch {
+	case err != nil:
+		return []string{"what it would do to units cannot be told: " + err.Error()}
+	case len(units) == 0:
+		return []string{"it would touch no unit"}
+	}
+	return units
 }
 
 // specialAfter tells which specialisation runs, and whether a generation has it.
@@ -217,6 +236,9 @@ func tellDifference(d fleet.Difference) []string {
 		}
 		return p.Name + " " + strings.Join(p.Old, ",") + " -> " + strings.Join(p.New, ",")
 	})...)
+	if d.Size != 0 {
+		lines = append(lines, fmt.Sprintf("size %s%s", map[bool]string{true: "+", false: "-"}[d.Size > 0], inUnits(max(d.Size, -d.Size))))
+	}
 	lines = append(lines, listed("units", planUnits, d.Units, func(u fleet.UnitChange) string { return u.Unit + " " + u.How })...)
 	for _, what := range d.Unseen {
 		lines = append(lines, "not seen, there may be more: "+what)

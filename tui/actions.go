@@ -31,16 +31,37 @@ type jobMsg struct {
 // maxJobs bounds the actions that are remembered.
 const maxJobs = 30
 
-// start begins an action: those that change a host, or have a plan, ask first.
+// planTick says that a plan may still be on its way, and takes longer than told.
+type planTick struct{ job *dialog.Job }
+
+// moreMsg brings what was still to be filled into a plan.
+type moreMsg struct {
+	job   *dialog.Job
+	lines []string
+}
+
+// start begins an action; where something can be chosen, that is asked first.
 func (m *Model) start(a fleet.Action, t fleet.Target) {
+	if len(a.Choices) > 0 {
+		m.popup(dialog.NewForm(a, t))
+		return
+	}
+	m.begin(a, t)
+}
+
+// begin begins an action: those that change a host, or have a plan, ask first.
+func (m *Model) begin(a fleet.Action, t fleet.Target) {
 	j := dialog.NewJob(m.ctx, len(m.jobs), a, t)
 	switch {
-	case a.Plan != nil:
+	case a.Plans():
+		j.Asked = m.c.Now
 		m.popup(dialog.NewConfirm(j, m.clock))
 		m.later(func() tea.Msg {
-			plan, err := a.Plan(j.Ctx, t)
+			plan, err := a.Planned(j.Ctx, t, j.Say)
 			return planMsg{j, plan, err}
 		})
+		m.later(waitLines(j))
+		m.later(m.after(time.Second, planTick{j}))
 	case a.Danger:
 		j.Plan = &fleet.Plan{Title: a.Help}
 		m.popup(dialog.NewConfirm(j, m.clock))
@@ -51,12 +72,39 @@ func (m *Model) start(a fleet.Action, t fleet.Target) {
 
 // planned shows the plan in its popup, if that is still there.
 func (m *Model) planned(msg planMsg) {
-	msg.job.Plan, msg.job.Failed = &msg.plan, msg.err
-	for _, p := range m.popups {
-		if c, ok := p.(*dialog.Confirm); ok && c.Job == msg.job {
-			c.Planned()
+	j := msg.job
+	j.Plan, j.Failed = &msg.plan, msg.err
+	if c := m.confirms(j); c != nil {
+		c.Planned()
+		if c.More = msg.plan.More != nil && msg.err == nil; c.More {
+			m.later(func() tea.Msg { return moreMsg{j, msg.plan.More(j.Ctx)} })
 		}
 	}
+}
+
+// filled takes in what was still missing of a plan.
+func (m *Model) filled(msg moreMsg) {
+	msg.job.Plan.Lines = append(msg.job.Plan.Lines, msg.lines...)
+	if c := m.confirms(msg.job); c != nil {
+		c.More = false
+	}
+}
+
+// stillPlans tells how long a plan takes, for as long as it does.
+func (m *Model) stillPlans(msg planTick) {
+	if msg.job.Plan == nil && m.confirms(msg.job) != nil {
+		m.later(m.after(time.Second, msg))
+	}
+}
+
+// confirms is the popup that asks about a job; nil: it is closed.
+func (m *Model) confirms(j *dialog.Job) *dialog.Confirm {
+	for _, p := range m.popups {
+		if c, ok := p.(*dialog.Confirm); ok && c.Job == j {
+			return c
+		}
+	}
+	return nil
 }
 
 // run does an action in the background and shows what it says.
@@ -71,7 +119,9 @@ func (m *Model) run(j *dialog.Job) {
 	m.later(func() tea.Msg {
 		return jobMsg{job: j, over: true, err: j.Action.Run(j.Ctx, j.Target, j.Say)}
 	})
-	m.later(waitLines(j))
+	if j.Asked.IsZero() { // else they are waited for since it was planned
+		m.later(waitLines(j))
+	}
 }
 
 // waitLines waits until a job has said something.

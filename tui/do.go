@@ -125,6 +125,8 @@ func (m *Model) apply(e screen.Effect) {
 		if t, err := themes.Named(e.Name); err == nil {
 			m.c.Theme = t
 		}
+	case dialog.Chosen:
+		m.begin(e.Action, e.Target)
 	case dialog.Agree:
 		m.run(e.Job)
 	case dialog.Stop:

@@ -169,6 +169,8 @@ var stories = []struct {
 			},
 		})
 	}, []string{"G", "k", "B"}, "Type router"},
+	{"choose", choosing, []string{"G", "D"}, "< switch >"},
+	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
 	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
@@ -254,6 +256,12 @@ func TestStories(t *testing.T) {
 			})
 		}
 	}
+}
+
+// choosing has an action that asks what is to be done, and takes its time.
+func choosing(o *tui.Options) {
+	_, with := atWork()
+	with(o)
 }
 
 // deployed gives hosts a past: one waits to be confirmed, one is under way, one

@@ -131,6 +131,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.shellOver(msg)
 	case planMsg:
 		m.planned(msg)
+	case planTick:
+		m.stillPlans(msg)
+	case moreMsg:
+		m.filled(msg)
 	case jobMsg:
 		m.progressed(msg)
 	case tea.ColorProfileMsg, tea.EnvMsg, tea.KeyboardEnhancementsMsg, tea.ModeReportMsg, tea.RawMsg:

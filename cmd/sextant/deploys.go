@@ -266,12 +266,16 @@ func rollbackCommand(o *options) *cobra.Command {
 // agree shows the plan of an action and asks whether to go on.
 func (a *app) agree(cmd *cobra.Command, d *nixops.Deployer, id string, t fleet.Target, yes bool) error {
 	action, err := a.allowed(d, id, t)
-	if err != nil || yes || action.Plan == nil {
+	if err != nil || yes || !action.Plans() {
 		return err
 	}
-	plan, err := action.Plan(cmd.Context(), t)
+	w := cmd.ErrOrStderr()
+	plan, err := action.Planned(cmd.Context(), t, func(line string) { fmt.Fprintln(w, line) })
 	if err != nil {
 		return err
+	}
+	if plan.More != nil { // nobody waits for the question before it is whole
+		plan.Lines = append(plan.Lines, plan.More(cmd.Context())...)
 	}
 	return agreeTo(cmd, t.Hosts[0].Host.Name, plan)
 }

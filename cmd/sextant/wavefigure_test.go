@@ -22,10 +22,13 @@ var wave = []string{"storage", "cloud", "desktop", "vault"}
 // waveRuns is how often a wave is measured.
 const waveRuns = 5
 
-// inOneWave deploys a system that differs equally to each of the four hosts by
-// itself, and then another such one to all in one wave. It gives the times of
-// the slowest alone and of the wave, and how many times the one the other is.
-// All is built before: a figure of deploying, not of the compiler.
+// oneSystem has the flake declare one and the same system for every host.
+const oneSystem = `toplevel ({ host = "wave"; inherit revision; } // settings.vault)`
+
+// inOneWave deploys one closure to each of the four hosts by itself, and then
+// another one, the same for all, to them in one wave. It gives the times of the
+// slowest alone and of the wave, and how many times the one the other is. All is
+// built before: a figure of deploying, not of the compiler.
 func inOneWave(t *testing.T, bin string) (slowest, together time.Duration, times float64) {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -33,6 +36,7 @@ func inOneWave(t *testing.T, bin string) (slowest, together time.Duration, times
 	}
 	flake := filepath.Join(t.TempDir(), "fleet")
 	shell(t, "cp", "-r", filepath.Join(home, "fleet"), flake)
+	rewrite(t, filepath.Join(flake, "flake.nix"), "toplevel ({ host = name; inherit revision; } // settings.${name})", oneSystem)
 	text, err := os.ReadFile(filepath.Join(flake, "hosts.nix"))
 	if err != nil {
 		t.Fatal(err)
@@ -45,14 +49,12 @@ func inOneWave(t *testing.T, bin string) (slowest, together time.Duration, times
 		if err := os.WriteFile(filepath.Join(flake, "hosts.nix"), []byte(changed), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		for _, h := range wave {
-			shell(t, "nix", "--extra-experimental-features", "nix-command flakes", "build", "--no-link",
-				flake+`#nixosConfigurations."`+h+`".config.system.build.toplevel`)
-		}
+		shell(t, "nix", "--extra-experimental-features", "nix-command flakes", "build", "--no-link",
+			flake+`#nixosConfigurations."`+wave[0]+`".config.system.build.toplevel`)
 	}
 	deploy := func(hosts ...string) time.Duration {
 		began := time.Now()
-		deployed(t, bin, append([]string{"--wave", "4", "--flake", flake}, hosts...)...)
+		deployed(t, bin, append([]string{"--wave", "4", "--as", "wave", "--flake", flake}, hosts...)...)
 		return time.Since(began)
 	}
 	for _, h := range wave {
@@ -74,6 +76,17 @@ func inOneWave(t *testing.T, bin string) (slowest, together time.Duration, times
 	}
 	slices.Sort(ratios)
 	return median(alone), median(waves), ratios[len(ratios)/2]
+}
+
+// rewrite replaces a text of a file, which must be in it.
+func rewrite(t *testing.T, path, from, to string) {
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), from) {
+		t.Fatalf("no %q in %s: %v", from, path, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), from, to, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // deployed deploys, and every host must end with the new system.

@@ -44,3 +44,29 @@ func TestSecondWaveAfterAFailedFirst(t *testing.T) {
 		t.Errorf("they were %q, and are %q", before, after)
 	}
 }
+
+// TestTheFirstIsTakenBackWhereTheSecondFails: --on-failure roll-back, on real hosts.
+func TestTheFirstIsTakenBackWhereTheSecondFails(t *testing.T) {
+	lab := labtest.Load(t)
+	first, second := lab.Link(t, "cloud"), lab.Link(t, "desktop")
+	before := [2]string{runs(t, "cloud"), runs(t, "desktop")}
+	labtest.Output(t, second, "sh", "-c", "echo 2 once >/etc/lab/stc-fail")
+	defer labtest.Output(t, second, "rm", "-f", "/etc/lab/stc-fail")
+	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	out, errs, code := sextant(t, "deploy", "cloud", "desktop", "--wave", "1", "--on-failure", "roll-back", "--flake", flake, "--yes", "--json")
+	got := decode[deployed](t, out)
+	if code != 20 || len(got.Deploys) != 2 {
+		t.Fatalf("%d: %s %s", code, out, errs)
+	}
+	for _, d := range got.Deploys {
+		if d.State != "ROLLED_BACK" || d.Host == "cloud" && !strings.Contains(d.Why, "taken back") {
+			t.Errorf("%+v", d)
+		}
+	}
+	if after := [2]string{runs(t, "cloud"), runs(t, "desktop")}; after != before {
+		t.Errorf("they ran %q, and run %q", before, after)
+	}
+	if def := strings.TrimSpace(labtest.Output(t, first, "readlink", "-f", "/nix/var/nix/profiles/system")); def != before[0] {
+		t.Errorf("the default of cloud is %s", def)
+	}
+}

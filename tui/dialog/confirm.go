@@ -7,6 +7,7 @@ import (
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
 )
 
 // Agree says that a job may begin.
@@ -18,8 +19,10 @@ type Stop struct{ Job *Job }
 // Confirm shows what an action will do and asks whether it should.
 type Confirm struct {
 	Job    *Job
+	More   bool // lines are still to be filled in
 	input  widget.Input
 	scroll widget.Scroll
+	log    bool // the log is shown in place of the plan
 	grace  Grace
 	clock  func() time.Time
 }
@@ -37,6 +40,9 @@ func (d *Confirm) Planned() { d.grace.begin(d.clock()) }
 // ready tells whether there is a plan to agree to.
 func (d *Confirm) ready() bool { return d.Job.Plan != nil && d.Job.Failed == nil }
 
+// hasLog tells whether something failed that wrote a log.
+func (d *Confirm) hasLog() bool { return d.Job.Plan != nil && len(d.Job.Plan.Log) > 0 }
+
 func (d *Confirm) typed() bool { return d.ready() && d.Job.Plan.Typed != "" }
 
 // Key implements screen.Popup.
@@ -49,6 +55,9 @@ func (d *Confirm) Key(_ *screen.Context, k screen.Key) screen.Effect {
 		return nil
 	}
 	switch {
+	case k.Name == "l" && d.hasLog() && !d.typed():
+		d.log = !d.log
+		d.scroll.Reset()
 	case !d.ready():
 		if k.Name == "enter" || k.Name == "n" {
 			return no
@@ -115,16 +124,30 @@ func (d *Confirm) Draw(c *screen.Context, p widget.Pane) {
 		d.input.Draw(in, in.H-2, widget.L(themes.Text, "Type ").And(themes.Title, d.Job.Plan.Typed).And(themes.Text, " to agree: "), "")
 		Choices(in, in.H-1, []Choice{{"enter", "Enter", "agree", false}, {"esc", "esc", "No", true}})
 	case d.ready():
-		Choices(in, in.H-1, []Choice{{"n", "n", "No", true}, {"y", "y", "yes", false}})
+		Choices(in, in.H-1, d.withLog([]Choice{{"n", "n", "No", true}, {"y", "y", "yes", false}}))
 		in.Cursor(0, in.H-1)
 	default:
-		Choices(in, in.H-1, []Choice{{"esc", "esc", "back", true}})
+		Choices(in, in.H-1, d.withLog([]Choice{{"esc", "esc", map[bool]string{true: "back", false: "stop"}[d.Job.Failed != nil], true}}))
 	}
+}
+
+// withLog adds the key of the log, where there is one.
+func (d *Confirm) withLog(list []Choice) []Choice {
+	if d.hasLog() {
+		list = append(list, Choice{"l", "l", map[bool]string{true: "the plan", false: "log of the build"}[d.log], false})
+	}
+	return list
 }
 
 func (d *Confirm) text(c *screen.Context, w int) widget.Doc {
 	j := d.Job
 	doc := widget.Doc{}
+	if d.log {
+		for _, l := range j.Plan.Log {
+			doc = doc.Add(w, 2, widget.T(l))
+		}
+		return doc
+	}
 	if j.Plan != nil && j.Failed == nil {
 		doc = doc.Add(w, 2, widget.L(themes.Title, j.Plan.Title))
 	}
@@ -139,10 +162,32 @@ func (d *Confirm) text(c *screen.Context, w int) widget.Doc {
 	case j.Failed != nil:
 		doc = doc.Add(w, 2, widget.L(themes.Fail, "It cannot be planned: ").And(themes.Text, fleet.InFull(j.Failed)))
 	case j.Plan == nil:
-		doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" looking what it would do"))
+		doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" looking what it would do"+d.elapsed(c)))
+		doc = d.getting(doc, w)
 	default:
 		for _, l := range j.Plan.Lines {
 			doc = doc.Add(w, 2, widget.T(l))
+		}
+		if d.More {
+			doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" asking what it would do to units"))
+		}
+	}
+	return doc
+}
+
+// elapsed is how long it has been looked already, once that is worth telling.
+func (d *Confirm) elapsed(c *screen.Context) string {
+	if took := c.Now.Sub(d.Job.Asked); !d.Job.Asked.IsZero() && took >= time.Second {
+		return ", " + words.Span(took)
+	}
+	return ""
+}
+
+// getting is how far it is with each host.
+func (d *Confirm) getting(doc widget.Doc, w int) widget.Doc {
+	for _, st := range d.Job.Target.Hosts {
+		if line := d.Job.Newest(st.Host.Name); line != "" {
+			doc = doc.Add(w, 2, widget.L(themes.Title, st.Host.Name).And(themes.Text, "  "+line))
 		}
 	}
 	return doc

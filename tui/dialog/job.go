@@ -2,6 +2,7 @@ package dialog
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,12 +21,14 @@ type Job struct {
 	Ctx    context.Context
 	Cancel context.CancelFunc
 
+	Asked        time.Time // when finding out what it would do began
 	Began, Ended time.Time // zero: not yet
 	Err          error     // how it ended
 
-	mu    sync.Mutex
-	lines []string
-	more  chan struct{}
+	mu     sync.Mutex
+	lines  []string
+	newest map[string]string // the newest line of each host
+	more   chan struct{}
 }
 
 // maxLines bounds what is kept of an action's lines.
@@ -40,8 +43,15 @@ func NewJob(ctx context.Context, id int, a fleet.Action, t fleet.Target) *Job {
 
 // Say adds a line; it may be called from anywhere.
 func (j *Job) Say(line string) {
+	line = fleet.Clean(line)
 	j.mu.Lock()
-	j.lines = append(j.lines, fleet.Clean(line))
+	j.lines = append(j.lines, line)
+	if host, text, ok := strings.Cut(line, ": "); ok && j.has(host) {
+		if j.newest == nil {
+			j.newest = map[string]string{}
+		}
+		j.newest[host] = text
+	}
 	if extra := len(j.lines) - maxLines; extra > 0 {
 		j.lines = append(j.lines[:0:0], j.lines[extra:]...)
 	}
@@ -60,6 +70,18 @@ func (j *Job) Lines() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.lines[:len(j.lines):len(j.lines)]
+}
+
+// Newest is the newest line of a host; "": nothing was said of it.
+func (j *Job) Newest(host string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.newest[host]
+}
+
+// has tells whether the job is about a host.
+func (j *Job) has(host string) bool {
+	return slices.ContainsFunc(j.Target.Hosts, func(st fleet.State) bool { return st.Host.Name == host })
 }
 
 // Running tells whether the job is under way.

@@ -1,0 +1,75 @@
+//go:build lab
+
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// configured writes a configuration and gives the flags that name it.
+func configured(t *testing.T, text string) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--config", file}
+}
+
+// TestChecksOfTheConfigurationDecide: a command that fails on the host, or a URL that
+// does not answer well, and a deploy does not confirm itself: it goes back. Where
+// they are well, and run as root, it is kept.
+func TestChecksOfTheConfigurationDecide(t *testing.T) {
+	labtest.Load(t)
+	defer stay(t, "cloud")()
+	before := runs(t, "cloud")
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ill" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer web.Close()
+	for _, c := range []struct{ name, checks, finding string }{
+		{"a command that fails", `"echo the door is open >&2; exit 3"`, `exit 3: the door is open`},
+		{"a URL that is ill", `"` + web.URL + `/ill"`, "503 Service Unavailable"},
+		{"all well", `"test $(id -u) = 0 && systemctl is-active lab-web", "` + web.URL + `/well"`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := append([]string{"rollback", "cloud", "--yes", "--json", "--confirm-timeout", "12s"},
+				configured(t, "[[host]]\nname = \"cloud\"\nchecks = ["+c.checks+"]\n")...)
+			out, errs, code := sextant(t, args...)
+			if c.finding == "" {
+				if code != 0 || runs(t, "cloud") == before {
+					t.Errorf("%d: %s %s", code, out, errs)
+				}
+				return
+			}
+			if code != 20 || !strings.Contains(errs, c.finding) || runs(t, "cloud") != before {
+				t.Errorf("%d: %s %s", code, out, errs)
+			}
+		})
+	}
+}
+
+// TestNeverBuild: what the configuration says is never built on is refused, and
+// nothing is changed.
+func TestNeverBuild(t *testing.T) {
+	labtest.Load(t)
+	flake := fork(t, `payload = "four"`, `payload = "never"`)
+	for _, c := range []struct{ config, at, want string }{
+		{"[[host]]\nname = \"r2s\"\nbuild = \"never\"\n", "target", "r2s refuses"},
+		{"[deploy]\nbuild_here = false\n", "here", "build_here = false"},
+	} {
+		args := append([]string{"deploy", "r2s", "--flake", flake, "--build-on", c.at, "--action", "dry-activate"}, configured(t, c.config)...)
+		if out, errs, code := sextant(t, args...); code == 0 || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%s: %d: %s %s", c.at, code, out, errs)
+		}
+	}
+}
