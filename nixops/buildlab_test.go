@@ -79,7 +79,7 @@ const deployers = `hosts = builtins.attrNames settings;
 
 func TestFlakeHosts(t *testing.T) {
 	labtest.Load(t)
-	hosts, unread := fork(t, "flake.nix", "hosts = builtins.attrNames settings;", deployers).Hosts(t.Context())
+	hosts, unread := fork(t, "flake.nix", "hosts = builtins.attrNames settings;", deployers).Hosts(t.Context(), nil)
 	if len(unread) != 0 {
 		t.Errorf("not read: %v", unread)
 	}

@@ -237,6 +237,11 @@ func TestCopyBringsWhatIsMissing(t *testing.T) {
 	if err := Copy(t.Context(), hostLink{store: other}, needs[2], Copying{}, h.tell); err != nil || other.asked("--import") {
 		t.Errorf("nothing was missing: %v", err)
 	}
+	third := newStore(t, "")
+	third.write("cache", strings.Join(needs, "\n")+"\n")
+	if err := Copy(t.Context(), hostLink{store: third}, needs[2], Copying{NoCaches: true}, h.tell); err != nil || third.asked("--realise") || len(third.has()) != 3 {
+		t.Errorf("all is sent where the caches are not to be asked: %v, it has %q", err, third.has())
+	}
 	if err := Copy(t.Context(), hostLink{store: newStore(t, ""), local: true}, needs[2], Copying{}, h.tell); err != nil {
 		t.Errorf("to this machine: %v", err)
 	}

@@ -58,7 +58,7 @@ func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, te
 	revision := ""
 	if o.Store == "" {
 		var err error
-		if declared, err = o.Flake.Systems(ctx); err != nil {
+		if declared, err = o.Flake.Systems(ctx, nil); err != nil {
 			return nil, err
 		}
 		revision = o.Flake.Revision(ctx)
@@ -251,7 +251,7 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	lines := slices.Concat(r.Look.tellSpecial(), tellDifference(r.Difference), r.Units)
+	lines := slices.Concat(unheeded(r.Declared), r.Look.tellSpecial(), tellDifference(r.Difference), r.Units)
 	if len(r.Look.Ways) > 0 {
 		lines = append(lines, "the way in changes with it: "+strings.Join(r.Look.Ways, ", "))
 	}

@@ -60,7 +60,7 @@ func Of(h fleet.Host, hosts []FlakeHost) (FlakeHost, error) {
 	for _, f := range hosts {
 		if f.System() {
 			names, byName[f.Attr] = append(names, f.Attr), f
-			if f.reaches(h) {
+			if reaches(f, h) {
 				there = append(there, f.Attr)
 			}
 		}
@@ -76,7 +76,7 @@ func Of(h fleet.Host, hosts []FlakeHost) (FlakeHost, error) {
 }
 
 // reaches tells whether the flake reaches this host where h is.
-func (f FlakeHost) reaches(h fleet.Host) bool {
+func reaches(f FlakeHost, h fleet.Host) bool {
 	if f.Hostname == "" {
 		return false
 	}

@@ -28,17 +28,17 @@ esac
 
 func TestHostsOfAFlake(t *testing.T) {
 	fakeNix(t, shapesOfFlake)
-	hosts, unread := Flake{Ref: "/x"}.Hosts(t.Context())
+	hosts, unread := Flake{Ref: "/x"}.Hosts(t.Context(), nil)
 	if len(unread) != 0 {
 		t.Errorf("%v", unread)
 	}
 	want := []FlakeHost{
-		{Attr: "dev.ldn", Hostname: "dev-ldn", User: "ada", SSHOptions: []string{"-A"}, Options: map[string]string{"magicRollback": "false"}, From: []string{FromSystems, FromDeploy}},
-		{Attr: "file", Hostname: "file.lan", User: "deploy", From: []string{FromColmena}},
-		{Attr: "router", From: []string{FromSystems}},
+		{Attr: "dev.ldn", Hostname: "dev-ldn", User: "ada", SSHOptions: []string{"-A"}, Options: map[string]string{"magicRollback": "false"}, From: []string{fleet.FromSystems, fleet.FromDeploy}},
+		{Attr: "file", Hostname: "file.lan", User: "deploy", From: []string{fleet.FromColmena}},
+		{Attr: "router", From: []string{fleet.FromSystems}},
 		{
 			Attr: "storage", Hostname: "storage.lan", User: "root", Port: 2222, Tags: []string{"tier1"}, BuildOnTarget: true, ConfirmTimeout: time.Minute,
-			SSHOptions: []string{"-A", "-p", "2222"}, From: []string{FromSystems, FromDeploy, FromColmena},
+			SSHOptions: []string{"-A", "-p", "2222"}, From: []string{fleet.FromSystems, fleet.FromDeploy, fleet.FromColmena},
 			Options: map[string]string{"magicRollback": "false", "fastConnection": "true", "user": "root", "allowLocalDeployment": "true"},
 		},
 	}
@@ -53,7 +53,7 @@ func TestHostsOfAFlake(t *testing.T) {
 func TestOneShapeThatFailsHidesNoOther(t *testing.T) {
 	fakeNix(t, strings.Replace(shapesOfFlake, `*"#deploy "*)`, `*"#deploy "*) echo "error: boom" >&2; exit 1 ;;
 *"#nothing "*)`, 1))
-	hosts, unread := Flake{Ref: "/x"}.Hosts(t.Context())
+	hosts, unread := Flake{Ref: "/x"}.Hosts(t.Context(), nil)
 	if len(unread) != 1 || unread[0].Error() != "reading deploy.nodes of /x: boom" {
 		t.Errorf("%v", unread)
 	}
@@ -68,7 +68,7 @@ func TestTheHiveIsBelievedBeforeColmena(t *testing.T) {
 *"#colmena "*) echo '{"storage":{"targetHost":"of.modules"},"other":{}}' ;;
 *) echo "error: flake does not provide attribute" >&2; exit 1 ;;
 esac`)
-	hosts, unread := Flake{Ref: "/x"}.Hosts(t.Context())
+	hosts, unread := Flake{Ref: "/x"}.Hosts(t.Context(), nil)
 	if len(unread) != 0 || len(hosts) != 1 || hosts[0].Hostname != "of.hive" {
 		t.Errorf("%+v, %v", hosts, unread)
 	}
@@ -76,19 +76,19 @@ esac`)
 
 func TestNothingOfAFlakeCanBeRead(t *testing.T) {
 	fakeNix(t, "echo 'error: no such flake' >&2; exit 1")
-	if hosts, unread := (Flake{Ref: "/x"}).Hosts(t.Context()); len(hosts) != 0 || len(unread) != len(shapes) {
+	if hosts, unread := (Flake{Ref: "/x"}).Hosts(t.Context(), nil); len(hosts) != 0 || len(unread) != len(shapes) {
 		t.Errorf("%v, %v", hosts, unread)
 	}
 }
 
 func TestOf(t *testing.T) {
-	system := []string{FromSystems}
+	system := []string{fleet.FromSystems}
 	flake := []FlakeHost{
 		{Attr: "storage", From: system},
 		{Attr: "dev.ldn", Hostname: "dev-ldn", From: system},
 		{Attr: "gate", Hostname: "10.0.0.1", Port: 22, From: system},
 		{Attr: "gate-initrd", Hostname: "10.0.0.1", Port: 2222, From: system},
-		{Attr: "hive", Hostname: "hive.lan", From: []string{FromColmena}},
+		{Attr: "hive", Hostname: "hive.lan", From: []string{fleet.FromColmena}},
 		{Attr: "ai", Hostname: "Desk.TS.net", From: system},
 		{Attr: "ai-niri", Hostname: "desk.ts.net", From: system},
 	}
@@ -131,4 +131,42 @@ func FuzzFlakeHosts(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWhatIsKnownOfAFlakeIsToldAsItComes: the names before what takes longer.
+func TestWhatIsKnownOfAFlakeIsToldAsItComes(t *testing.T) {
+	fakeNix(t, `case "$*" in
+*"#nixosConfigurations "*) echo '["storage"]' ;;
+*"#deploy "*) sleep 0.5; echo '{"storage":{"hostname":"storage.lan"}}' ;;
+*) echo "error: flake does not provide attribute" >&2; exit 1 ;;
+esac`)
+	var told [][]FlakeHost
+	hosts, err := Flake{Ref: "/x"}.Systems(t.Context(), func(h []FlakeHost) { told = append(told, h) })
+	if err != nil || len(hosts) != 1 || hosts[0].Hostname != "storage.lan" {
+		t.Errorf("%+v, %v", hosts, err)
+	}
+	if len(told) == 0 || len(told[0]) != 1 || told[0][0].Attr != "storage" || told[0][0].Hostname != "" {
+		t.Errorf("told %+v", told)
+	}
+}
+
+func TestSSHWay(t *testing.T) {
+	for _, c := range []struct {
+		opts []string
+		want FlakeHost
+	}{
+		{[]string{"-A"}, FlakeHost{}},
+		{[]string{"-A", "-p", "2222", "-i", "~/.ssh/fleet", "-J", "ada@gate:22"}, FlakeHost{Port: 2222, Identity: "~/.ssh/fleet", Jump: "ada@gate:22"}},
+		{[]string{"-p2222", "-lada"}, FlakeHost{Port: 2222, User: "ada"}},
+		{[]string{"-o", "Port=2222", "-oProxyJump=gate", "-o", "identityfile ~/k"}, FlakeHost{Port: 2222, Jump: "gate", Identity: "~/k"}},
+		{[]string{"-o", "StrictHostKeyChecking=no", "-o", "nonsense", "-p"}, FlakeHost{}},
+		{[]string{"-J", "-oProxyCommand=evil"}, FlakeHost{}},
+	} {
+		if got := sshWay(c.opts); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %+v, want %+v", c.opts, got, c.want)
+		}
+	}
+	if got := unheeded(FlakeHost{Options: map[string]string{"magicRollback": "false", "autoRollback": "true", "user": "root"}}); len(got) != 1 || !strings.Contains(got[0], "magicRollback") {
+		t.Errorf("%q", got)
+	}
 }

@@ -1,6 +1,7 @@
 package nixops
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,37 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
-// Outputs of a flake that declare hosts, as FlakeHost.From has them.
-const (
-	FromSystems = "nixosConfigurations"
-	FromDeploy  = "deploy.nodes" // deploy-rs
-	FromHive    = "colmenaHive"
-	FromColmena = "colmena" // colmena before its hive: a set of modules
-)
-
-// FlakeHost is a host that a flake declares, with what its deployers' own
-// settings say of how it is reached and built. They are read, never required.
-type FlakeHost struct {
-	Attr           string            // its name in the outputs of From
-	Hostname       string            // where it is reached; "" is not told
-	User           string            // that logs in there
-	Port           int               // 0: not told
-	Tags           []string          //
-	BuildOnTarget  bool              //
-	ConfirmTimeout time.Duration     // deploy-rs; 0: not told
-	SSHOptions     []string          // deploy-rs' sshOpts, a word each
-	Options        map[string]string // other settings, by the deployer's own names
-	From           []string          // the outputs that tell of it
-}
-
-// System tells whether the host is one of nixosConfigurations, which is what is built.
-func (h FlakeHost) System() bool { return slices.Contains(h.From, FromSystems) }
+// FlakeHost is a host that a flake declares.
+type FlakeHost = fleet.FlakeHost
 
 // Expressions that are applied to outputs of a flake. None of them forces a
 // whole system: that takes half a minute a host, and a host that is broken would
@@ -97,36 +74,55 @@ type shape struct {
 }
 
 var shapes = []shape{
-	{FromSystems, "nixosConfigurations", "builtins.attrNames", parseSystems},
-	{FromDeploy, "deploy", applyDeploy, parseDeploy},
-	{FromHive, "colmenaHive.deploymentConfig", applyHive, parseColmena},
-	{FromColmena, "colmena", applyColmena, parseColmena},
+	{fleet.FromSystems, "nixosConfigurations", "builtins.attrNames", parseSystems},
+	{fleet.FromDeploy, "deploy", applyDeploy, parseDeploy},
+	{fleet.FromHive, "colmenaHive.deploymentConfig", applyHive, parseColmena},
+	{fleet.FromColmena, "colmena", applyColmena, parseColmena},
 }
 
 // Hosts are what the flake's outputs tell of hosts, by their names. Each output
 // is evaluated by itself, and one that fails hides none of the others: why is
-// among the unread. An output that the flake does not have is no failure.
-func (f Flake) Hosts(ctx context.Context) (hosts []FlakeHost, unread []error) {
+// among the unread. An output that the flake does not have is no failure. tell is
+// called with what is known so far, each time that more is; it may be nil.
+func (f Flake) Hosts(ctx context.Context, tell func([]FlakeHost)) (hosts []FlakeHost, unread []error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, evalLimit, fmt.Errorf("the flake was not evaluated within %s", evalLimit))
 	defer cancel()
 	told := make([]map[string]FlakeHost, len(shapes))
 	errs := make([]error, len(shapes))
-	var wg sync.WaitGroup
+	came := make(chan int, len(shapes))
 	for i, s := range shapes {
-		wg.Go(func() { told[i], errs[i] = f.ask(ctx, s) })
+		go func() { // ends with its nix
+			told[i], errs[i] = f.ask(ctx, s)
+			came <- i
+		}()
 	}
-	wg.Wait()
-	if len(told[2]) > 0 { // the hive is made of the other, and knows more
-		told[3], errs[3] = nil, nil
+	seen := make([]map[string]FlakeHost, len(shapes))
+	for n := range shapes {
+		i := <-came
+		seen[i] = told[i]
+		if tell != nil && n < len(shapes)-1 && seen[0] != nil {
+			tell(together(seen))
+		}
 	}
-	all := map[string]FlakeHost{}
 	for i, s := range shapes {
-		if errs[i] != nil {
+		if errs[i] != nil && (i != 3 || len(seen[2]) == 0) {
 			unread = append(unread, fmt.Errorf("reading %s of %s: %w", s.from, f.Ref, errs[i]))
 		}
-		for name, h := range told[i] {
+	}
+	return together(seen), unread
+}
+
+// together are the hosts of all outputs. The hive is made of colmena's other
+// output, and knows more: where it is there, that one is left out.
+func together(seen []map[string]FlakeHost) (hosts []FlakeHost) {
+	all := map[string]FlakeHost{}
+	for i, s := range shapes {
+		if s.from == fleet.FromColmena && len(seen[i-1]) > 0 {
+			continue
+		}
+		for name, h := range seen[i] {
 			h.From = []string{s.from}
-			all[name] = all[name].with(h)
+			all[name] = with(all[name], h)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -134,20 +130,20 @@ func (f Flake) Hosts(ctx context.Context) (hosts []FlakeHost, unread []error) {
 		h.Attr = name
 		hosts = append(hosts, h)
 	}
-	return hosts, unread
+	return hosts
 }
 
 // Systems are the hosts of the flake; it is an error where it declares none, or
 // where what it declares cannot be read.
-func (f Flake) Systems(ctx context.Context) ([]FlakeHost, error) {
-	hosts, unread := f.Hosts(ctx)
+func (f Flake) Systems(ctx context.Context, tell func([]FlakeHost)) ([]FlakeHost, error) {
+	hosts, unread := f.Hosts(ctx, tell)
 	if slices.ContainsFunc(hosts, FlakeHost.System) {
 		return hosts, nil // its deployers' own settings are a help, never required
 	}
 	if err := errors.Join(unread...); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%s declares no nixosConfigurations", f.Ref)
+	return nil, fmt.Errorf("%s: %w", f.Ref, fleet.ErrNoSystems)
 }
 
 // ask evaluates one output.
@@ -163,9 +159,9 @@ func (f Flake) ask(ctx context.Context, s shape) (map[string]FlakeHost, error) {
 }
 
 // with adds what another output tells; what is known already stays.
-func (h FlakeHost) with(o FlakeHost) FlakeHost {
-	if h.Hostname == "" { // user and port are those of that address
-		h.Hostname, h.User, h.Port = o.Hostname, o.User, o.Port
+func with(h, o FlakeHost) FlakeHost {
+	if h.Hostname == "" { // user, port and the way are those of that address
+		h.Hostname, h.User, h.Port, h.Identity, h.Jump = o.Hostname, o.User, o.Port, o.Identity, o.Jump
 	}
 	if h.ConfirmTimeout == 0 {
 		h.ConfirmTimeout = o.ConfirmTimeout
@@ -226,7 +222,9 @@ func parseDeploy(b []byte) (map[string]FlakeHost, error) {
 		if s := n.ConfirmTimeout; s > 0 && s < 1e6 {
 			h.ConfirmTimeout = time.Duration(s * float64(time.Second))
 		}
-		h.reach(n.Hostname, n.SSHUser, portOf(n.SSHOpts))
+		way := sshWay(n.SSHOpts)
+		reach(&h, n.Hostname, cmp.Or(n.SSHUser, way.User), way.Port)
+		h.Identity, h.Jump = way.Identity, way.Jump
 		if n.User != "" {
 			h.Options["user"] = fleet.Clean(n.User)
 		}
@@ -256,7 +254,7 @@ func parseColmena(b []byte) (map[string]FlakeHost, error) {
 			continue
 		}
 		h := FlakeHost{Tags: fleet.CleanAll(n.Tags), BuildOnTarget: n.BuildOnTarget}
-		h.reach(n.TargetHost, n.TargetUser, n.TargetPort)
+		reach(&h, n.TargetHost, n.TargetUser, n.TargetPort)
 		if n.AllowLocalDeployment {
 			h.Options = map[string]string{"allowLocalDeployment": "true"}
 		}
@@ -266,7 +264,7 @@ func parseColmena(b []byte) (map[string]FlakeHost, error) {
 }
 
 // reach takes in where a host is reached. "root@eve.i" is in use for a host name.
-func (h *FlakeHost) reach(host, user string, port int) {
+func reach(h *FlakeHost, host, user string, port int) {
 	before, after, named := strings.Cut(fleet.Clean(host), "@")
 	if !named {
 		before, after = "", before
@@ -285,17 +283,55 @@ func (h *FlakeHost) reach(host, user string, port int) {
 	}
 }
 
-// portOf is the port among options of ssh, as "-p", "2222" or "-p2222"; 0: there is none.
-func portOf(opts []string) int {
-	port := 0
-	for i, o := range opts {
-		rest, ok := strings.CutPrefix(o, "-p")
-		if ok && rest == "" && i+1 < len(opts) {
-			rest = opts[i+1]
+// sshWay is what options of ssh say of the way to a host: -p, -i, -J and -l, and
+// their likes behind -o, with their values beside them or as the next word.
+func sshWay(opts []string) (way FlakeHost) {
+	set := func(what, value string) {
+		value = fleet.Clean(strings.TrimSpace(value))
+		if value == "" || strings.HasPrefix(value, "-") {
+			return
 		}
-		if ok {
-			port, _ = strconv.Atoi(strings.TrimSpace(rest))
+		switch strings.ToLower(what) {
+		case "p", "port":
+			way.Port, _ = strconv.Atoi(value)
+		case "i", "identityfile":
+			way.Identity = value
+		case "j", "proxyjump":
+			way.Jump = value
+		case "l", "user":
+			way.User = value
 		}
 	}
-	return port
+	for i, o := range opts {
+		if len(o) < 2 || o[0] != '-' || !strings.Contains("piJlo", o[1:2]) {
+			continue
+		}
+		value := o[2:]
+		if value == "" && i+1 < len(opts) {
+			value = opts[i+1]
+		}
+		what := o[1:2]
+		if what == "o" {
+			at := strings.IndexAny(value, "= ")
+			if at < 0 {
+				continue
+			}
+			what, value = value[:at], value[at+1:]
+		}
+		set(what, value)
+	}
+	return way
+}
+
+// unheeded tells which of a deployer's settings mean nothing here.
+func unheeded(h FlakeHost) (lines []string) {
+	for _, k := range []string{"magicRollback", "autoRollback"} {
+		if h.Options[k] == "false" {
+			lines = append(lines, "deploy-rs' "+k+" = false is not heeded: a host always goes back by itself")
+		}
+	}
+	if u := h.Options["user"]; u != "" && u != "root" {
+		lines = append(lines, "deploy-rs' user = "+u+" is not heeded: a system is root's")
+	}
+	return lines
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/fleet/history"
+	"github.com/sextant-fleet/sextant/nixops"
 )
 
 // finder tells who is in the fleet: the sources of discovery, or a fleet that
@@ -85,7 +86,16 @@ func (d *discovery) tell(to found) func(discover.Found) {
 
 func (d *discovery) options(learned <-chan discover.Identity) discover.Options {
 	dir, _ := os.Getwd() // without it, no flake is looked for
-	return discover.Options{Config: d.a.cfg, TailscaleSocket: d.a.opts.socket, Dir: dir, Known: d.known, Learned: learned}
+	return discover.Options{Config: d.a.cfg, TailscaleSocket: d.a.opts.socket, Dir: dir, Known: d.known, Learned: learned, ReadFlake: readFlake}
+}
+
+// readFlake evaluates what a flake declares, as discovery asks for it.
+func readFlake(ctx context.Context, ref string, tell func([]fleet.FlakeHost)) error {
+	hosts, err := nixops.Flake{Ref: ref}.Systems(ctx, tell)
+	if err == nil {
+		tell(hosts)
+	}
+	return err
 }
 
 // identities are what is to be remembered of the hosts, those not found now

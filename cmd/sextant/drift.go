@@ -56,7 +56,7 @@ const evaluatedAtOnce = 2
 // evaluate adds to what is known of the repository the store path of each host's
 // system, and says which could not be evaluated.
 func (a *app) evaluate(ctx context.Context, say func(line string), flake nixops.Flake, r *fleet.Repository, states []fleet.State) []hostError {
-	hosts, err := flake.Systems(ctx)
+	hosts, err := flake.Systems(ctx, nil)
 	if err != nil {
 		return []hostError{holeOf("the flake", err)}
 	}

@@ -23,6 +23,9 @@ type Options struct {
 	SSHConfig       string // "" is ~/.ssh/config
 	Dir             string // where a flake.nix is looked for when the configuration names no flake; "" nowhere
 
+	// ReadFlake evaluates flakes; nil: none is asked.
+	ReadFlake FlakeReader
+
 	Known   []Identity      // what is remembered of hosts
 	Learned <-chan Identity // what is learnt of hosts meanwhile; may be nil
 
@@ -79,7 +82,7 @@ func (o Options) sources() []Source {
 	if on(c.Sources.Local) {
 		list = append(list, machine{root: "/", hostname: os.Hostname})
 	}
-	if s := newFlake(c, o.Dir); s != nil && on(c.Sources.Flake) {
+	if s := newFlake(c, o.Dir, o.ReadFlake); s != nil && on(c.Sources.Flake) {
 		list = append(list, s)
 	}
 	if path := cmp.Or(o.SSHConfig, homeFile(".ssh/config")); path != "" && on(c.Sources.SSHConfig) {

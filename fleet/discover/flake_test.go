@@ -8,87 +8,70 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
-func TestFlakeParsers(t *testing.T) {
-	// As recorded from nix 2.8, and as applyDeploy and applyColmena give them.
-	names, err := parseNames([]byte(`["galactica","router","dev.ldn","raider-niri"]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	nodes, err := parseDeploy([]byte(`{"galactica":{"hostname":"galactica.ts.net","sshUser":null,"sshOpts":[]},
-		"router":{"hostname":"root@router","sshUser":"deploy","sshOpts":["-A","-p","2222"]},"dev.ldn":{"hostname":null,"sshUser":"root","sshOpts":["-p22"]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	hosts, others := Merge(fromFlake(names, nodes), Rules{}, nil)
+// declares is what a flake with each shape of deployer declares.
+var declares = []fleet.FlakeHost{
+	{Attr: "galactica", Hostname: "galactica.ts.net", From: []string{fleet.FromSystems, fleet.FromDeploy}},
+	{Attr: "router", Hostname: "router", User: "deploy", Port: 2222, Identity: "~/.ssh/fleet", Jump: "gate", Tags: []string{"tier1"}, From: []string{fleet.FromSystems, fleet.FromHive}},
+	{Attr: "dev.ldn", From: []string{fleet.FromSystems}},
+	{Attr: "hive-only", Hostname: "10.0.0.9", From: []string{fleet.FromColmena}},
+	{Attr: "bad\x1b", Hostname: "10.0.0.8", From: []string{fleet.FromSystems}},
+}
+
+func TestFromFlake(t *testing.T) {
+	t.Setenv("HOME", "/home/ada")
+	list := fromFlake(declares)
+	hosts, others := Merge(list, Rules{}, nil)
 	want := `galactica id=name:galactica from=flake at=config:galactica.ts.net flake=galactica
-router id=name:router from=flake at=config:router user=deploy port=2222 flake=router
+router id=name:router from=flake at=config:router tags=tier1 user=deploy port=2222 jump=gate identity=/home/ada/.ssh/fleet flake=router
 - dev.ldn: only in the flake: no address known (flake)
-- raider-niri: only in the flake: no address known (flake)
 `
 	if got := render(hosts, others); got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
 	}
-	hive, err := parseColmena([]byte(`{"galactica":{"targetHost":"10.0.0.1","targetUser":"root","targetPort":null,"tags":["tier1"]},"laptop":{"targetHost":null,"targetUser":null,"targetPort":2222,"tags":[]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	hosts, _ = Merge(fromFlake([]string{"galactica", "laptop"}, hive), Rules{}, nil)
-	want = "galactica id=name:galactica from=flake at=config:10.0.0.1 tags=tier1 user=root flake=galactica\n"
-	if got := render(hosts, nil); got != want {
-		t.Errorf("got:\n%swant:\n%s", got, want)
-	}
-	for _, bad := range []string{"", "{}", `["a"`, "warning: Git tree is dirty\n[]"} {
-		if _, err := parseNames([]byte(bad)); err == nil {
-			t.Errorf("%q was taken for names", bad)
-		}
-	}
 }
 
-// nix puts a shell script in the place of nix and gives the flake that uses it.
-func nix(t *testing.T, script string) *flake {
+// inFolder gives a flake that lies in a folder, with a nix on PATH, and who reads it.
+func inFolder(t *testing.T, read FlakeReader) *flake {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "nix"), []byte("#!/bin/sh\n"+script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "flake.nix"), []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"nix", "flake.nix"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	f := newFlake(&Config{}, dir)
+	f := newFlake(&Config{}, dir, read)
 	if f == nil || f.ref != dir {
 		t.Fatalf("flake %+v", f)
 	}
 	return f
 }
 
-// answers is a script that answers as nix does, with its warnings on stderr.
-const answers = `
-echo "warning: Git tree '/x' is dirty" >&2
-case "$*" in
-*"#nixosConfigurations "*) echo '["storage","vm"]' ;;
-*"#deploy "*) echo '{"storage":{"hostname":"storage.lan","sshUser":"root","sshOpts":[]}}' ;;
-*) echo "error: flake 'git+file:///x' does not provide attribute 'colmenaHive'" >&2; exit 1 ;;
-esac
-`
-
 func TestFlakeWatch(t *testing.T) {
 	leaks(t)
-	f := nix(t, answers)
+	f := inFolder(t, func(_ context.Context, _ string, tell func([]fleet.FlakeHost)) error {
+		tell([]fleet.FlakeHost{{Attr: "storage", From: []string{fleet.FromSystems}}})
+		tell([]fleet.FlakeHost{{Attr: "storage", Hostname: "storage.lan", User: "root", From: []string{fleet.FromSystems, fleet.FromDeploy}}})
+		return nil
+	})
 	told := watch(t, f)
-	if e := next(t, told); e.err != nil || len(e.list) != 2 || len(e.list[0].Addresses) != 0 {
+	if e := next(t, told); e.err != nil || len(e.list) != 1 || len(e.list[0].Addresses) != 0 {
 		t.Errorf("the names first: %+v", e)
 	}
-	if e := next(t, told); e.err != nil || len(e.list) != 2 || e.list[0].Addresses[0].Host != "storage.lan" || e.list[0].User != "root" {
+	if e := next(t, told); e.err != nil || len(e.list) != 1 || e.list[0].Addresses[0].Host != "storage.lan" || e.list[0].User != "root" {
 		t.Errorf("then what deploy-rs knows: %+v", e)
 	}
 }
 
 func TestFlakeTroubles(t *testing.T) {
 	leaks(t)
+	fails := func(err error) FlakeReader {
+		return func(context.Context, string, func([]fleet.FlakeHost)) error { return err }
+	}
 	fail := func(t *testing.T, f *flake) *Trouble {
 		t.Helper()
 		e := next(t, watch(t, f))
@@ -96,46 +79,25 @@ func TestFlakeTroubles(t *testing.T) {
 		errors.As(e.err, &trouble)
 		return trouble
 	}
-	broken := `echo "error:
-       … while calling the 'head' builtin
-       error: undefined variable 'x'
-       at /x/flake.nix:3:1" >&2; exit 1`
-	if got := fail(t, nix(t, broken)); got == nil || !strings.Contains(got.Error(), "undefined variable 'x'") || !strings.Contains(got.Help, "nix eval") {
+	if got := fail(t, inFolder(t, fails(errors.New("undefined variable 'x'")))); got == nil || !strings.Contains(got.Error(), "undefined variable 'x'") || !strings.Contains(got.Help, "nix eval") {
 		t.Errorf("a broken flake: %+v", got)
-	}
-	if got := fail(t, nix(t, "echo '{'")); got == nil || !strings.Contains(got.Error(), "nixosConfigurations") {
-		t.Errorf("no JSON: %+v", got)
-	}
-	if got := fail(t, nix(t, "yes 0123456789 | head -c 9000000")); got == nil || !strings.Contains(got.Error(), "4 MiB") {
-		t.Errorf("too much: %+v", got)
 	}
 	if got := fail(t, &flake{ref: "github:x/y"}); got == nil || !strings.Contains(got.Error(), "nix is not on PATH") {
 		t.Errorf("no nix: %+v", got)
 	}
-	other := `echo "error: flake 'path:/x' does not provide attribute 'packages.x86_64-linux.nixosConfigurations', 'nixosConfigurations'" >&2; exit 1`
-	if e := next(t, watch(t, nix(t, other))); e.err != nil || e.list == nil {
+	f := inFolder(t, fails(fleet.ErrNoSystems))
+	if e := next(t, watch(t, f)); e.err != nil || e.list == nil {
 		t.Errorf("some project's flake: %+v", e)
 	}
-	f := nix(t, other)
 	f.here = false
 	if got := fail(t, f); got == nil {
 		t.Error("a flake that was named and has no systems is no trouble")
 	}
 }
 
-func TestFlakeEndsWithItsContext(t *testing.T) {
-	leaks(t)
-	f := nix(t, "sleep 60 & sleep 60")
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	if _, err := f.run(ctx, "x", "y"); err == nil || time.Since(began) > 2*time.Second {
-		t.Errorf("%v after %v", err, time.Since(began))
-	}
-}
-
 func TestFlakeChoice(t *testing.T) {
-	f := nix(t, "")
+	read := func(context.Context, string, func([]fleet.FlakeHost)) error { return nil }
+	f := inFolder(t, read)
 	empty := t.TempDir()
 	t.Setenv("HOME", "/home/ada")
 	for _, c := range []struct {
@@ -148,44 +110,36 @@ func TestFlakeChoice(t *testing.T) {
 		{"configured below home", "~/nixos", f.ref, "/home/ada/nixos"},
 		{"configured beside the configuration", "./nixos", f.ref, "/etc/sextant/nixos"},
 	} {
-		got := newFlake(&Config{Path: "/etc/sextant/config.toml", Flake: c.conf}, c.dir)
+		got := newFlake(&Config{Path: "/etc/sextant/config.toml", Flake: c.conf}, c.dir, read)
 		if (got == nil) != (c.ref == "") || got != nil && got.ref != c.ref {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
+	if newFlake(&Config{Flake: "x"}, "", nil) != nil {
+		t.Error("a flake that nobody can read is asked")
+	}
 	t.Setenv("PATH", empty)
-	if newFlake(&Config{}, f.ref) != nil {
+	if newFlake(&Config{}, f.ref, read) != nil {
 		t.Error("without nix nobody asked for, nothing should be said")
 	}
-	if newFlake(&Config{Flake: "x"}, "") == nil {
+	if newFlake(&Config{Flake: "x"}, "", read) == nil {
 		t.Error("a flake that is configured should say that nix is missing")
 	}
 }
 
 func FuzzFlake(f *testing.F) {
-	f.Add([]byte(`["a","b.c"]`), []byte(`{"a":{"hostname":"root@x","sshOpts":["-p"]}}`))
-	f.Add([]byte(`["\u001b"]`), []byte(`{"a":{"targetHost":"-o","targetPort":-1,"tags":[""]}}`))
-	f.Fuzz(func(t *testing.T, a, b []byte) {
-		names, err := parseNames(a)
-		if err != nil {
-			return
-		}
-		nodes, err := parseDeploy(b)
-		if err != nil {
-			nodes = nil
-		}
-		hive, err := parseColmena(b)
-		if err != nil {
-			hive = nil
-		}
-		for _, n := range []map[string]deployNode{nil, nodes, hive} {
-			list := fromFlake(names, n)
-			checkClean(t, list)
-			hosts, others := Merge(list, Rules{}, nil)
-			checkInvariants(t, list, hosts, others)
-			if !slices.IsSortedFunc(list, func(x, y Sighting) int { return strings.Compare(x.Name, y.Name) }) {
-				t.Error("not sorted")
-			}
+	f.Add("a", "root@x", "ada", 22, "t")
+	f.Add("\x1b", "-o", "", -1, "")
+	f.Fuzz(func(t *testing.T, attr, host, user string, port int, tag string) {
+		list := fromFlake([]fleet.FlakeHost{
+			{Attr: attr, Hostname: fleet.Clean(host), User: fleet.Clean(user), Port: port, Tags: fleet.CleanAll([]string{tag}), From: []string{fleet.FromSystems}},
+			{Attr: "b", Hostname: fleet.Clean(host), From: []string{fleet.FromSystems}},
+		})
+		checkClean(t, list)
+		hosts, others := Merge(list, Rules{}, nil)
+		checkInvariants(t, list, hosts, others)
+		if !slices.IsSortedFunc(list, func(x, y Sighting) int { return strings.Compare(x.Name, y.Name) }) {
+			t.Error("not sorted")
 		}
 	})
 }
