@@ -25,6 +25,7 @@ type State struct {
 
 	Asking bool                      // a refresh is under way
 	Stats  map[string]ContainerStats // by container ID, only for what is on screen
+	Live   []Series                  // measured from now on, only while the host's metrics are on screen and nobody keeps their past
 	Trend  []float64                 // CPU of the last readings, 0…1, oldest first
 }
 
@@ -73,7 +74,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Metrics, why, at)
 	lose(&s.Alarms, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
-	s.Stats = nil
+	s.Stats, s.Live = nil, nil
 	return s
 }
 

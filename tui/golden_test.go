@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -173,6 +174,7 @@ var stories = []struct {
 	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
+	{"metrics-live", live, []string{"j", "6"}, ", 4m"},
 	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
 }
 
@@ -298,6 +300,24 @@ func deployed(o *tui.Options) {
 	o.Store.Update("n-lab", func(s *fleet.State) {
 		s.Deploys = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", tuitest.Now, "probe")
 	})
+}
+
+// live has a host whose past nobody keeps, measured since it is looked at.
+func live(o *tui.Options) {
+	console := o.Console.(*tuitest.Console)
+	console.SeriesIn, console.NoSeries = nil, errors.New("no Netdata keeps the past of this host")
+	var lines []fleet.Series
+	for _, s := range []fleet.Series{
+		tuitest.Wave("cpu", "%", 60), tuitest.Wave("memory", "B", 2e9), tuitest.Wave("load", "", 3), tuitest.Wave("net in", "B/s", 3e6), tuitest.Wave("net out", "B/s", 2e5),
+		tuitest.Wave("disk read", "B/s", 1e5), tuitest.Wave("disk write", "B/s", 4e5), tuitest.Wave("pressure cpu", "%", 12), tuitest.Wave("pressure memory", "%", 1), tuitest.Wave("pressure io", "%", 5),
+	} {
+		s.Source = "/proc"
+		for i := range s.Points {
+			s.Points[i].At = tuitest.Now.Add(time.Duration(i-len(s.Points)) * 2 * time.Second)
+		}
+		lines = append(lines, s)
+	}
+	o.Store.Update("n-desk", func(s *fleet.State) { s.Live, s.Metrics.Source = lines, "/proc" })
 }
 
 // drifted has a flake of which the hosts run an older commit.

@@ -10,12 +10,17 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/metrics"
 	"github.com/sextant-fleet/sextant/fleet/watch"
 	"github.com/sextant-fleet/sextant/podman"
 )
 
-// lives are what stays open to a host: the events of its containers, and the
-// use of those on the screen.
+// everyLive is how often a host whose metrics are on the screen is measured
+// where no Netdata does it.
+const everyLive = 2 * time.Second
+
+// lives are what stays open to a host: the events of its containers, the use of
+// those on the screen, and its measurements where nobody keeps them.
 func (r *readers) lives() []watch.Live {
 	return []watch.Live{
 		{
@@ -35,6 +40,18 @@ func (r *readers) lives() []watch.Live {
 			Run: func(ctx context.Context, l link.Link, f fleet.Focus, put func(watch.Change), _ func(string)) error {
 				defer put(func(s *fleet.State) { s.Stats = nil })
 				return r.of(l).Stats(ctx, f.Containers, func(list []fleet.ContainerStats) { put(withStats(list)) })
+			},
+		},
+		{
+			Name: "load",
+			Wanted: func(f fleet.Focus, s fleet.State) (string, bool) {
+				return "", f.Host == s.Host.ID && !f.Idle && f.Tab == "metrics" && s.Metrics.Current() && s.Metrics.Source == "/proc"
+			},
+			Run: func(ctx context.Context, l link.Link, _ fleet.Focus, put func(watch.Change), _ func(string)) error {
+				defer put(func(s *fleet.State) { s.Live = nil })
+				return metrics.Follow(ctx, l, everyLive, func(lines []fleet.Series) {
+					put(func(s *fleet.State) { s.Live = lines })
+				})
 			},
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +17,14 @@ import (
 )
 
 // loop prints the kernel's counters again and again: one cat a turn. It ends
-// when nobody reads what it prints any more.
+// when nobody reads what it prints any more. Kernels without /proc/pressure
+// leave that out.
 const loop = `
 while :; do
 	cat /proc/uptime /proc/loadavg /proc/stat /proc/meminfo /proc/net/dev /proc/diskstats 2>/dev/null
+	for p in cpu memory io; do
+		read -r line </proc/pressure/$p && echo "pressure $p $line"
+	done 2>/dev/null
 	echo "$2" || exit
 	sleep "$1" || exit
 done
@@ -41,8 +46,8 @@ const (
 // Live tells how busy a host is from now on, for hosts whose past nobody keeps:
 // cpu, memory, load, network and disks every so often, until ctx ends or the
 // connection breaks, which is the error it returns. One command runs on the
-// host all the time, which costs less than one for each reading. Disks' fill,
-// temperatures and pressure are not in it.
+// host all the time, which costs less than one for each reading. Disks' fill
+// and temperatures are not in it.
 func Live(ctx context.Context, l link.Link, every time.Duration, out func(at time.Time, m fleet.Metrics)) error {
 	every = min(max(every, minEvery), maxEvery)
 	seconds := strconv.FormatFloat(every.Round(time.Second).Seconds(), 'f', 0, 64)
@@ -89,6 +94,36 @@ func Point(at time.Time, m fleet.Metrics) []fleet.Series {
 	add(seriesNetOut, "B/s", m.NetOut)
 	add(seriesDiskRead, "B/s", m.DiskIn)
 	add(seriesDiskWrite, "B/s", m.DiskOut)
+	for _, kind := range []string{"cpu", "memory", "io"} {
+		if share, ok := m.Pressure[kind]; ok {
+			add("pressure "+kind, "%", share*100)
+		}
+	}
+	return out
+}
+
+// Follow is [Live] as lines that grow: from the first reading on, the last few
+// minutes. What out is given is not changed any more.
+func Follow(ctx context.Context, l link.Link, every time.Duration, out func([]fleet.Series)) error {
+	var lines []fleet.Series
+	return Live(ctx, l, every, func(at time.Time, m fleet.Metrics) {
+		lines = behind(lines, Point(at, m))
+		out(lines)
+	})
+}
+
+// behind puts readings behind lines, in new ones.
+func behind(lines, readings []fleet.Series) []fleet.Series {
+	out := slices.Clone(lines)
+	for _, r := range readings {
+		i := slices.IndexFunc(out, func(s fleet.Series) bool { return s.Name == r.Name })
+		if i < 0 {
+			out = append(out, r)
+			continue
+		}
+		old := out[i].Points[max(0, len(out[i].Points)-maxPoints+1):]
+		out[i].Points = append(slices.Clone(old), r.Points...)
+	}
 	return out
 }
 
@@ -116,7 +151,7 @@ func turns(r io.Reader, f func([]byte)) error {
 // lines: proc(5), and Documentation/admin-guide/iostats.rst of the kernel.
 func parseTurn(text []byte) fleet.Proc {
 	var p fleet.Proc
-	c, memory := &p.After, map[string]uint64{}
+	c, memory, pressure := &p.After, map[string]uint64{}, map[string]float64{}
 	i := -1
 	for line := range strings.Lines(string(text)) {
 		i++
@@ -128,6 +163,10 @@ func parseTurn(text []byte) fleet.Proc {
 			c.Uptime = fleet.Seconds(float(f[0]))
 		case i == 1 && len(f) >= 3:
 			p.Load = [3]float64{float(f[0]), float(f[1]), float(f[2])}
+		case f[0] == "pressure" && len(f) > 3 && f[2] == "some":
+			if share, ok := strings.CutPrefix(f[3], "avg10="); ok {
+				pressure[f[1]] = min(1, float(share)/100)
+			}
 		case f[0] == "cpu" && len(f) > 4:
 			c.CPUBusy, c.CPUTotal = ticks(f[1:])
 		case strings.HasPrefix(f[0], "cpu") && !colon:
@@ -143,6 +182,9 @@ func parseTurn(text []byte) fleet.Proc {
 	}
 	p.Memory = less(memory, "MemTotal", "MemAvailable")
 	p.Swap = less(memory, "SwapTotal", "SwapFree")
+	if len(pressure) > 0 {
+		p.Pressure = pressure
+	}
 	return p
 }
 

@@ -449,7 +449,7 @@ func TestLive(t *testing.T) {
 		if m.Memory.Total == 0 || m.CPU < 0 || m.CPU > 1 || m.Cores == 0 {
 			t.Errorf("%+v", m)
 		}
-		if len(Point(time.Now(), m)) != 7 {
+		if len(Point(time.Now(), m)) != 7+len(m.Pressure) {
 			t.Error("not all series have a point")
 		}
 		if count++; count == 2 {
@@ -458,6 +458,32 @@ func TestLive(t *testing.T) {
 	})
 	if !errors.Is(err, context.Canceled) || count != 2 {
 		t.Error(err, count)
+	}
+}
+
+// TestFollow: lines grow, are bounded, and what was handed out stays as it is.
+func TestFollow(t *testing.T) {
+	turn := func(up int) string {
+		return fmt.Sprintf("%d.00 1.00\n0.5 0.4 0.3 1/2 3\ncpu 1 0 0 %d 0 0 0 0\npressure cpu some avg10=25.00 avg60=0\npressure io some avg10=nonsense\npressure memory full avg10=1\n", up, up*100)
+	}
+	m := FromProc(fleet.Proc{}, parseTurn([]byte(turn(10))))
+	if m.Pressure["cpu"] != 0.25 || m.Pressure["io"] != 0 || len(m.Pressure) != 2 {
+		t.Errorf("%+v", m.Pressure)
+	}
+	var lines, first []fleet.Series
+	for i := range 3 * maxPoints {
+		lines = behind(lines, Point(time.Unix(int64(i), 0), m))
+		if i == 0 {
+			first = lines
+		}
+	}
+	if len(lines) != 7 || len(first[0].Points) != 1 || first[0].Points[0].At != time.Unix(0, 0) {
+		t.Errorf("%d lines, the first reading now %+v", len(lines), first[0])
+	}
+	for _, s := range lines {
+		if n := len(s.Points); n != maxPoints || s.Points[n-1].At != time.Unix(3*maxPoints-1, 0) || s.Source != "/proc" {
+			t.Errorf("%s: %d points to %s, %s", s.Name, n, s.Points[n-1].At, s.Source)
+		}
 	}
 }
 

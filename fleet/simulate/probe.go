@@ -240,9 +240,8 @@ func (t *teller) kernel() {
 	t.begin("memory")
 	t.WriteString(m.memInfo(t.now))
 	t.begin("pressure")
-	for i, kind := range []string{"cpu", "memory", "io"} {
-		p := m.busy.at(t.now) * []float64{18, 0.6, 5}[i]
-		t.line("%s some avg10=%.2f avg60=%.2f avg300=%.2f total=%.0f", kind, p, p*0.9, p*0.8, p*1e6)
+	for _, kind := range []string{"cpu", "memory", "io"} {
+		t.line("%s %s", kind, m.pressure(kind, t.now))
 	}
 	t.begin("temperatures")
 	if m.temp.base > 0 {

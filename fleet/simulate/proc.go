@@ -107,3 +107,9 @@ func (m *machine) memInfo(at time.Time) string {
 
 // swapUsed is how much of the swap is in use, 0…1.
 func (m *machine) swapUsed(at time.Time) float64 { return m.used.at(at) / 8 }
+
+// pressure is the first line of /proc/pressure/KIND.
+func (m *machine) pressure(kind string, at time.Time) string {
+	p := m.busy.at(at) * map[string]float64{"cpu": 18, "memory": 0.6, "io": 5}[kind]
+	return fmt.Sprintf("some avg10=%.2f avg60=%.2f avg300=%.2f total=%.0f", p, p*0.9, p*0.8, p*1e6)
+}

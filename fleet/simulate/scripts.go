@@ -88,6 +88,9 @@ func tellCounters(c Call) int {
 			text, _ := c.machine().file("/proc/"+f, c.now())
 			b.WriteString(text)
 		}
+		for _, kind := range []string{"cpu", "memory", "io"} {
+			fmt.Fprintf(&b, "pressure %s %s\n", kind, c.machine().pressure(kind, c.now()))
+		}
 		if _, err := io.WriteString(c.Stdout, b.String()+c.arg(2)+"\n"); err != nil {
 			return 1
 		}

@@ -18,7 +18,8 @@ import (
 )
 
 // metricsTab is how busy a host is: the newest values with their source, and
-// charts of the last hour, which are asked for only while they are shown.
+// charts of the last hour, which are asked for only while they are shown. Where
+// nobody keeps the past they begin when the tab is opened.
 type metricsTab struct {
 	reading
 	ctx    context.Context
@@ -78,10 +79,7 @@ func (m *metricsTab) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 		return
 	}
 	d := m.values(c, st, p.W)
-	charts := min(p.H/2, 5*max(1, len(m.series)))
-	if len(m.series) == 0 || p.H < 16 {
-		charts = 1
-	}
+	charts := m.height(st, p.W, p.H)
 	d.Draw(p.Sub(0, 0, p.W, p.H-charts), &m.scroll)
 	m.charts(c, st, p.Sub(0, p.H-charts, p.W, charts))
 }

@@ -20,11 +20,13 @@ type Console struct {
 	refreshes []fleet.HostID
 	answers   map[int]fleet.Reply
 	logs      []*Log
+	series    []fleet.HostID
 
 	OnAnswer func(id int, r fleet.Reply)
 	NewShell func(fleet.HostID) (fleet.Session, error)
 	LogErr   error
 	SeriesIn []fleet.Series
+	NoSeries error           // why there are none
 	Lines    []fleet.LogLine // what every log begins with
 
 	// Old gives the lines of a log that is not followed; nil: Lines.
@@ -129,8 +131,18 @@ func (c *Console) Saved(path string) []string {
 }
 
 // Series implements fleet.Console.
-func (c *Console) Series(context.Context, fleet.HostID, time.Duration) ([]fleet.Series, error) {
-	return c.SeriesIn, nil
+func (c *Console) Series(_ context.Context, id fleet.HostID, _ time.Duration) ([]fleet.Series, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.series = append(c.series, id)
+	return c.SeriesIn, c.NoSeries
+}
+
+// Charted are the hosts whose charts were asked for, in order.
+func (c *Console) Charted() []fleet.HostID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]fleet.HostID(nil), c.series...)
 }
 
 // Shell implements fleet.Console.
