@@ -404,3 +404,35 @@ func TestMessagesThatAreReadAreNotCounted(t *testing.T) {
 	o.Store.Note(fleet.Message{At: tuitest.Now.Add(3 * time.Second), Level: fleet.Error, Host: "lab", Text: "a new one"})
 	term.WaitFor("1 ERR")
 }
+
+// TestChartsAreAskedForOnlyWhileTheirTabIsOpen: newer values ask again there,
+// and nowhere else.
+func TestChartsAreAskedForOnlyWhileTheirTabIsOpen(t *testing.T) {
+	o := sample()
+	c := console(o)
+	newer := func() {
+		o.Store.Update("n-storage", func(s *fleet.State) { s.Metrics.At = s.Metrics.At.Add(time.Second) })
+	}
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "enter").WaitFor("[1 Overview]")
+	newer()
+	term.Settle(200 * time.Millisecond)
+	if asked := c.Charted(); len(asked) != 0 {
+		t.Errorf("asked for %v before the tab was opened", asked)
+	}
+	term.Press("6").WaitFor("highest")
+	newer()
+	eventually(t, "asked again after newer values", func() bool { return len(c.Charted()) == 2 })
+	term.Press("4").WaitFor("[4 Units]")
+	newer()
+	term.Press("esc").WaitFor("desk").Settle(200 * time.Millisecond)
+	newer()
+	term.Settle(200 * time.Millisecond)
+	asked := c.Charted()
+	if len(asked) != 2 || asked[0] != "n-storage" || asked[1] != "n-storage" {
+		t.Errorf("asked for %v", asked)
+	}
+	looks := c.Looks()
+	if last := looks[len(looks)-1]; last.Host != "" && last.Tab == "metrics" {
+		t.Errorf("still looked at: %+v", last)
+	}
+}
