@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,22 +126,50 @@ func TestSeriesOfTheLab(t *testing.T) {
 	}
 }
 
+// TestLiveOfTheLab measures the hosts that no Netdata has, and holds that nothing
+// of it is left there.
 func TestLiveOfTheLab(t *testing.T) {
-	l := labtest.Load(t).Link(t, "router")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	count := 0
-	err := metrics.Live(ctx, l, time.Second, func(_ time.Time, m fleet.Metrics) {
-		if m.CPU < 0 || m.CPU > 1 || m.Memory.Total == 0 {
-			t.Errorf("%+v", m)
-		}
-		if count++; count == 2 {
-			cancel()
-		}
-	})
-	if !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
+	lab := labtest.Load(t)
+	for _, name := range []string{"router", "r2s"} {
+		t.Run(name, func(t *testing.T) {
+			l := lab.Link(t, name)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			var lines []fleet.Series
+			err := metrics.Follow(ctx, l, time.Second, func(now []fleet.Series) {
+				if lines = now; len(now[0].Points) == 3 {
+					cancel()
+				}
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			want := []string{"cpu", "memory", "load", "net in", "net out", "disk read", "disk write"}
+			if out := labtest.Output(t, l, "sh", "-c", "cat /proc/pressure/cpu 2>/dev/null || true"); out != "" {
+				want = append(want, "pressure cpu", "pressure memory", "pressure io")
+			}
+			var got []string
+			for _, s := range lines {
+				got = append(got, s.Name)
+				if len(s.Points) < 2 || s.Source != "/proc" {
+					t.Errorf("%+v", s)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+			memory := lines[1].Points[0].Value
+			if memory < 1<<20 || lines[0].Points[0].Value < 0 || lines[0].Points[0].Value > 100 {
+				t.Errorf("%+v", lines[:2])
+			}
+			gone(t, l)
+		})
 	}
+}
+
+// gone waits until the program that measures has ended on a host.
+func gone(t *testing.T, l link.Link) {
+	t.Helper()
 	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
 		out := labtest.Output(t, l, "sh", "-c", "ps -eo args | grep -c '[e]nd of turn' || true")
 		if strings.TrimSpace(out) == "0" {

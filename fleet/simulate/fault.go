@@ -33,6 +33,7 @@ type Fault struct {
 	NoForward bool  // sshd refuses to forward ports and sockets
 	Cut       int   // the probe's answer breaks off after so many bytes, with the connection
 	Flood     int64 // every command prints so many bytes first
+	Long      int64 // a line of so many bytes stands in the probe's answer, and in the journal
 	Deaf      bool  // commands are accepted, print nothing and never end
 }
 

@@ -68,7 +68,10 @@ func journalctl(c Call) int {
 	if given(flags, "-r", "--reverse") {
 		slices.Reverse(old)
 	}
-	for _, e := range old {
+	for i, e := range old {
+		if n := c.fault().Long; n > 0 && i == len(old)/2 && !c.endless(n) {
+			return 1
+		}
 		if c.print(e, form) != nil {
 			return 1
 		}
@@ -85,6 +88,18 @@ func journalctl(c Call) int {
 		}
 	}
 	return 0
+}
+
+// endless prints an entry whose text has so many bytes.
+func (c Call) endless(n int64) bool {
+	if _, err := fmt.Fprintf(c.Stdout, `{"__REALTIME_TIMESTAMP":"%d","PRIORITY":"6","MESSAGE":"`, c.now().UnixMicro()); err != nil {
+		return false
+	}
+	if !pour(c.Context, c.Stdout, "all work and no play makes a dull host ", n) {
+		return false
+	}
+	_, err := io.WriteString(c.Stdout, "\"}\n")
+	return err == nil
 }
 
 // cut gives what stands before a separator.

@@ -60,6 +60,13 @@ func (c Call) sayProbe(text string) bool {
 		c.hangUp()
 		return false
 	}
+	if f.Long > 0 {
+		half := len(text) / 2
+		if _, err := io.WriteString(c.Stdout, text[:half]); err != nil || !pour(c.Context, c.Stdout, "all work and no play makes a dull host ", f.Long) {
+			return false
+		}
+		text = text[half:]
+	}
 	_, err := io.WriteString(c.Stdout, text)
 	return err == nil
 }

@@ -132,9 +132,14 @@ func (s *session) exec(line string) int {
 
 // flood writes so many bytes.
 func flood(ctx context.Context, w io.Writer, n int64) bool {
+	return pour(ctx, w, "all work and no play makes a dull host\n", n)
+}
+
+// pour writes a text again and again, until so many bytes are written.
+func pour(ctx context.Context, w io.Writer, text string, n int64) bool {
 	block := make([]byte, 64<<10)
 	for i := range block {
-		block[i] = "all work and no play makes a dull host\n"[i%39]
+		block[i] = text[i%len(text)]
 	}
 	for ; n > 0; n -= int64(len(block)) {
 		if _, err := w.Write(block[:min(n, int64(len(block)))]); err != nil || ctx.Err() != nil {
