@@ -398,3 +398,32 @@ func BenchmarkLoad30Hosts60Containers(b *testing.B) {
 		}
 	}
 }
+
+// TestEmptyListsAreRemembered: that nothing had failed is not the same as that
+// nobody knows.
+func TestEmptyListsAreRemembered(t *testing.T) {
+	h, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	then := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	st := fleet.State{
+		Host: fleet.Host{ID: "a", Name: "a"}, Units: fleet.Known([]fleet.Unit{{Name: "sshd.service", Active: "active"}}, then, "probe"),
+		Alarms: fleet.Known([]fleet.Alarm(nil), then, "netdata"), Deploys: fleet.Known([]fleet.Deploy(nil), then, "guard"),
+	}
+	if err := h.Save([]fleet.State{st, {Host: fleet.Host{ID: "b", Name: "b"}}}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := h.Load()
+	if err != nil || len(back) != 2 {
+		t.Fatalf("%v %+v", err, back)
+	}
+	a, b := back[0], back[1]
+	if !a.Units.At.Equal(then) || !a.Alarms.At.Equal(then) || !a.Deploys.At.Equal(then) || a.Units.Current() {
+		t.Errorf("%+v %+v %+v", a.Units, a.Alarms, a.Deploys)
+	}
+	if b.Units.HasValue() || b.Alarms.HasValue() {
+		t.Errorf("what was never read is remembered: %+v", b.Units)
+	}
+}

@@ -97,10 +97,12 @@ func (k host) state(now time.Time) fleet.State {
 	}
 }
 
-// first cuts a list that is too long.
+// first cuts a list that is too long. An empty one is written as such: that
+// nothing had failed is known too, and null would be read as never told.
 func first[T any](f fleet.Fact[[]T], n int) fleet.Fact[[]T] {
-	if len(f.Value) > n {
-		f.Value = f.Value[:n]
+	f.Value = f.Value[:min(n, len(f.Value))]
+	if f.Value == nil {
+		f.Value = []T{}
 	}
 	return f
 }
