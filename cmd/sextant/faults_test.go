@@ -99,7 +99,7 @@ var badHosts = map[string]badHost{
 		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter", "4"}, screen: []string{"[4 Units]", "evil"},
 	},
 	"hostile alarms": {
-		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter", "6", "G"}, screen: []string{"[6 Metrics]", "evil"},
+		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter"}, screen: []string{"[1 Overview]", "alarm disk_space_usage", "evil"},
 	},
 	"hostile logs": {
 		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter", "4", "enter", "L"}, screen: []string{"Log"},
