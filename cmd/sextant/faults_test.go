@@ -235,7 +235,7 @@ func TestHugeLogs(t *testing.T) {
 			i.store.SetHosts([]fleet.Host{i.Host("r2s")}, nil, nil)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			log, err := console{i.app}.Logs(ctx, fleet.LogQuery{Host: i.Host("r2s").ID, Unit: "sshd.service", Lines: 20})
+			log, err := console{i.app}.Logs(ctx, fleet.LogQuery{Sources: []fleet.LogSource{{Host: i.Host("r2s").ID, Unit: "sshd.service"}}, Lines: 20})
 			if err != nil {
 				t.Fatal(err)
 			}
