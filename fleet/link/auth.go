@@ -61,20 +61,28 @@ func (a *authenticator) signers() ([]ssh.Signer, error) {
 		}
 		all = append(all, s)
 	}
+	var locked []ssh.Signer
 	for _, path := range named { // a key that is named goes first, from the agent where it holds it
 		s := a.fileSigner(path, held)
 		if s == nil {
 			continue
 		}
-		for _, c := range a.certificatesOf(path, s) {
-			add(c)
+		mine := append(a.certificatesOf(path, s), s)
+		if _, asks := s.(*lockedSigner); asks {
+			locked = append(locked, mine...)
+			continue
 		}
-		add(s)
+		for _, k := range mine {
+			add(k)
+		}
 	}
 	if !a.set.identitiesOnly {
 		for _, s := range held {
 			add(s)
 		}
+	}
+	for _, s := range locked { // a person need not be asked where another key is let in
+		add(s)
 	}
 	return all, nil
 }

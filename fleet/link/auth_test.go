@@ -3,7 +3,6 @@ package link_test
 import (
 	"crypto/rand"
 	"errors"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -34,27 +33,7 @@ func agentWith(t testing.TB, keys ...agent.AddedKey) string {
 			t.Fatal(err)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "agent")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(wg.Wait)
-	t.Cleanup(func() { l.Close() })
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				_ = agent.ServeAgent(ring, c)
-			})
-		}
-	})
-	return path
+	return serveAgent(t, ring)
 }
 
 func TestKeyOfTheAgent(t *testing.T) {
@@ -112,6 +91,25 @@ func TestPassphraseIsNotAskedForAKeyTheHostDoesNotWant(t *testing.T) {
 	d := known(t, f, p)
 	write(t, filepath.Join(d.SSHDir, "id_ed25519"), string(pem))
 	if err := connect(t, d, plainHost(f, "cloud")); !errors.Is(err, link.ErrAuth) || len(p.questions(fleet.AskPassphrase)) != 0 {
+		t.Errorf("%v, asked %v", err, p.questions(""))
+	}
+}
+
+// TestOpenKeysGoBeforeLockedOnes: nobody is asked for a passphrase where another
+// key is let in.
+func TestOpenKeysGoBeforeLockedOnes(t *testing.T) {
+	f := simulated(t, simulate.Options{})
+	key, err := ssh.ParseRawPrivateKey(f.PrivateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pem, line := newKey(t, "sesame")
+	f.SetLogin("cloud", simulate.Login{Keys: []string{line}})
+	p := &person{}
+	d := known(t, f, p)
+	write(t, filepath.Join(d.SSHDir, "id_ed25519"), string(pem))
+	d.AgentSocket = agentWith(t, agent.AddedKey{PrivateKey: key})
+	if err := connect(t, d, plainHost(f, "cloud")); err != nil || len(p.questions("")) != 0 {
 		t.Errorf("%v, asked %v", err, p.questions(""))
 	}
 }
