@@ -1,6 +1,9 @@
 package link
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Hurry shortens the limits of a dialer to what tests can wait for.
 func Hurry(d *Dialer) {
@@ -21,3 +24,6 @@ func AuthLimit(d *Dialer, limit time.Duration) { d.limits.auth = limit }
 
 // Receive is the program that runs what comes on its input.
 const Receive = receive
+
+// Before is what stands in front of a command for a way to root.
+func Before(way string) []string { return slices.Clone(before[way]) }
