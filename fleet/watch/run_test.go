@@ -82,7 +82,7 @@ func TestPaces(t *testing.T) {
 	}
 }
 
-// TestBackoff: a host that fails is asked less and less, told of once, and is
+// TestBackoff: a host that fails keeps what was known, is told of once, and is
 // known again when it comes back.
 func TestBackoff(t *testing.T) {
 	s := newScene(t, simulate.Options{Hosts: 1})
