@@ -242,3 +242,39 @@ func TestProbeSeesWhatMovedOfAUser(t *testing.T) {
 		t.Errorf("%d units, unseen %q", len(f.Units.Value), f.System.Value.Unseen)
 	}
 }
+
+// TestProbeWithoutRoot asks as admin, who may do nothing special: what everyone
+// may see is the same, and what could not be seen is named.
+func TestProbeWithoutRoot(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, name := range []string{"storage", "router", "media"} { // systemd 257, 252, and a Debian
+		t.Run(name, func(t *testing.T) {
+			h := lab.Named(t, name).Fleet()
+			h.ID, h.User = "admin:"+h.ID, "admin"
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			f, err := labtest.Probe(t).Read(ctx, lab.Dialer(t, nil).Open(h))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sys := f.System.Value
+			if sys.UID == 0 || !f.System.Current() || !f.Units.Current() {
+				t.Errorf("uid %d, system %v, units %v", sys.UID, f.System.Err, f.Units.Err)
+			}
+			for _, want := range []string{"rootless sockets, units and files of other users: not root", "journal of other users: not root"} {
+				if !slices.Contains(sys.Unseen, want) {
+					t.Errorf("%q is not among what could not be seen: %q", want, sys.Unseen)
+				}
+			}
+			root := lab.Link(t, name)
+			if sys.NixOS {
+				same(t, "running", sys.Running.Path, labtest.Output(t, root, "readlink", "-f", "/run/current-system"))
+				same(t, "default", sys.Default.Path, labtest.Output(t, root, "readlink", "-f", "/nix/var/nix/profiles/system"))
+			}
+			whole, err := labtest.Probe(t).Read(ctx, root)
+			if err != nil || slices.ContainsFunc(whole.System.Value.Unseen, func(s string) bool { return strings.Contains(s, "not root") }) {
+				t.Errorf("as root: %v, unseen %q", err, whole.System.Value.Unseen)
+			}
+		})
+	}
+}
