@@ -53,6 +53,18 @@ type Deploy struct {
 	Deadline time.Time   `json:"deadline,omitzero"`  // it goes back by itself then, while it is waiting
 	Findings []string    `json:"findings,omitempty"` // what the checks found
 	Result   string      `json:"result,omitempty"`   // in one line, once it is over
+	Line     string      `json:"line,omitempty"`     // the last of its log, while it is under way
+}
+
+// Doing is how a deploy that is run from here is getting on with one host. Until it
+// is staged the host itself knows nothing of it.
+type Doing struct {
+	State DeployState // "": nothing is done to it from here
+	Kind  string
+	Line  string // the last that was told
+	Since time.Time
+	Who   string
+	From  string // the machine
 }
 
 // Difference is what is different between two systems of a host.

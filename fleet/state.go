@@ -23,6 +23,7 @@ type State struct {
 	Metrics     Fact[Metrics]
 	Alarms      Fact[[]Alarm]
 
+	Doing  Doing                     // what is done to it from here just now; never kept
 	Asking bool                      // a refresh is under way
 	Stats  map[string]ContainerStats // by container ID, only for what is on screen
 	Live   []Series                  // measured from now on, only while the host's metrics are on screen and nobody keeps their past

@@ -49,6 +49,10 @@ type Deployer struct {
 	MayReboot bool // hosts may be restarted as the last step back
 	NeverHere bool // nothing is built on this machine
 
+	// Show is told how far what is done to a host is; with no state that it is over.
+	// May be nil.
+	Show func(fleet.Host, fleet.Doing)
+
 	Differences *Differences
 	Flake       Flake // what is deployed on a key; Ref "": nothing can be
 	// Broken names the containers of a host that are broken now, each with how.
@@ -230,6 +234,12 @@ type follower struct {
 // follow reads the deploy again and again until it is over.
 func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) {
 	defer f.leave()
+	tell, shown := f.tell, f.d.shows(f.host, f.change.Kind, fleet.Staged)
+	defer shown.over()
+	f.tell = func(p Progress) {
+		shown.progress(p)
+		tell(p)
+	}
 	f.heard = time.Now()
 	f.last = fleet.Deploy{ID: id, State: fleet.Staged}
 	for {

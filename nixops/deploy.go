@@ -70,7 +70,12 @@ func (d *Deployer) Prepare(ctx context.Context, o Order, hosts []fleet.State, te
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			ready[i] = d.prepare(ctx, o, s, declared, calm(func(line string) { tell(s.Host.Name, line) }))
+			shown := d.shows(s.Host, "deploy", fleet.Building)
+			defer shown.over()
+			ready[i] = d.prepare(ctx, o, s, declared, calm(func(line string) {
+				shown.line(line)
+				tell(s.Host.Name, line)
+			}))
 		})
 	}
 	wg.Wait()

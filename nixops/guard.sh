@@ -474,6 +474,7 @@ list() {
 		[ -s "$dir/state" ] || say "field state ${last#* * }"
 		say "field last $last"
 		[ -e "$dir/result" ] || { systemctl is-active --quiet "sextant-$id" && say 'field guarded 1'; }
+		[ -e "$dir/result" ] || say "field line $(tail -n 20 "$dir/log" 2>/dev/null | grep -v '^== ' | tail -n 1)"
 	done
 	if [ "$only" ] && [ "${2:-}" ]; then
 		say "log $(wc -c <"$home/$only/log")"

@@ -125,6 +125,9 @@ func deploy(f map[string]string, clock theirs) fleet.Deploy {
 		To:   fleet.Toplevel{Path: f["new"]}, Who: f["who"], Client: f["client"], Revision: f["revision"], Started: clock.at(f["started"]),
 	}
 	d.To.Generation, _ = strconv.Atoi(f["number"])
+	if !d.State.Over() {
+		d.Line = fleet.Short(f["line"], 300)
+	}
 	if last, _, ok := strings.Cut(f["last"], " "); ok {
 		d.Changed = clock.at(last)
 	}

@@ -152,6 +152,7 @@ var stories = []struct {
 	}, nil, "in 95s"},
 	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
 	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
+	{"deploys-building", building, []string{":", "Deploys", "enter"}, "3/17 built"},
 	{"deploys-none", func(*tui.Options) {}, []string{":", "Deploys", "enter"}, "Nothing was deployed"},
 	{"timeline", deployed, []string{":", "Timeline of the fleet", "enter"}, "deploy"},
 	{"timeline-event", audited, []string{":", "Timeline of the fleet", "enter", "/", "refused", "enter", "enter"}, "told by"},
@@ -258,6 +259,20 @@ func TestStories(t *testing.T) {
 			})
 		}
 	}
+}
+
+// building has hosts to which something is done from here: one is being built,
+// another copied to, a third has begun to activate.
+func building(o *tui.Options) {
+	deployed(o)
+	give := func(id fleet.HostID, state fleet.DeployState, line string) {
+		o.Store.Update(id, func(s *fleet.State) {
+			s.Doing = fleet.Doing{State: state, Kind: "deploy", Line: line, Since: tuitest.Now.Add(-95 * time.Second), Who: "ada", From: "laptop"}
+		})
+	}
+	give("n-router", fleet.Building, "3/17 built, 40/120 copied, 1.2 GiB, building caddy-2.10.0")
+	give("n-desk", fleet.Copying, "copying: 210 of 512 MiB")
+	give("n-storage", fleet.Committing, "updating the boot menu")
 }
 
 // choosing has an action that asks what is to be done, and takes its time.

@@ -39,6 +39,9 @@ func (a *app) deployer() *nixops.Deployer {
 		d.Client = name
 	}
 	d.Broken, d.Flake.Ref = a.broken, a.flake
+	d.Show = func(h fleet.Host, is fleet.Doing) {
+		a.store.Update(h.ID, func(s *fleet.State) { s.Doing = is })
+	}
 	c := a.cfg.Deploy
 	d.MayReboot, d.NeverHere = c.MayReboot, c.BuildHere != nil && !*c.BuildHere
 	for _, s := range a.store.Snapshot().Hosts {

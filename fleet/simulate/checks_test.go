@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -78,5 +79,36 @@ func TestContainersThatBreak(t *testing.T) {
 				t.Errorf("findings %q, want %q", got, c.finding)
 			}
 		})
+	}
+}
+
+// TestWhatIsDoneFromHereIsShown: each state with its last line, and its end.
+func TestWhatIsDoneFromHereIsShown(t *testing.T) {
+	y := inYard(t, "vault")
+	var mu sync.Mutex
+	var shown []fleet.Doing
+	y.Show = func(h fleet.Host, is fleet.Doing) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown = append(shown, is)
+	}
+	dep := y.wait()
+	if d := y.state().Deploys.Value[0]; d.ID != dep.ID || d.Line == "" || strings.HasPrefix(d.Line, "==") {
+		t.Errorf("the host tells of its last line %q", d.Line)
+	}
+	if _, err := y.Cancel(soon(t), y.host, ""); err != nil {
+		t.Fatal(err)
+	}
+	y.ended(fleet.Cancelled)
+	mu.Lock()
+	defer mu.Unlock()
+	has := func(state fleet.DeployState, line string) bool {
+		return slices.ContainsFunc(shown, func(is fleet.Doing) bool { return is.State == state && strings.Contains(is.Line, line) })
+	}
+	if !has(fleet.Staged, "") || !has(fleet.Activating, "activating the configuration") || !has(fleet.Awaiting, "") {
+		t.Errorf("%+v", shown)
+	}
+	if last := shown[len(shown)-1]; last != (fleet.Doing{}) {
+		t.Errorf("its end is not shown: %+v", last)
 	}
 }

@@ -203,6 +203,13 @@ func (g guarding) tell(d *deploying, boot string) {
 	field("last", fmt.Sprintf("%d %d %s %s", is.since.Unix(), m.uptimeAt(is.since), is.state, is.why))
 	if !over(is.state) {
 		field("guarded", "1")
+		last := ""
+		for line := range strings.Lines(d.log(g.m, g.now)) {
+			if !strings.HasPrefix(line, "== ") {
+				last = strings.TrimSpace(line)
+			}
+		}
+		field("line", last)
 	}
 }
 

@@ -31,6 +31,24 @@ type row struct {
 	fleet.Deploy
 	of     fleet.State
 	newest bool // nothing was deployed to its host since
+	here   bool // it is done from here just now, and told of by us
+}
+
+// underWay is what is done to a host from here, as a row: of a deploy that the host
+// tells of already it is the newest state and line.
+func underWay(st fleet.State) (row, bool) {
+	is := st.Doing
+	if is.State == "" {
+		return row{}, false
+	}
+	d := fleet.Deploy{ID: "here", Kind: is.Kind, Started: is.Since, Who: is.Who, Client: is.From}
+	if list := st.Deploys.Value; st.Deploys.Current() && len(list) > 0 && !list[0].State.Over() {
+		d = list[0]
+	} else {
+		d.From = st.System.Value.Running
+	}
+	d.State, d.Line = is.State, cmp.Or(is.Line, d.Line)
+	return row{d, st, true, true}, true
 }
 
 // New makes the screen.
@@ -65,9 +83,18 @@ func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 	var ids []string
 	for _, st := range c.Snap.Hosts {
 		s.sums.add(st)
+		list := make([]row, 0, len(st.Deploys.Value)+1)
+		doing, has := underWay(st)
+		if has {
+			list = append(list, doing)
+		}
 		for i, d := range st.Deploys.Value {
-			r := row{d, st, i == 0}
-			id := string(st.Host.ID) + " " + d.ID
+			if !has || d.ID != doing.ID {
+				list = append(list, row{d, st, i == 0 && !has, false})
+			}
+		}
+		for _, r := range list {
+			id := string(st.Host.ID) + " " + r.ID
 			s.rows[id] = r
 			s.nameW = max(s.nameW, min(20, widget.Width(st.Host.Name)))
 			if s.passes(r) {
@@ -90,7 +117,7 @@ func (s *Screen) passes(r row) bool {
 		return true
 	}
 	word := words.Teller{}.Deploy(r.State).Text
-	text := strings.Join([]string{r.of.Host.Name, word, string(r.State), r.Kind, r.Why, r.Who + "@" + r.Client, r.Revision}, "\n")
+	text := strings.Join([]string{r.of.Host.Name, word, string(r.State), r.Kind, r.Why, r.Line, r.Who + "@" + r.Client, r.Revision}, "\n")
 	return strings.Contains(strings.ToLower(text), want) != not
 }
 
@@ -115,6 +142,18 @@ type sums struct{ deploys, hosts, ok, failed, waits, running, other, unknown int
 
 func (n *sums) add(st fleet.State) {
 	n.deploys += len(st.Deploys.Value)
+	if doing, ok := underWay(st); ok {
+		n.hosts++
+		if doing.ID == "here" {
+			n.deploys++
+		}
+		if doing.State == fleet.Awaiting {
+			n.waits++
+		} else {
+			n.running++
+		}
+		return
+	}
 	if !st.Deploys.Current() {
 		if !st.Deploys.None {
 			n.unknown++ // never counted among those that are well

@@ -87,7 +87,7 @@ func (s *Screen) lines(c *screen.Context, r row) [2]widget.Line {
 }
 
 // current tells whether the host says so now.
-func (r row) current() bool { return r.of.Deploys.Current() && r.of.Reach.Err == "" }
+func (r row) current() bool { return r.here || r.of.Deploys.Current() && r.of.Reach.Err == "" }
 
 // state is the word for where it stands. What was under way when the host was
 // heard last may be elsewhere by now.
@@ -113,11 +113,18 @@ func when(c *screen.Context, r row) widget.Line {
 }
 
 func way(c *screen.Context, r row) string {
+	if r.To.Path == "" {
+		return words.Toplevel(r.of, r.From) + " " + c.Glyphs.Arrow + " " + c.Glyphs.Asking // not built yet
+	}
 	return words.Toplevel(r.of, r.From) + " " + c.Glyphs.Arrow + " " + words.Toplevel(r.of, r.To)
 }
 
-// why is what brought it where it is. While it is activated that is a store path.
+// why is what brought it where it is, or the last that it said while it is under
+// way. While it is activated what brought it there is a store path.
 func why(r row) string {
+	if !r.State.Over() && r.State != fleet.Awaiting && r.Line != "" {
+		return r.Line // what it is at
+	}
 	if strings.HasPrefix(r.Why, "/nix/store/") {
 		return ""
 	}
@@ -135,6 +142,9 @@ func (s *Screen) drawDetail(c *screen.Context, p widget.Pane) {
 	d := widget.Doc{}.Add(p.W, 2, head)
 	if r.Why != "" {
 		d = d.Add(p.W, 2, widget.T(r.Why))
+	}
+	if r.Line != "" && !r.State.Over() {
+		d = d.Add(p.W, 2, widget.L(themes.Dim, "last  ").And(themes.Text, r.Line))
 	}
 	for _, f := range r.Findings {
 		d = d.Add(p.W, 2, widget.L(themes.Warn, f))
