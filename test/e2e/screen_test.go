@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,41 +72,6 @@ func TestScreenAgreesWithTheHosts(t *testing.T) {
 				t.Error("the terminal is not given back")
 			}
 		})
-	}
-}
-
-// TestScreenOfEveryHost opens each host and finds its running system, failed
-// units and containers as its own commands tell them.
-func TestScreenOfEveryHost(t *testing.T) {
-	lab := labtest.Load(t)
-	ui := screen(t, 120, 40)
-	answer(ui)
-	for _, h := range lab.Hosts {
-		l := lab.Link(t, h.Name)
-		ui.Press("/").Send(h.Name).Press("enter").WaitFor("/" + h.Name)
-		for range 3 { // the filter knows tags too: another host may stand first
-			if ui.Settle(200 * time.Millisecond); !strings.Contains(ui.Screen(), "> "+h.Name) {
-				ui.Press("j")
-			}
-		}
-		ui.WaitFor("> "+h.Name).Press("enter").WaitFor(h.Name, "[1 Overview]", "since when")
-		if h.Base != "debian" {
-			ui.WaitFor(strings.TrimSpace(labtest.Output(t, l, "cat", "/run/current-system/nixos-version")))
-		}
-		for _, unit := range strings.Fields(labtest.Output(t, l, "sh", "-c", "systemctl list-units --failed --plain --no-legend --full | awk '{print $1}' | grep -v '^[0-9a-f]\\{64\\}' || true")) {
-			ui.WaitFor(strings.TrimSuffix(unit, ".service"))
-		}
-		if slices.Contains(h.Runs, "podman") {
-			ui.Press("3").WaitFor("Containers")
-			for _, name := range strings.Fields(labtest.Output(t, l, "podman", "ps", "--format", "{{.Names}}")) {
-				ui.WaitFor(name)
-			}
-		}
-		ui.Press("esc").WaitFor("Fleet").Press("esc")
-	}
-	ui.Press("q")
-	if err := ui.Wait(); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -372,8 +372,11 @@ func compareGenerations(t *testing.T, h labtest.Host, d *differences) {
 func compareContainers(t *testing.T, h labtest.Host, d *differences) {
 	out, _, code := sextant(t, "containers", "--json", h.Name)
 	got := decode[struct {
-		Containers []struct{ Host, User, Name, State, Health, Unit, Engine string }
-		Errors     []struct{ Host, Error string }
+		Containers []struct {
+			Host, User, Name, State, Health, Unit, Engine string
+			ExitCode                                      int
+		}
+		Errors []struct{ Host, Error string }
 	}](t, out)
 	if h.Name == "laptop" {
 		d.same("exit code", code, 3)
@@ -387,7 +390,7 @@ func compareContainers(t *testing.T, h labtest.Host, d *differences) {
 	d.same("errors", len(got.Errors), 0)
 	told := []string{}
 	for _, c := range got.Containers {
-		told = append(told, fmt.Sprint(container{c.Engine, c.User, c.Name, c.State, c.Health}))
+		told = append(told, fmt.Sprint(container{c.Engine, c.User, c.Name, c.State, c.Health, c.ExitCode}))
 	}
 	want := []string{}
 	for _, c := range containersOf(t, h) {
@@ -401,12 +404,12 @@ func compareContainers(t *testing.T, h labtest.Host, d *differences) {
 func compareUnits(t *testing.T, h labtest.Host, d *differences) {
 	out, _, code := sextant(t, "units", "--json", h.Name)
 	got := decode[struct {
-		Units []struct{ Host, Unit, Active, Sub string }
+		Units []struct{ Host, User, Unit, Active, Sub string }
 	}](t, out)
 	d.same("exit code", code, 0)
 	told, want := map[string]string{}, unitsOf(t, h.Name)
 	for _, u := range got.Units {
-		if !passing(u.Unit) {
+		if u.User == "" && !passing(u.Unit) {
 			told[u.Unit] = u.Active + "/" + u.Sub
 		}
 	}

@@ -100,7 +100,10 @@ func numbered(all map[int]generation, path string) int {
 }
 
 // container is a container as its engine tells of it.
-type container struct{ Engine, User, Name, State, Health string }
+type container struct {
+	Engine, User, Name, State, Health string
+	Exit                              int // of its main process, once that has ended
+}
 
 // containersOf asks every engine of a host: root's Podman, that of each user
 // who has one, Docker; and systemd for the units that should run a container
@@ -113,13 +116,16 @@ func containersOf(t testing.TB, h labtest.Host) []container {
 		all = append(all, podmanPS(t, h.Name, "root", "podman ps -a --format json")...)
 		all = append(all, vanished(t, h.Name, all)...)
 	}
-	for _, user := range strings.Fields(inside(t, h.Name, `for u in $(getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 { print $1 }'); do
-		[ ! -d /home/$u/.local/share/containers ] || echo $u; done`)) {
-		all = append(all, podmanPS(t, h.Name, user, `runuser -u `+user+` -- env -C / HOME=/home/`+user+` XDG_RUNTIME_DIR=/run/user/$(id -u `+user+`) podman ps -a --format json`)...)
+	for _, p := range peopleOf(t, h.Name) {
+		if has("podman") && p.engine {
+			list := podmanPS(t, h.Name, p.name, p.as("podman ps -a --format json"))
+			all = append(append(all, list...), gone(t, h.Name, p, list)...)
+		}
 	}
 	if has("docker") {
-		for _, f := range rows(inside(t, h.Name, `docker ps -a --format '{{.Names}} {{.State}}'`)) {
-			all = append(all, container{"docker", "root", f[0], f[1], ""})
+		for _, f := range rows(inside(t, h.Name, `docker ps -aq | xargs -r docker inspect -f '{{.Name}} {{.State.Status}} {{.State.ExitCode}}'`)) {
+			exit, _ := strconv.Atoi(f[2])
+			all = append(all, container{"docker", "root", strings.TrimPrefix(f[0], "/"), f[1], "", exit})
 		}
 	}
 	return all
@@ -130,6 +136,7 @@ func podmanPS(t testing.TB, host, user, command string) []container {
 	var told []struct {
 		Names         []string
 		State, Status string
+		ExitCode      int
 	}
 	if err := json.Unmarshal([]byte(inside(t, host, command)), &told); err != nil {
 		t.Fatal(err)
@@ -140,7 +147,42 @@ func podmanPS(t testing.TB, host, user, command string) []container {
 		if !slices.Contains([]string{"healthy", "unhealthy", "starting"}, health) {
 			health = ""
 		}
-		all = append(all, container{"podman", user, c.Names[0], c.State, health})
+		all = append(all, container{"podman", user, c.Names[0], c.State, health, c.ExitCode})
+	}
+	return all
+}
+
+// person is a user of a host with a systemd of their own.
+type person struct {
+	name, home, id string
+	engine         bool // there is a Podman of theirs
+}
+
+// as is a command as that person runs it.
+func (p person) as(command string) string {
+	return fmt.Sprintf(`cd / && runuser -u %s -- env HOME=%s XDG_RUNTIME_DIR=/run/user/%s DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%s/bus %s`, p.name, p.home, p.id, p.id, command)
+}
+
+// peopleOf are those whose systemd runs.
+func peopleOf(t testing.TB, host string) []person {
+	t.Helper()
+	var all []person
+	for _, f := range rows(inside(t, host, `getent passwd | while IFS=: read -r user _ id _ _ home _; do
+		[ $id -lt 1000 ] || [ ! -S /run/user/$id/systemd/private ] || echo $user $home $id $([ ! -d $home/.local/share/containers ] || echo podman); done`)) {
+		all = append(all, person{f[0], f[1], f[2], len(f) > 3})
+	}
+	return all
+}
+
+// gone are the containers of a person's quadlets that are not there.
+func gone(t testing.TB, host string, p person, there []container) []container {
+	t.Helper()
+	var all []container
+	for _, f := range rows(inside(t, host, `cd `+p.home+`/.config/containers/systemd 2>/dev/null || exit 0
+		for q in *.container; do name=$(sed -n 's/^ContainerName=//p' $q); echo ${name:-systemd-${q%.container}}; done`)) {
+		if !slices.ContainsFunc(there, func(c container) bool { return c.Name == f[0] }) {
+			all = append(all, container{"podman", p.name, f[0], "absent", "", 0})
+		}
 	}
 	return all
 }
@@ -152,7 +194,7 @@ func vanished(t testing.TB, host string, there []container) []container {
 	for _, unit := range strings.Fields(inside(t, host, `cd /etc/systemd/system && grep -ls 'podman run' podman-*.service || true`)) {
 		name := strings.TrimSuffix(strings.TrimPrefix(unit, "podman-"), ".service")
 		if !slices.ContainsFunc(there, func(c container) bool { return c.Name == name }) {
-			all = append(all, container{"podman", "root", name, "absent", ""})
+			all = append(all, container{"podman", "root", name, "absent", "", 0})
 		}
 	}
 	return all
@@ -182,10 +224,22 @@ func passing(unit string) bool {
 	return len(unit) > 64 && strings.Trim(unit[:64], "0123456789abcdef") == ""
 }
 
-// failedOf are the units that failed, sorted.
+// failedOf are the units that failed, sorted: the system's, and each user's own
+// with the name of the user.
 func failedOf(t testing.TB, host string) []string {
 	t.Helper()
-	return slices.Sorted(slices.Values(strings.Fields(inside(t, host, `systemctl list-units --failed --plain --no-legend --full --no-pager | awk '{ print $1 }'`))))
+	const list = `list-units --failed --plain --no-legend --full --no-pager`
+	var all []string
+	for _, f := range rows(inside(t, host, `systemctl `+list)) {
+		all = append(all, f[0])
+	}
+	for _, p := range peopleOf(t, host) {
+		for _, f := range rows(inside(t, host, p.as(`systemctl --user `+list))) {
+			all = append(all, p.name+": "+f[0])
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // disk is a line of df.

@@ -1,0 +1,292 @@
+//go:build lab
+
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
+	"github.com/sextant-fleet/sextant/tui/tuitest"
+)
+
+// shown is all that a person sees who goes through a list or a page from its
+// beginning to its end, a screen a line feed apart.
+func shown(ui *tuitest.Term) string {
+	ui.Press("g")
+	time.Sleep(300 * time.Millisecond)
+	all := ui.Screen()
+	for range 40 {
+		before := ui.Screen()
+		if ui.Press("pgdown"); !changes(ui, before) {
+			break
+		}
+		all += "\f" + ui.Screen()
+	}
+	return all
+}
+
+// changes waits for another screen, as long as a busy machine may take.
+func changes(ui *tuitest.Term, before string) bool {
+	for range 25 {
+		time.Sleep(20 * time.Millisecond)
+		if ui.Screen() != before {
+			ui.Settle(60 * time.Millisecond)
+			return true
+		}
+	}
+	return false
+}
+
+// see waits until all the patterns are on the pages of what is open, at the
+// beginning of a line each.
+func see(t *testing.T, ui *tuitest.Term, where string, patterns []string) {
+	t.Helper()
+	var missing []string
+	var all string
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		all, missing = shown(ui), nil
+		for _, p := range patterns {
+			if !regexp.MustCompile("(?m)^[> ][* ]? *" + p).MatchString(all) {
+				missing = append(missing, p)
+			}
+		}
+		if len(missing) == 0 {
+			return
+		}
+	}
+	t.Errorf("%s lacks\n%s\n%s", where, strings.Join(missing, "\n"), all)
+}
+
+// word is what the screens call the state of a backup.
+var word = map[string]string{"fresh": "ok", "stale": "stale", "failed": "FAIL", "never": "never"}
+
+// pick goes to a host on the fleet screen.
+func pick(ui *tuitest.Term, host string) {
+	ui.Press("/").Send(host).Press("enter").WaitFor("/" + host)
+	for range 3 { // the filter knows tags too: another host may stand first
+		if ui.Settle(200 * time.Millisecond); !strings.Contains(ui.Screen(), "> "+host+" ") {
+			ui.Press("j")
+		}
+	}
+	ui.WaitFor("> " + host + " ")
+}
+
+// TestScreensAgreeWithTheHosts goes through every host and its tabs, wide and on
+// a telephone, and finds there what the host's own commands say inside it.
+func TestScreensAgreeWithTheHosts(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, size := range [][2]int{{120, 40}, {40, 20}} {
+		wide := size[0] == 120
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			t.Parallel()
+			ui := screen(t, size[0], size[1])
+			answer(ui)
+			for _, h := range lab.Hosts {
+				pick(ui, h.Name)
+				if wide {
+					seeRow(t, ui, h)
+				}
+				ui.Press("enter").WaitFor("Overview]")
+				for _, tab := range tabs {
+					ui.Press(tab.key).WaitFor(tab.title + "]")
+					see(t, ui, h.Name+", "+tab.title, tab.truth(t, h, wide))
+				}
+				ui.Press("esc").WaitFor("/" + h.Name).Press("esc").WaitGone("/" + h.Name)
+			}
+			seeAway(t, ui)
+			ui.Press("q")
+			if err := ui.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// seeRow holds a host's row on the fleet screen: systems, failed units,
+// containers, backups, the fullest disk.
+func seeRow(t *testing.T, ui *tuitest.Term, h labtest.Host) {
+	t.Helper()
+	generation := "– +"
+	if h.Base != "debian" {
+		sys, all := systemOf(t, h.Name), generationsOf(t, h.Name)
+		generation = `\? +`
+		if n := numbered(all, sys.Running); n > 0 {
+			generation = fmt.Sprintf(`%d \d+[a-z]+ +`, n)
+		}
+		if sys.Running != sys.Default {
+			generation += "≠"
+		}
+		if len(rebootWhy(t, h.Name)) > 0 {
+			generation += "↻"
+		}
+	}
+	up, containers := 0, containersOf(t, h)
+	for _, c := range containers {
+		if c.State == "running" {
+			up++
+		}
+	}
+	count := "–"
+	if slices.Contains(h.Runs, "podman") || slices.Contains(h.Runs, "docker") {
+		count = fmt.Sprintf(`%d/%d(!\d+)?`, up, len(containers))
+	}
+	see(t, ui, "the row of "+h.Name, []string{fmt.Sprintf(`%s +(ok|warn|FAIL) +(direct|relay|config|tailn\S+) +%s +%d +%s +%s `,
+		h.Name, generation, len(failedOf(t, h.Name)), count, jobsInARow(t, h))})
+	if h.Name == "router" { // its small disk is the fullest
+		d := disksOf(t, h.Name)["/mnt/small"]
+		see(t, ui, "router's disk", []string{fmt.Sprintf(`router .* %d%% +\S+ +\S+ │`, percentOf(d))})
+	}
+}
+
+func percentOf(d disk) int { return int(100*float64(d.Used)/float64(d.Used+d.Free) + 0.5) }
+
+// jobsInARow is how the jobs of a host are counted on its row.
+func jobsInARow(t *testing.T, h labtest.Host) string {
+	t.Helper()
+	count := map[string]int{}
+	for name := range backupsOf(t, h.Name) {
+		count[backupStates[h.Name+"/"+name]]++
+	}
+	var parts []string
+	for _, state := range []string{"failed", "stale", "never", "fresh"} {
+		if count[state] > 0 {
+			parts = append(parts, strconv.Itoa(count[state])+word[state])
+		}
+	}
+	if len(parts) == 0 {
+		return "–"
+	}
+	return strings.Join(parts, " ")
+}
+
+// tabs are a host's tabs with what must be on them, as patterns of lines.
+var tabs = []struct {
+	key, title string
+	truth      func(t *testing.T, h labtest.Host, wide bool) []string
+}{
+	{"1", "1 Overview", func(t *testing.T, h labtest.Host, _ bool) []string {
+		want := []string{"reached +"}
+		if h.Base != "debian" {
+			sys, all := systemOf(t, h.Name), generationsOf(t, h.Name)
+			want = append(want, "system +NixOS "+regexp.QuoteMeta(sys.Version))
+			if n := numbered(all, sys.Running); n > 0 {
+				want = append(want, fmt.Sprintf(`running +generation %d`, n))
+			}
+		}
+		if failed := failedOf(t, h.Name); len(failed) > 0 {
+			want = append(want, "FAIL failed units:", fmt.Sprintf("units +%d failed", len(failed)))
+		} else {
+			want = append(want, "units +0 failed")
+		}
+		if d, ok := disksOf(t, h.Name)["/mnt/small"]; ok {
+			want = append(want, fmt.Sprintf(`warn disk /mnt/small is %d %%`, percentOf(d)), fmt.Sprintf(`disks +%d%% /mnt/small`, percentOf(d)))
+		}
+		return want
+	}},
+	{"2", "2 Generations", func(t *testing.T, h labtest.Host, wide bool) []string {
+		if h.Base == "debian" {
+			return []string{".*not NixOS: Debian"}
+		}
+		sys, all := systemOf(t, h.Name), generationsOf(t, h.Name)
+		var want []string
+		for _, n := range slices.Sorted(maps.Keys(all)) {
+			g, marks := all[n], ""
+			for _, m := range []struct{ path, word string }{{sys.Running, "running"}, {sys.Default, "default"}, {sys.Booted, "booted"}} {
+				if g.Path == m.path {
+					marks += " *" + m.word
+				}
+			}
+			if !g.InMenu {
+				marks += ".*no boot entry"
+			}
+			if wide {
+				want = append(want, fmt.Sprintf(`%d %s +\S+%s .*%s`, n, g.Made.UTC().Format("2006-01-02 15:04"), marks, regexp.QuoteMeta(g.Version)))
+			} else {
+				want = append(want, fmt.Sprintf(`%d *%s\s*\n +%s `, n, marks, g.Made.UTC().Format("2006-01-02 15:04")))
+			}
+		}
+		return want
+	}},
+	{"3", "3 Containers", func(t *testing.T, h labtest.Host, wide bool) []string {
+		all := containersOf(t, h)
+		if len(all) == 0 {
+			return []string{".*no container"}
+		}
+		var want []string
+		for _, c := range all {
+			health := ""
+			if c.Health != "" {
+				health = " +(?i:" + c.Health + ")"
+			}
+			state := c.State
+			if state == "exited" && c.Exit != 0 {
+				state = fmt.Sprintf("FAIL %d", c.Exit)
+			}
+			line := regexp.QuoteMeta(c.Name) + " +" + state + health
+			if wide {
+				line += ".* " + c.Engine[:3]
+				if c.User != "root" {
+					line += `\S* ` + c.User[:1]
+				}
+			}
+			want = append(want, line)
+		}
+		return want
+	}},
+	{"4", "4 Units", func(t *testing.T, h labtest.Host, wide bool) []string {
+		var want []string
+		for _, u := range failedOf(t, h.Name) {
+			if wide {
+				want = append(want, regexp.QuoteMeta(u[:min(len(u), 40)])+".* FAIL")
+			} else {
+				want = append(want, regexp.QuoteMeta(u[:min(len(u), 30)])+`.*\n +FAIL`)
+			}
+		}
+		for u, state := range unitsOf(t, h.Name) {
+			if state == "active/running" && wide && len(u) < 40 {
+				want = append(want, regexp.QuoteMeta(u)+" +running")
+			}
+		}
+		return want
+	}},
+	{"5", "5 Backups", func(t *testing.T, h labtest.Host, _ bool) []string {
+		all := backupsOf(t, h.Name)
+		if len(all) == 0 {
+			return []string{".*no backup"}
+		}
+		var want []string
+		for name := range all {
+			want = append(want, name+" +"+word[backupStates[h.Name+"/"+name]]+" ")
+		}
+		return want
+	}},
+}
+
+// seeAway holds how hosts are shown that cannot be reached.
+func seeAway(t *testing.T, ui *tuitest.Term) {
+	t.Helper()
+	for name, away := range absent {
+		pick(ui, name)
+		see(t, ui, "the row of "+name, []string{name + " +(off|warn)"})
+		ui.Press("enter").WaitFor("Overview]")
+		see(t, ui, name, []string{`(\? +)?offline: no address answers:`})
+		for _, p := range away.problems {
+			see(t, ui, name, []string{"warn " + p})
+		}
+		for _, tab := range tabs[1:] {
+			ui.Press(tab.key).WaitFor(tab.title + "]").Settle(200 * time.Millisecond)
+			text := strings.Join(strings.Fields(ui.Screen()), " ")
+			if !strings.Contains(text, "no address answers") {
+				t.Errorf("tab %s of %s does not say why it is empty:\n%s", tab.title, name, ui.Screen())
+			}
+		}
+		ui.Press("esc").WaitFor("/" + name).Press("esc").WaitGone("/" + name)
+	}
+}
