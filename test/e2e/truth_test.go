@@ -179,9 +179,10 @@ func gone(t testing.TB, host string, p person, there []container) []container {
 	t.Helper()
 	var all []container
 	for _, f := range rows(inside(t, host, `cd `+p.home+`/.config/containers/systemd 2>/dev/null || exit 0
-		for q in *.container; do name=$(sed -n 's/^ContainerName=//p' $q); echo ${name:-systemd-${q%.container}}; done`)) {
+		for q in *.container; do name=$(sed -n 's/^ContainerName=//p' $q); echo ${name:-systemd-${q%.container}} ${q%.container}.service; done`)) {
 		if !slices.ContainsFunc(there, func(c container) bool { return c.Name == f[0] }) {
-			all = append(all, container{"podman", p.name, f[0], "absent", "", 0})
+			exit, _ := strconv.Atoi(strings.TrimSpace(inside(t, host, p.as("systemctl --user show -p ExecMainStatus --value "+f[1]))))
+			all = append(all, container{"podman", p.name, f[0], "absent", "", exit})
 		}
 	}
 	return all
@@ -194,7 +195,8 @@ func vanished(t testing.TB, host string, there []container) []container {
 	for _, unit := range strings.Fields(inside(t, host, `cd /etc/systemd/system && grep -ls 'podman run' podman-*.service || true`)) {
 		name := strings.TrimSuffix(strings.TrimPrefix(unit, "podman-"), ".service")
 		if !slices.ContainsFunc(there, func(c container) bool { return c.Name == name }) {
-			all = append(all, container{"podman", "root", name, "absent", "", 0})
+			exit, _ := strconv.Atoi(strings.TrimSpace(inside(t, host, "systemctl show -p ExecMainStatus --value "+unit)))
+			all = append(all, container{"podman", "root", name, "absent", "", exit})
 		}
 	}
 	return all
