@@ -192,7 +192,7 @@ func (s saying) ties(tool string) []tie {
 			out = append(out, sections...)
 			continue
 		}
-		given.tie.label = nil
+		given.label = nil
 		out = append(out, given.tie)
 	}
 	return out
