@@ -81,7 +81,7 @@ func TestLogIsFollowed(t *testing.T) {
 	storage := lab.Link(t, "storage")
 	ui := screen(t, 80, 24)
 	answer(ui)
-	ui.Press("/").Send("storage").Press("enter", "enter").WaitFor("Overview", "podman")
+	ui.Press("/").Send("storage").Press("enter", "enter").WaitFor("[1 Overview]")
 	ui.Press("3").WaitFor("authelia").Press("/").Send("authelia").Press("enter", "L").WaitFor("Log", "tick")
 	labtest.Output(t, storage, "sh", "-c", `printf 'MESSAGE=marker-%d\nCONTAINER_NAME=authelia\n' 42 | logger --journald`)
 	ui.WaitFor("marker-42")
