@@ -110,7 +110,7 @@ func (e entry) whole() fleet.LogLine {
 	if l.Note { // its text is our own
 		return l
 	}
-	l.Text = fleet.Clean(fleet.Short(e.raw, maxText))
+	l.Text = fleet.Clean(fleet.Short(strings.TrimRight(e.raw, "\r\n"), maxText)) // conmon leaves the end of the line on
 	level, told := fleet.GuessLevel(l.Text)
 	if l.Guessed = l.Guessed && told; l.Guessed {
 		l.Level = level

@@ -42,6 +42,7 @@ func TestShapesOfAMessage(t *testing.T) {
 		`[[104,105],"two"]`:     "hi two",
 		`null`:                  "",
 		`"two\nlines\u001b[2J"`: "two lines",
+		`"its end\r\n"`:         "its end",
 		`[255,254,65]`:          "\uFFFDA",
 	} {
 		got, err := units.ParseEntry([]byte(`{"__REALTIME_TIMESTAMP":"1795375729000000","MESSAGE":` + in + `}`))
@@ -63,13 +64,13 @@ func FuzzParseEntry(f *testing.F) {
 func TestLevelOfTheText(t *testing.T) {
 	const head = `{"__REALTIME_TIMESTAMP":"1795375729000000",`
 	for in, want := range map[string]int{
-		`"PRIORITY":"6","MESSAGE":"time=12:00 level=error msg=\"no route\""}`:                    3,
-		`"PRIORITY":"6","MESSAGE":"{\"level\":\"warn\",\"msg\":\"slow\"}"}`:                      4,
-		`"PRIORITY":"6","MESSAGE":"2026-11-22 12:00:00 [ERROR] gone"}`:                           3,
-		`"PRIORITY":"3","CONTAINER_NAME":"web","MESSAGE":"level=info msg=ready"}`:                6, // all its errors' output is 3
-		`"PRIORITY":"3","MESSAGE":"level=info msg=ready"}`:                                       3, // it was said on purpose
-		`"PRIORITY":"6","MESSAGE":"no error at all, NOERROR and an unERROR"}`:                    6,
-		`"PRIORITY":"5","MESSAGE":"ERROR"}`:                                                      5,
+		`"PRIORITY":"6","MESSAGE":"time=12:00 level=error msg=\"no route\""}`:                                      3,
+		`"PRIORITY":"6","MESSAGE":"{\"level\":\"warn\",\"msg\":\"slow\"}"}`:                                        4,
+		`"PRIORITY":"6","MESSAGE":"2026-11-22 12:00:00 [ERROR] gone"}`:                                             3,
+		`"PRIORITY":"3","CONTAINER_NAME":"web","MESSAGE":"level=info msg=ready"}`:                                  6, // all its errors' output is 3
+		`"PRIORITY":"3","MESSAGE":"level=info msg=ready"}`:                                                         3, // it was said on purpose
+		`"PRIORITY":"6","MESSAGE":"no error at all, NOERROR and an unERROR"}`:                                      6,
+		`"PRIORITY":"5","MESSAGE":"ERROR"}`:                                                                        5,
 		`"PRIORITY":"6","MESSAGE":"GET /a/long/path/that/goes/on/and/on/and/on/for/ever/and/ever/and/ever ERROR"}`: 6,
 	} {
 		got, err := units.ParseEntry([]byte(head + in))

@@ -42,26 +42,27 @@ func (s Source) open(ctx context.Context, q fleet.LogQuery) (fleet.LogStream, er
 	if err != nil {
 		return nil, err
 	}
-	return &labelled{LogStream: stream, of: s}, nil
+	return &labelled{LogStream: stream, host: fleet.Clean(s.On), name: fleet.Clean(s.Name()), skew: s.skew()}, nil
 }
 
 // note is a line about the source, by our clock.
 func (s Source) note(text string) fleet.LogLine {
 	now := time.Now().UTC()
-	return fleet.LogLine{At: now.Add(s.skew()), Here: now, Host: s.On, Source: s.Name(), Level: 4, Note: true, Text: text}
+	return fleet.LogLine{At: now.Add(s.skew()), Here: now, Host: fleet.Clean(s.On), Source: fleet.Clean(s.Name()), Level: 4, Note: true, Text: text}
 }
 
 // labelled names the source in the lines of a log.
 type labelled struct {
 	fleet.LogStream
-	of Source
+	host, name string
+	skew       time.Duration
 }
 
 // Next gives the lines with what is known of their source.
 func (l *labelled) Next(ctx context.Context) ([]fleet.LogLine, error) {
 	lines, err := l.LogStream.Next(ctx)
 	for i := range lines {
-		lines[i].Source, lines[i].Here = l.of.Name(), lines[i].At.Add(-l.of.skew())
+		lines[i].Host, lines[i].Source, lines[i].Here = l.host, l.name, lines[i].At.Add(-l.skew)
 	}
 	return lines, err
 }

@@ -288,3 +288,30 @@ func TestTenLoudLogs(t *testing.T) {
 	}
 	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
+
+// TestNamesOfLogsAreClean: what a host calls itself and its containers is as
+// hostile as what it says.
+func TestNamesOfLogsAreClean(t *testing.T) {
+	const evil = "a\x1b]0;x\x07\n\u202eb"
+	a := log("a", noon, 0, 1)
+	for _, open := range []func(context.Context, fleet.LogSource, fleet.LogQuery) (fleet.LogStream, error){
+		a.open, func(context.Context, fleet.LogSource, fleet.LogQuery) (fleet.LogStream, error) { return nil, errors.New(evil) },
+	} {
+		s, err := Merge(t.Context(), fleet.LogQuery{}, []Source{
+			{LogSource: fleet.LogSource{Container: evil}, On: evil, Open: open}, {On: "b", Open: a.open},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := s.Next(t.Context())
+		if err != nil || len(lines) != 2 {
+			t.Fatal(lines, err)
+		}
+		for _, l := range lines {
+			if strings.ContainsAny(l.Host+l.Source+l.Text, "\x1b\n\u202e") {
+				t.Errorf("%+v", l)
+			}
+		}
+		s.Close()
+	}
+}
