@@ -54,6 +54,8 @@ type Deploy struct {
 	Findings []string    `json:"findings,omitempty"` // what the checks found
 	Result   string      `json:"result,omitempty"`   // in one line, once it is over
 	Line     string      `json:"line,omitempty"`     // the last of its log, while it is under way
+
+	Unsettled bool `json:"unsettled,omitempty"` // the host was restarted meanwhile: what is left there is put right by its next change, or by cancel
 }
 
 // Doing is how a deploy that is run from here is getting on with one host. Until it
@@ -65,6 +67,8 @@ type Doing struct {
 	Since time.Time
 	Who   string
 	From  string // the machine
+
+	Unsettled bool `json:"unsettled,omitempty"` // the host was restarted meanwhile: what is left there is put right by its next change, or by cancel
 }
 
 // Difference is what is different between two systems of a host.

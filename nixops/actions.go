@@ -3,6 +3,7 @@ package nixops
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -37,11 +38,22 @@ func (d *Deployer) Actions() []fleet.Action {
 			},
 		},
 		{
-			ID: "cancel", Title: "Cancel the deploy", Scope: fleet.ScopeHost, Danger: true, Disabled: offWaiting,
+			ID: "cancel", Title: "Cancel the deploy", Scope: fleet.ScopeHost, Danger: true, Disabled: offCancel,
 			Help: "go back to the system before the deploy that waits",
 			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
 				dep, err := d.answerAndFollow(ctx, t, d.Cancel, saying(say))
 				return errorOf(t.Hosts[0].Host, "cancel", dep, err)
+			},
+		},
+		{
+			ID: "extend", Title: "Wait longer", Scope: fleet.ScopeHost, Disabled: offWaiting,
+			Help: "give the new system that waits another five minutes from now on, before the host goes back by itself",
+			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
+				if err := d.Extend(ctx, t.Hosts[0].Host, "", MoreTime); err != nil {
+					return err
+				}
+				say("it waits for another " + MoreTime.String())
+				return nil
 			},
 		},
 		{
@@ -54,6 +66,9 @@ func (d *Deployer) Actions() []fleet.Action {
 		},
 	}, append(d.pullActions(), d.garbageActions()...)...)
 }
+
+// MoreTime is how much longer a host waits where no other time is said.
+const MoreTime = 5 * time.Minute
 
 // offReboot is why a host cannot be restarted now.
 func offReboot(t fleet.Target) string {
@@ -93,6 +108,18 @@ func offWaiting(t fleet.Target) string {
 	return ""
 }
 
+// offCancel is why there is nothing to cancel. A restart of the host may have left
+// something to put right.
+func offCancel(t fleet.Target) string {
+	if why := offHost(t); why != "" {
+		return why
+	}
+	if d := t.Hosts[0].Deploys; d.HasValue() && len(d.Value) > 0 && d.Value[0].Unsettled {
+		return ""
+	}
+	return offWaiting(t)
+}
+
 // answerAndFollow answers the newest deploy of a host and stays to its end.
 func (d *Deployer) answerAndFollow(ctx context.Context, t fleet.Target, answer func(context.Context, fleet.Host, string) (Answer, error), tell func(Progress)) (fleet.Deploy, error) {
 	h := t.Hosts[0].Host
@@ -101,9 +128,13 @@ func (d *Deployer) answerAndFollow(ctx context.Context, t fleet.Target, answer f
 		return fleet.Deploy{}, err
 	}
 	if !a.Taken && a.Why != "" {
-		tell(Progress{Line: "answered before: " + a.Why})
+		tell(Progress{Line: a.Why})
 	}
-	return d.Attach(ctx, h, "", ConfirmElse, tell)
+	dep, err := d.Attach(ctx, h, "", ConfirmElse, tell)
+	if a.Taken {
+		dep.Findings = append(dep.Findings, a.Findings...)
+	}
+	return dep, err
 }
 
 // saying makes lines of progress: the states in words, and what the host says.

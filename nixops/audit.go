@@ -60,7 +60,7 @@ func (d *Deployer) answered(h fleet.Host, dep fleet.Deploy, word string, a Answe
 	case err != nil:
 		e.Level, e.Result = fleet.Error, err.Error()
 	case !a.Taken:
-		e.Level, e.Result = fleet.Warn, "too late: "+strings.TrimSpace(string(a.State)+" "+a.Why)
+		e.Level, e.Result = fleet.Warn, strings.TrimSpace(string(a.State)+" "+a.Why)
 	}
 	if e.Result != "taken" {
 		e.Text += "; " + e.Result

@@ -76,9 +76,10 @@ type paces struct {
 	poll   time.Duration // while a deploy is under way
 	settle time.Duration // between two checks that both must find nothing
 	lost   time.Duration // a host that cannot be reached is tried for so long beyond its own limits
+	begin  time.Duration // for a deploy to be there of which it was not heard that it began
 }
 
-var usual = paces{poll: 200 * time.Millisecond, settle: 3 * time.Second, lost: time.Minute}
+var usual = paces{poll: 200 * time.Millisecond, settle: 3 * time.Second, lost: time.Minute, begin: 10 * time.Second}
 
 // Progress is how a change is getting on.
 type Progress struct {
@@ -121,6 +122,7 @@ func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 		who: d.Who, client: d.Client, revision: c.Revision,
 	}
 	f := d.follower(h, c, tell)
+	f.kept.Checks = h.Checks
 	for _, line := range p.tellSpecial() {
 		f.tell(Progress{Line: line})
 	}
@@ -130,25 +132,29 @@ func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 	if len(p.Ways) > 0 {
 		f.tell(Progress{Line: "the way in changes with it: " + strings.Join(p.Ways, ", ")})
 	}
-	if d.Broken != nil && c.Confirm != ConfirmNone {
-		f.broken, _ = d.Broken(ctx, h) // what cannot be read before, will be said after
+	if d.Broken != nil {
+		f.kept.Broken, _ = d.Broken(ctx, h) // what cannot be read before, will be said after
 	}
-	if err := stage(ctx, l, r); err != nil {
-		return fleet.Deploy{ID: r.id, State: fleet.Refused, Why: err.Error()}, err
+	r.kept, f.nonce = f.kept, r.nonce
+	err = stage(ctx, l, r)
+	var no *Refusal
+	if errors.As(err, &no) {
+		return fleet.Deploy{ID: r.id, State: fleet.Refused, Why: no.Why}, no
 	}
+	// Any other error says nothing of the host, where it may have begun: that it is asked.
+	f.unsure = err
 	d.begun(h, r)
-	f.nonce = r.nonce
 	return f.follow(ctx, r.id)
 }
 
 // Attach follows a deploy that is under way, whoever began it; "" is the newest.
 func (d *Deployer) Attach(ctx context.Context, h fleet.Host, id string, confirm Confirmation, tell func(Progress)) (fleet.Deploy, error) {
-	dep, nonce, err := d.find(ctx, h, id)
+	dep, nonce, kept, err := d.find(ctx, h, id)
 	if err != nil {
 		return dep, err
 	}
 	f := d.follower(h, Change{Kind: dep.Kind, Confirm: confirm, Limits: d.Limits}, tell)
-	f.nonce = nonce
+	f.nonce, f.kept = nonce, kept
 	return f.follow(ctx, dep.ID)
 }
 
@@ -165,22 +171,30 @@ func (d *Deployer) Cancel(ctx context.Context, h fleet.Host, id string) (Answer,
 
 // Extend gives a host more time from now on until it goes back by itself.
 func (d *Deployer) Extend(ctx context.Context, h fleet.Host, id string, by time.Duration) error {
-	dep, _, err := d.find(ctx, h, id)
+	dep, _, _, err := d.find(ctx, h, id)
 	if err != nil {
 		return err
 	}
 	_, err = guard(ctx, d.Links.Open(h), "extend", dep.ID, fmt.Sprint(int(by.Seconds())))
+	d.answered(h, dep, "extend", Answer{Taken: true}, err)
 	return err
 }
 
 func (d *Deployer) answer(ctx context.Context, h fleet.Host, word, id string) (Answer, error) {
-	dep, nonce, err := d.find(ctx, h, id)
+	dep, nonce, _, err := d.find(ctx, h, id)
 	if err != nil {
 		return Answer{}, err
 	}
 	l := d.Links.Apart(h)
 	defer l.Close()
+	var findings []string
+	if word == "confirm" && dep.State == fleet.Awaiting { // a person accepts what is worse; one that cannot look says so all the same
+		if findings, err = check(ctx, l, dep.ID); err != nil {
+			findings = []string{"what is worse could not be told: " + err.Error()}
+		}
+	}
 	a, err := reply(ctx, l, word, dep.ID, nonce, d.by())
+	a.Findings = findings
 	d.answered(h, dep, word, a, err)
 	return a, err
 }
@@ -188,16 +202,20 @@ func (d *Deployer) answer(ctx context.Context, h fleet.Host, word, id string) (A
 func (d *Deployer) by() string { return d.Who + "@" + d.Client }
 
 // find reads one deploy of a host: the one named, or the newest.
-func (d *Deployer) find(ctx context.Context, h fleet.Host, id string) (fleet.Deploy, string, error) {
+func (d *Deployer) find(ctx context.Context, h fleet.Host, id string) (fleet.Deploy, string, kept, error) {
 	got, err := list(ctx, d.Links.Open(h), id, 0)
 	if err != nil {
-		return fleet.Deploy{}, "", err
+		return fleet.Deploy{}, "", kept{}, err
 	}
 	if len(got.Deploys) == 0 {
-		return fleet.Deploy{}, "", &Refusal{Host: h.Name, Why: "it knows of no deploy" + map[bool]string{true: "s", false: " " + id}[id == ""]}
+		return fleet.Deploy{}, "", kept{}, &Refusal{Host: h.Name, Why: "it knows of no deploy" + map[bool]string{true: "s", false: " " + id}[id == ""]}
 	}
 	dep := got.Deploys[0]
-	return dep, got.nonces[dep.ID], nil
+	k, ok := got.kept[dep.ID]
+	if !ok {
+		k.Checks = h.Checks
+	}
+	return dep, got.nonces[dep.ID], k, nil
 }
 
 func (d *Deployer) follower(h fleet.Host, c Change, tell func(Progress)) *follower {
@@ -221,11 +239,14 @@ type follower struct {
 	nonce  string
 
 	last    fleet.Deploy
+	known   fleet.DeployState // the host's own, when it last answered
 	offset  int64
 	heard   time.Time // when the host last answered
+	first   time.Time // when the host first answered that it knows of no such deploy
 	checked time.Time // when the checks last found nothing; zero: they have not
 	asked   bool      // the answer was given, or is a person's to give
-	broken  []string  // containers that were broken before it began
+	kept    kept      // what is known from before it began
+	unsure  error     // why it is not known whether it began; nil: it did
 	fresh   link.Link // the connection made since it waits
 	decided chan string
 	unask   context.CancelFunc
@@ -241,7 +262,7 @@ func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) 
 		tell(p)
 	}
 	f.heard = time.Now()
-	f.last = fleet.Deploy{ID: id, State: fleet.Staged}
+	f.last, f.known = fleet.Deploy{ID: id, State: fleet.Staged}, fleet.Staged
 	for {
 		if over, err := f.turn(ctx, id); over || err != nil {
 			return f.last, err
@@ -279,13 +300,14 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 	}
 	f.heard = time.Now()
 	if len(got.Deploys) == 0 {
-		return true, fmt.Errorf("%s: deploy %s is no longer there", f.host.Name, id)
+		return f.absent(id)
 	}
+	f.unsure = nil
 	f.offset += int64(len(got.Log))
 	f.say(got.Log)
 	before := f.last
 	f.last = got.Deploys[0]
-	f.last.Findings = before.Findings
+	f.last.Findings, f.known = before.Findings, f.last.State
 	if f.last.State != before.State || f.last.Why != before.Why {
 		f.tell(Progress{Deploy: f.last})
 	}
@@ -298,6 +320,21 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 		f.withdraw()
 	case !f.asked && f.change.Confirm != ConfirmElse:
 		f.waiting(ctx)
+	}
+	return false, nil
+}
+
+// absent is a deploy that the host does not know. One of which it was not heard that
+// it began may still be beginning.
+func (f *follower) absent(id string) (bool, error) {
+	switch {
+	case f.unsure == nil:
+		return true, fmt.Errorf("%s: deploy %s is no longer there", f.host.Name, id)
+	case f.first.IsZero():
+		f.first = time.Now()
+	case time.Since(f.first) > f.at.begin:
+		f.last.State, f.last.Why = fleet.Refused, f.unsure.Error()
+		return true, &Refusal{Host: f.host.Name, Why: "it did not begin: " + f.unsure.Error()}
 	}
 	return false, nil
 }
@@ -321,17 +358,27 @@ func (f *follower) silent(ctx context.Context, err error) (bool, error) {
 		f.last.Why = err.Error()
 		f.tell(Progress{Deploy: f.unknown(), Line: "not reachable just now: " + err.Error()})
 	}
-	patience := f.at.lost
-	if until := time.Until(f.last.Deadline); until > 0 {
-		patience += until + f.change.Limits.RollBack
-	} else if f.last.State == fleet.Activating || f.last.State == fleet.Staged {
-		patience += max(f.change.Limits.Activation, defaults.Activation)
-	}
-	if ctx.Err() == nil && time.Since(f.heard) > patience {
+	if ctx.Err() == nil && time.Since(f.heard) > f.patience() {
 		f.last = f.unknown()
 		return true, fmt.Errorf("%s has not answered for %s: %w", f.host.Name, time.Since(f.heard).Round(time.Second), err)
 	}
 	return false, nil
+}
+
+// patience is how long the host may take to come to an end by itself, from when it
+// last answered.
+func (f *follower) patience() time.Duration {
+	c := f.change.Limits.or()
+	if !f.last.Deadline.IsZero() {
+		return f.at.lost + max(0, f.last.Deadline.Sub(f.heard)) + c.RollBack
+	}
+	switch f.known {
+	case fleet.Staged, fleet.Activating:
+		return f.at.lost + c.Activation + max(c.Confirm, longConfirm) + c.RollBack
+	case fleet.Committing:
+		return f.at.lost + c.Commit + c.RollBack
+	}
+	return f.at.lost + c.RollBack
 }
 
 func (f *follower) unknown() fleet.Deploy {
@@ -386,7 +433,7 @@ func (f *follower) ask(ctx context.Context, findings []string) {
 	q := fleet.Question{
 		Host: f.host.Name, Kind: fleet.AskConfirm, Text: "keep the new system of " + f.host.Name + "?", Detail: findings, At: time.Now(),
 	}
-	ctx, f.unask = context.WithDeadline(ctx, f.last.Deadline)
+	ctx, f.unask = context.WithCancel(ctx) // it is withdrawn when the host waits no longer
 	f.decided = make(chan string, 1)
 	go func(decided chan<- string) {
 		reply, err := f.d.Ask.Ask(ctx, q)
@@ -410,7 +457,7 @@ func (f *follower) reply(ctx context.Context, word string) {
 	var no *Refusal
 	switch {
 	case err == nil && !a.Taken && a.Why != "":
-		f.tell(Progress{Deploy: f.last, Line: "answered before: " + a.Why})
+		f.tell(Progress{Deploy: f.last, Line: a.Why})
 	case errors.As(err, &no):
 		f.tell(Progress{Deploy: f.last, Line: no.Error()})
 	case err != nil:

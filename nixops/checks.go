@@ -21,7 +21,7 @@ func (f *follower) worse(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range f.host.Checks {
+	for _, c := range f.kept.Checks {
 		if why := checked(ctx, f.fresh, c, f.change.Limits.or().Check); why != "" {
 			findings = append(findings, fmt.Sprintf("check %q: %s", c, why))
 		}
@@ -38,7 +38,7 @@ func (f *follower) containers(ctx context.Context) []string {
 	if err != nil {
 		return []string{"containers cannot be read: " + err.Error()}
 	}
-	return slices.DeleteFunc(broken, func(name string) bool { return slices.Contains(f.broken, name) })
+	return slices.DeleteFunc(broken, func(name string) bool { return slices.Contains(f.kept.Broken, name) })
 }
 
 // checked does one check of the configuration: a URL that is fetched from here,

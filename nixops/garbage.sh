@@ -9,63 +9,17 @@
 # A refusal says why, and nothing was changed (10; 11: somebody else is at work).
 # POSIX sh, coreutils, xargs, nix; flock where it is.
 
-root='' # tests put another in front of every path
-home=$root/var/lib/sextant/deploys
-lock=$root/run/sextant.lock
-profile=$root/nix/var/nix/profiles/system
-gcroots=$root/nix/var/nix/gcroots/sextant
-export LC_ALL=C NIXOS_INSTALL_BOOTLOADER=0 SYSTEMD_COLORS=0 SYSTEMD_PAGER='' NO_COLOR=1
+# shellcheck source=nixops/host.sh
+. "${0%/*}/host.sh"
 
-say() { printf '%s\n' "$*"; }
-die() { # CODE WORDS: nothing was changed
-	code=$1
-	shift
-	say "refused $*"
-	exit "$code"
-}
-target() { readlink -f -- "$1" 2>/dev/null; }
-pause() { sleep 0.2 9>&- 2>/dev/null || sleep 1 9>&-; }
-whole() { case $1 in '' | *[!0-9]*) return 1 ;; esac }
-
-# take SECONDS: the lock, which what we activate inherits: while that runs,
-# nobody else begins, even if this guard dies. Without flock a directory.
-take() {
-	tries=$(($1 * 5))
-	if command -v flock >/dev/null; then
-		exec 9>>"$lock" || return 1
-		until flock -n 9; do # busybox knows no -w
-			[ $((tries -= 1)) -ge 0 ] || return 1
-			pause
-		done
-		return 0
-	fi
-	until mkdir "$lock.d" 2>/dev/null; do
-		holder=$(cat "$lock.d/pid" 2>/dev/null)
-		if [ "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
-			rm -rf "$lock.d"
-			continue
-		fi
-		[ $((tries -= 1)) -ge 0 ] || return 1
-		pause
-	done
-	say $$ >"$lock.d/pid"
-	trap 'rm -rf "$lock.d"' EXIT
-}
-
-# under_way: the deploy that is not over, if there is one
-under_way() {
-	for d in "$home"/*/; do
-		[ -e "$d/result" ] || [ ! -e "$d/new" ] || { d=${d%/} && say "${d##*/}"; }
-	done
-}
-
-# begin: from here on no deploy is under way, and none begins
+# begin: from here on no deploy is under way, and none begins. What one that a restart
+# of the host has broken off still needs is kept.
 begin() {
 	[ "$(id -u)" = 0 ] || die 10 'not root'
 	umask 077 # nobody else may hold the lock; what follows is no secret
-	take 2 || die 11 "busy: a deploy or a garbage collection is under way $(under_way)"
+	take 2 "garbage $cmd" || die 11 "busy: $(busy)"
 	umask 022
-	for d in $(under_way); do die 11 "busy: deploy $d is under way"; done
+	for d in $(under_way); do stale "$d" || die 11 "busy: $(about "$d")"; done
 }
 
 # --- what is kept
@@ -109,13 +63,13 @@ numbers() {
 look() {
 	keepers=$(keepers)
 	room store "$root/nix/store"
-	boot
+	boot_partition
 	for n in $(numbers); do
 		say "generation $n $(stat -c %Y "$profile-$n-link") $(target "$profile-$n-link")"
 		for why in $(kept "$n"); do say "kept $n $why"; done
 	done
 	[ "$(id -u)" = 0 ] || say 'unseen which systems a deploy needs, and which was confirmed last: not root'
-	for d in $(under_way); do say "busy $d"; done
+	for d in $(under_way); do stale "$d" || say "busy $d"; done
 	dead
 	say 'looked'
 }
@@ -125,8 +79,8 @@ room() {
 	df -P -k "$2" 2>/dev/null | tail -n 1 | while read -r _ total used free _ mount; do say "room $1 $total $used $free $mount"; done
 }
 
-# boot: the fill of the boot partition, and whose the files there are
-boot() {
+# boot_partition: the fill of the boot partition, and whose the files there are
+boot_partition() {
 	b=$root/boot
 	for e in "$root/efi" "$root/boot/efi"; do
 		# only where the entries are there is it known whose the files are

@@ -3,9 +3,11 @@ package nixops
 import (
 	"bytes"
 	"context"
-	_ "embed"
+	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +17,30 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
-//go:embed guard.sh
-var guardText string
+//go:embed guard.sh host.sh contact.sh tell.sh garbage.sh
+var programs embed.FS
+
+var (
+	guardText   = program("guard.sh")
+	garbageText = program("garbage.sh")
+)
+
+// program is a shell program in one text: what it reads in from its own folder
+// stands in its place.
+func program(name string) string {
+	text, err := programs.ReadFile(name)
+	if err != nil {
+		panic(err) // it is built in
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if file, ok := strings.CutPrefix(line, `. "${0%/*}/`); ok {
+			line = program(strings.TrimSuffix(file, "\"\n"))
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
 
 // Exit codes of the guard's commands that mean that nothing was changed.
 const (
@@ -24,7 +48,7 @@ const (
 	codeBusy    = 11
 )
 
-// waysIn are the units by which a host is reached, as the guard has them.
+// waysIn are the units by which a host is reached, as the guard has them: patterns.
 var waysIn = strings.Fields(quoted(guardText, "\nways='"))
 
 // quoted gives what stands behind a text up to the next single quote.
@@ -35,7 +59,9 @@ func quoted(text, behind string) string {
 }
 
 // WayIn tells whether a unit is one by which a host is reached.
-func WayIn(unit string) bool { return slices.Contains(waysIn, unit) }
+func WayIn(unit string) bool {
+	return slices.ContainsFunc(waysIn, func(pattern string) bool { ok, _ := path.Match(pattern, unit); return ok })
+}
 
 // guardLimit is how much one answer of the guard may be.
 const guardLimit = 8 << 20
@@ -120,6 +146,13 @@ type request struct {
 	reboot      bool // allowed as the last step back
 	who, client string
 	revision    string
+	kept        kept
+}
+
+// kept is what a deploy has on its host for whoever comes to it later.
+type kept struct {
+	Checks []string `json:"checks,omitempty"` // of the configuration that it was begun with
+	Broken []string `json:"broken,omitempty"` // containers that were broken before
 }
 
 // stage begins a deploy on the host.
@@ -140,12 +173,22 @@ func stage(ctx context.Context, l link.Link, r request) error {
 	if r.reboot {
 		args = append(args, "reboot=1")
 	}
+	more, err := json.Marshal(r.kept)
+	if err != nil {
+		return err
+	}
+	if len(more) < keptLimit { // else whoever comes later goes by its own
+		args = append(args, "request="+string(more))
+	}
 	out, err := guard(ctx, l, args...)
 	if err == nil && lastLine(out) != "staged "+r.id {
 		err = fmt.Errorf("%s: the guard did not say that it was staged", l.Host().Name)
 	}
 	return err
 }
+
+// keptLimit is how much a deploy may keep: it is one argument, and one line.
+const keptLimit = 32 << 10
 
 // oneLine is a text that fits into one line of a file.
 func oneLine(s string) string { return fleet.Short(fleet.Clean(strings.ReplaceAll(s, "\n", " ")), 200) }
@@ -154,7 +197,9 @@ func oneLine(s string) string { return fleet.Short(fleet.Clean(strings.ReplaceAl
 type Answer struct {
 	Taken bool              // it counts
 	State fleet.DeployState // where it was over before
-	Why   string            // what was answered before, by whom; or how it had ended
+	Why   string            // that it was answered before, by whom; that it was too late; or how it had ended
+
+	Findings []string // what is worse than before, with which it was confirmed
 }
 
 // reply confirms or cancels a deploy.
@@ -169,7 +214,9 @@ func reply(ctx context.Context, l link.Link, word, id, nonce, who string) (Answe
 	case "taken", "settling":
 		return Answer{Taken: true}, nil
 	case "before":
-		return Answer{Why: rest}, nil
+		return Answer{Why: "answered before: " + rest}, nil
+	case "late":
+		return Answer{Why: "too late: " + rest}, nil
 	case "over":
 		state, why, _ := strings.Cut(rest, " ")
 		return Answer{State: fleet.DeployState(state), Why: why}, nil

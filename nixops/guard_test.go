@@ -1,7 +1,9 @@
 package nixops
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +23,7 @@ type sandbox struct {
 }
 
 // tools are the programs that a host has and the guard may use.
-var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort comm sed grep tr find dd cmp df uname dirname setsid env true false kill stat xargs uniq")
+var tools = strings.Fields("sh cat date readlink mkdir mv rm ln sync sleep timeout tail head wc cut sort sed grep tr find dd cmp df uname dirname setsid env true false kill stat cp xargs uniq diff sha256sum touch rmdir")
 
 // userlands are what the guard finds on hosts: GNU's programs with and without
 // flock, and with bash for sh as NixOS has it; busybox for everything.
@@ -68,15 +70,23 @@ func newSandbox(t *testing.T, from string) *sandbox {
 		s.must(os.Symlink(path, filepath.Join(s.bin, name)))
 	}
 	s.must(os.Symlink("/proc/uptime", filepath.Join(s.root, "proc/uptime")))
+	s.must(os.Symlink("/proc/locks", filepath.Join(s.root, "proc/locks")))
 	s.write("root/proc/sys/kernel/random/boot_id", "boot-one\n")
 	s.write("root/proc/sys/kernel/hostname", "box\n")
 	for g := 1; g <= 2; g++ {
 		s.write(fmt.Sprintf("root/nix/store/t%d/bin/switch-to-configuration", g), fmt.Sprintf(`#!/bin/sh
 how=$(cat %[1]s/how-$1-%[3]d 2>/dev/null)
-case $how in *early) exit ${how%%early} ;; hang) exec sleep 60 ;; esac
+echo "$1 %[3]d" >>%[1]s/switched
+case $how in
+*early) echo "Pre-switch checks failed" >&2; exit ${how%%%%early} ;;
+hang) while [ ! -e %[1]s/let-go ]; do sleep 0.1; done ;;
+late) echo "stopping the following units: web.service" >&2; exit 1 ;;
+torn) echo half >%[2]s/boot/loader/loader.conf; exit 1 ;;
+daemon) (while [ ! -e %[1]s/let-go ]; do sleep 0.1; done) & how=0 ;;
+esac
 echo "activating the configuration..." >&2
 [ $1 = test ] && ln -sfn %[2]s/nix/store/t%[3]d %[2]s/run/current-system
-[ $1 = boot ] && echo %[3]d >%[2]s/boot/default
+[ $1 = boot ] && [ "${how:-0}" = 0 ] && mkdir -p %[2]s/boot/loader && echo %[3]d >%[2]s/boot/loader/loader.conf
 exit ${how:-0}
 `, dir, s.root, g))
 		s.must(os.Symlink(s.system(g), filepath.Join(s.root, fmt.Sprintf("nix/var/nix/profiles/system-%d-link", g))))
@@ -84,32 +94,57 @@ exit ${how:-0}
 	s.must(os.Symlink("system-2-link", s.profile()))
 	s.must(os.Symlink(s.system(2), filepath.Join(s.root, "run/current-system")))
 	s.write("bin/systemctl", `#!/bin/sh
+dir=${0%/*}/..
+echo "$*" >>$dir/systemctl
 case $* in
-*is-active*) while read -r p; do [ -e "/proc/$p" ] && exit 0; done <${0%/*}/../pids; exit 3 ;;
+*is-active*) # a guard that was killed is about to be started again, where somebody says so
+	for id; do :; done
+	while read -r p of; do [ "$of" = "$id" ] && grep -qs . "/proc/$p/cmdline" && echo active && exit 0; done 2>/dev/null <$dir/pids
+	[ ! -e "$dir/restarting" ] || { echo activating; exit 3; }
+	echo inactive; exit 3 ;;
 *is-system-running*) echo running ;;
+*list-units*--state=active*) cat $dir/ways 2>/dev/null ;;
+restart*) [ ! -e $dir/mended ] || cp $dir/mended $dir/ways ;;
+*reboot*) exit 0 ;;
 esac
 `)
 	s.write("bin/id", "#!/bin/sh\necho 0\n") // the sandbox is whoever runs it
-	s.write("bin/nix-env", "#!/bin/sh\ncase $3 in --switch-generation) ln -sfn system-$4-link \"$2\" ;; esac\n")
+	s.write("bin/nix-env", `#!/bin/sh
+[ ! -e ${0%/*}/../nix-hangs ] || exec sleep 60
+case $3 in
+--switch-generation) n=$4 ;;
+--set) n=3; [ "$(readlink "$2-2-link")" = "$4" ] && n=2; [ $n = 2 ] || ln -s "$4" "$2-3-link" ;;
+esac
+ln -sfn system-$n-link "$2"
+`)
 	s.write("bin/systemd-run", `#!/bin/sh
+[ ! -e ${0%/*}/../no-systemd-run ] || exit 1
 while :; do case $1 in
+--unit=*) unit=${1#*=}; shift ;;
 -p) case $2 in StandardOutput=append:*) log=${2#*append:} ;; esac; shift 2 ;;
--E) shift 2 ;;
+-E) case $2 in SEXTANT_*) export "$2" ;; esac; shift 2 ;;
 --*) shift ;;
 *) break ;;
 esac; done
+[ ! -e ${0%/*}/../full-log ] || log=/dev/full
+[ ! -e ${0%/*}/../slow-start ] || set -- sh -c 'sleep 2; exec "$@"' sh "$@"
 setsid "$@" >>"$log" 2>&1 </dev/null &
-echo $! >>${0%/*}/../pids
+echo $! $unit >>${0%/*}/../pids
 `)
 	t.Cleanup(s.left)
-	s.write("guard", strings.Replace(guardText, "root=''", "root="+s.root, 1))
+	s.write("guard", strings.Replace(strings.Replace(guardText, "root=''", "root="+s.root, 1), "soon=10 later=20", "soon=1 later=1", 1))
 	return s
 }
 
 // left waits until every guard has left.
 func (s *sandbox) left() {
+	if s.Failed() {
+		s.kill()
+	}
 	pids, _ := os.ReadFile(filepath.Join(s.dir, "pids"))
-	for _, pid := range strings.Fields(string(pids)) {
+	s.write("let-go", "")
+	for line := range strings.Lines(string(pids)) {
+		pid, _, _ := strings.Cut(line, " ")
 		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
 			if _, err := os.Stat("/proc/" + pid); err != nil {
 				break
@@ -129,6 +164,10 @@ func (s *sandbox) write(name, text string) {
 	s.Helper()
 	path := filepath.Join(s.dir, name)
 	s.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	// never through a link: in bin they lead to this machine's own programs
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.Fatal(err)
+	}
 	s.must(os.WriteFile(path, []byte(text), 0o755))
 }
 
@@ -155,7 +194,8 @@ func (s *sandbox) guard(args ...string) (string, int) {
 // stage begins going back to generation 1.
 func (s *sandbox) stage(id string, more ...string) (string, int) {
 	s.Helper()
-	return s.guard(append([]string{"stage", id, "kind=rollback", "action=switch", "new=" + s.system(1), "number=1", "nonce=n1", "who=ada", "client=here"}, more...)...)
+	args := append([]string{"stage", id}, more...) // the first of a name counts
+	return s.guard(append(args, "kind=rollback", "action=switch", "new="+s.system(1), "number=1", "nonce=n1", "who=ada", "client=here")...)
 }
 
 // deploy is what the host tells of the newest deploy.

@@ -3,6 +3,7 @@ package nixops
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -24,6 +25,7 @@ type Listing struct {
 	LogSize int64  // of the whole log
 
 	nonces map[string]string
+	kept   map[string]kept
 }
 
 // Deploys reads what is and was under way on a host. Without root nothing can
@@ -70,13 +72,17 @@ func (c theirs) at(epoch string) time.Time {
 // "default", then for each deploy "deploy ID" and "field NAME VALUE", then "log
 // SIZE" and the log as it is.
 func parseListing(out []byte, now time.Time) (Listing, error) {
-	l := Listing{nonces: map[string]string{}}
+	l := Listing{nonces: map[string]string{}, kept: map[string]kept{}}
 	clock := theirs{here: now}
 	var fields map[string]string
 	finish := func() {
 		if fields != nil {
 			l.Deploys = append(l.Deploys, deploy(fields, clock))
 			l.nonces[fields["id"]] = fields["nonce"]
+			var k kept
+			if json.Unmarshal([]byte(fields["request"]), &k) == nil { // an older deploy has none
+				l.kept[fields["id"]] = k
+			}
 		}
 	}
 	for len(out) > 0 {
@@ -135,18 +141,32 @@ func deploy(f map[string]string, clock theirs) fleet.Deploy {
 		d.Result = strings.TrimSpace(strings.ToLower(state) + " " + why)
 		return d
 	}
-	switch {
-	case f["boot-id"] != clock.boot:
-		d.Why = "the host was restarted while it was " + strings.ToLower(state) + "; what is left is put right by cancel"
-		if d.State != fleet.Committing {
-			d.State, d.Result = fleet.RolledBack, "rolled back: the host was restarted"
-		}
-	case f["guarded"] == "":
-		d.Why = strings.TrimSpace(why + " (its guard is not running: cancel picks it up)")
-	case d.State == fleet.Awaiting:
-		if until, err := strconv.ParseInt(f["deadline"], 10, 64); err == nil {
-			d.Deadline = clock.here.Add(time.Duration(until-clock.uptime) * time.Second).UTC()
-		}
+	if until, err := strconv.ParseInt(f["deadline"], 10, 64); err == nil && d.State == fleet.Awaiting {
+		d.Deadline = clock.here.Add(time.Duration(until-clock.uptime) * time.Second).UTC()
+	}
+	guarded := f["guarded"] != ""
+	if f["boot-id"] != clock.boot {
+		return restarted(d, guarded)
+	}
+	if !guarded {
+		d.Why = strings.TrimSpace(why + " (its guard is not running: cancel, or the next change of the host, picks it up)")
+	}
+	return d
+}
+
+// restarted is a deploy that was under way when its host went down. The system
+// before runs then, for nothing else was the default, but in the middle of a commit.
+func restarted(d fleet.Deploy, guarded bool) fleet.Deploy {
+	was := strings.ToLower(string(d.State))
+	d.Deadline = time.Time{}
+	if guarded {
+		d.State, d.Why = fleet.RollingBack, "the host was restarted while it was "+was+"; what is left is put right"
+		return d
+	}
+	d.Unsettled = true
+	d.Why = "the host was restarted while it was " + was + "; what is left is put right by the next change of the host, or by cancel"
+	if d.State != fleet.Committing {
+		d.State, d.Result = fleet.RolledBack, "rolled back: the host was restarted"
 	}
 	return d
 }

@@ -37,6 +37,7 @@ type Preflight struct {
 	Init      bool             // the new system wants another init: it can only be booted
 	Kernel    bool             // another kernel
 	Ways      []string         // units by which the host is reached, that differ
+	Locked    string           // who switches the host just now, by the lock of NixOS; "": nobody
 	Pull      []string         // what else deploys to this host by itself
 }
 
@@ -105,6 +106,8 @@ func parseLook(out []byte) Preflight {
 			p.Kernel = true
 		case "way":
 			p.Ways = append(p.Ways, text)
+		case "locked":
+			p.Locked = text
 		case "pull":
 			p.Pull = append(p.Pull, text)
 		}
@@ -143,7 +146,11 @@ func (p Preflight) refusal(host fleet.Host, c Change) *Refusal {
 	case !p.Programs["systemd-run"] || !p.Programs["nix-env"] || !p.Programs["timeout"]:
 		return no("systemd-run, nix-env and timeout are not all there", "is this a NixOS host?")
 	case len(p.Busy) > 0:
-		r := no("deploy "+strings.Join(p.Busy, ", ")+" is under way", "confirm or cancel it first: sextant confirm|cancel "+host.Name)
+		r := no(strings.Join(p.Busy, ", "), "confirm or cancel it first: sextant confirm|cancel "+host.Name)
+		r.Busy = true
+		return r
+	case p.Locked != "":
+		r := no("another program switches it just now: "+p.Locked, "wait for its end")
 		r.Busy = true
 		return r
 	case p.Hostname != "" && p.Hostname != p.Host && p.Hostname != c.As:

@@ -54,7 +54,7 @@ func TestParseListing(t *testing.T) {
 	if !reflect.DeepEqual(l.Deploys[0], want) {
 		t.Errorf("got  %+v\nwant %+v", l.Deploys[0], want)
 	}
-	if d := l.Deploys[1]; d.State != fleet.RolledBack || !strings.Contains(d.Why, "restarted") {
+	if d := l.Deploys[1]; d.State != fleet.RolledBack || !strings.Contains(d.Why, "restarted") || !d.Unsettled {
 		t.Errorf("a deploy that a restart ended: %+v", d)
 	}
 	if l.nonces[want.ID] != "secret" || string(l.Log) != "a\nb\n" || l.LogSize != 3 || l.Running != "/nix/store/x-new" {
@@ -67,9 +67,11 @@ func TestParseListing(t *testing.T) {
 	}
 }
 
+// TestDeployWithoutItsGuard: it waits on, and its time is what it was: a guard may be
+// just about to be started again.
 func TestDeployWithoutItsGuard(t *testing.T) {
 	l, err := parseListing([]byte(strings.Replace(listing, "field guarded 1\n", "", 1)), time.Now())
-	if err != nil || !strings.Contains(l.Deploys[0].Why, "guard is not running") || !l.Deploys[0].Deadline.IsZero() {
+	if err != nil || !strings.Contains(l.Deploys[0].Why, "guard is not running") || l.Deploys[0].Deadline.IsZero() {
 		t.Errorf("%+v, %v", l.Deploys[0], err)
 	}
 }
@@ -105,7 +107,7 @@ func TestRefusals(t *testing.T) {
 		{"hostname storage", "hostname cloud", deploy, "the system is of cloud"},
 		{"hostname storage", "hostname cloud", Change{Action: "switch", As: "cloud"}, ""},
 		{"x86_64-linux", "aarch64-linux", deploy, "for aarch64-linux"},
-		{"looked", "busy 2026-x\nlooked", deploy, "under way"},
+		{"looked", "busy deploy 2026-x of ada, from here, is under way (AWAITING)\nlooked", deploy, "under way"},
 		{"free state 1000000", "free state 10", deploy, "/var is full"},
 		{"free boot 500000", "free boot 30000\nboot /efi\nneed boot 40000", deploy, "/efi has 29.3 MiB free, and the boot menu with this system needs 39.3 MiB"},
 		{"free boot 500000", "free boot 30000\nneed boot 40000", Change{Action: "switch", To: fleet.Toplevel{Generation: 3}}, "boot partition has"},
@@ -115,6 +117,7 @@ func TestRefusals(t *testing.T) {
 		{"free boot 500000", "free boot 10\nneed boot 0", deploy, "boot partition has"},
 		{"looked", "inhibitors prev {\"dbus\":\"a\"}\ninhibitors run {\"dbus\":\"b\"}\nlooked", deploy, "dbus: a -> b"},
 		{"looked", "inhibitors prev {\"dbus\":\"a\"}\ninhibitors run {\"dbus\":\"b\"}\nlooked", Change{Action: "boot"}, ""},
+		{"looked", "locked process 7 nixos-rebuild\nlooked", deploy, "nixos-rebuild"},
 		{"looked", "init 1\nlooked", deploy, "another init"},
 	} {
 		no := parseLook([]byte(strings.Replace(looked, c.from, c.to, 1))).refusal(host, c.change)

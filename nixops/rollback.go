@@ -282,7 +282,7 @@ func (d *Deployer) RollBack(ctx context.Context, t fleet.Target, confirm Confirm
 			return dep, err
 		}
 		if !a.Taken {
-			return dep, fmt.Errorf("%s: answered before: %s", s.Host.Name, a.Why)
+			return dep, fmt.Errorf("%s: %s", s.Host.Name, cmp.Or(a.Why, strings.ToLower(string(a.State))))
 		}
 		return d.Attach(ctx, s.Host, dep.ID, ConfirmElse, tell)
 	}
@@ -300,7 +300,7 @@ func errorOf(h fleet.Host, kind string, dep fleet.Deploy, err error) error {
 	switch {
 	case err != nil:
 		return err
-	case dep.State == fleet.Confirmed, dep.State == fleet.Cancelled && kind == "cancel":
+	case dep.State == fleet.Confirmed, kind == "cancel" && (dep.State == fleet.Cancelled || dep.State == fleet.RolledBack):
 		return nil
 	}
 	return errors.New(h.Name + ": " + strings.TrimSpace(strings.ToLower(string(dep.State))+": "+dep.Why))

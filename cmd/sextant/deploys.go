@@ -109,6 +109,9 @@ func deployCode(d fleet.Deploy, err error) int {
 		}
 		return 0
 	case fleet.Refused:
+		if strings.HasPrefix(d.Why, "busy: ") {
+			return exitBusy
+		}
 		return exitRefused
 	case fleet.NeedsReboot:
 		return exitRebootNeeded
@@ -160,7 +163,7 @@ func ended(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) erro
 // calledOff is ended for who wanted the host to go back: then that is well.
 func calledOff(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) error {
 	end := ended(w, o, h, d, err)
-	if code := exitCode(0); errors.As(end, &code) && err == nil && d.State == fleet.Cancelled {
+	if code := exitCode(0); errors.As(end, &code) && err == nil && (d.State == fleet.Cancelled || d.State == fleet.RolledBack) {
 		return nil
 	}
 	return end
@@ -419,9 +422,12 @@ func answerCommand(o *options, word, short string, answer func(*nixops.Deployer)
 					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
 				}
 				if !got.Taken && got.Why != "" {
-					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": answered before: "+got.Why)
+					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": "+got.Why)
 				}
 				dep, err := d.Attach(cmd.Context(), s.Host, at(args, 1), nixops.ConfirmElse, telling(cmd.ErrOrStderr(), s.Host.Name))
+				if got.Taken {
+					dep.Findings = append(dep.Findings, got.Findings...)
+				}
 				if word == "cancel" {
 					return calledOff(cmd.OutOrStdout(), *o, s.Host, dep, err)
 				}

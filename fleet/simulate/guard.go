@@ -32,8 +32,6 @@ func guardProgram(c Call) int {
 		return g.extend()
 	case "check":
 		return g.check()
-	case "settle":
-		return g.settle()
 	}
 	return g.refuse(2, "guard: no command "+g.arg(0))
 }
@@ -97,7 +95,7 @@ func (g guarding) look() int {
 	free := int64(float64(root.size)*(1-root.full)) >> 10
 	g.say("free store %d\nfree state %d", free, free)
 	if d := g.underWay(); d != nil && g.Root {
-		g.say("busy %s", d.id)
+		g.say("busy deploy %s of %s, from %s, is under way (%s)", d.id, d.who, d.client, d.at(m, g.now).state)
 	}
 	if m.inhibits != "" && to != m.running {
 		g.say("inhibitors prev {%q:%q}", m.inhibits, m.inhibits)
@@ -123,7 +121,7 @@ func (g guarding) stage() int {
 		return g.refuse(10, "not there, or no NixOS system: %s", asked["new"])
 	}
 	if other := g.underWay(); other != nil {
-		return g.refuse(11, "busy: deploy %s is under way", other.id)
+		return g.refuse(11, "busy: deploy %s of %s, from %s, is under way (%s)", other.id, other.who, other.client, other.at(m, g.now).state)
 	}
 	d.kind, d.action, d.nonce, d.revision = asked["kind"], asked["action"], asked["nonce"], asked["revision"]
 	d.number, d.who, d.client = asked["number"], asked["who"], asked["client"]
@@ -298,13 +296,5 @@ func (g guarding) check() int {
 		g.say("failed %s", u.name)
 	}
 	g.say("checked")
-	return 0
-}
-
-func (g guarding) settle() int {
-	if g.named() == nil {
-		return 2
-	}
-	g.say("settling")
 	return 0
 }

@@ -181,7 +181,7 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 	if a, err := phone.Cancel(soon(t), y.host, ""); err != nil || !a.Taken {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if a, err := y.Confirm(soon(t), y.host, dep.ID); err != nil || a.Taken || a.Why != "cancel ada@phone" {
+	if a, err := y.Confirm(soon(t), y.host, dep.ID); err != nil || a.Taken || a.Why != "answered before: cancel ada@phone" {
 		t.Errorf("a second answer: %+v, %v", a, err)
 	}
 	y.clock.pass(500 * time.Millisecond)
