@@ -214,7 +214,8 @@ func (s *stream) end(ctx context.Context, err error) error {
 	switch {
 	case strings.Contains(said, "pattern matching"): // "Compiled without pattern matching support"
 		return fmt.Errorf("%w: %s", errNoGrep, said)
-	case res.Status != 0 && !(res.Status == 1 && said == ""): // it ends with 1 where nothing matches
+	case res.Status == 1 && said == "": // nothing matched
+	case res.Status != 0:
 		return fmt.Errorf("journalctl on %s ended with status %d: %s", s.host, res.Status, said)
 	}
 	return io.EOF

@@ -74,7 +74,7 @@ func Merge(ctx context.Context, q fleet.LogQuery, sources []Source) (fleet.LogSt
 	switch {
 	case len(sources) == 0:
 		return nil, errors.New("no log is asked for")
-	case len(sources) == 1 && !(q.Follow && q.Grep != ""):
+	case len(sources) == 1 && (!q.Follow || q.Grep == ""):
 		return sources[0].open(ctx, q)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -110,20 +110,26 @@ type feed struct {
 func (m *merged) run(ctx context.Context) {
 	defer close(m.ended)
 	defer m.cancel()
-	m.err = io.EOF
+	if m.err = m.begin(ctx); m.err == nil && m.q.Follow {
+		m.follow(ctx)
+	}
+	if m.err == nil {
+		m.err = io.EOF
+	}
+}
+
+// begin gives the old lines.
+func (m *merged) begin(ctx context.Context) error {
 	old, err := m.old(ctx)
 	if err != nil {
-		m.err = err
-		return
+		return err
 	}
 	for batch := range slices.Chunk(old, maxBatch) {
 		if !m.give(ctx, batch) {
-			return
+			return io.EOF
 		}
 	}
-	if old = nil; m.q.Follow {
-		m.follow(ctx)
-	}
+	return nil
 }
 
 // give hands lines over; false: nobody wants them any more.

@@ -295,10 +295,12 @@ func TestNamesOfLogsAreClean(t *testing.T) {
 	const evil = "a\x1b]0;x\x07\n\u202eb"
 	a := log("a", noon, 0, 1)
 	for _, open := range []func(context.Context, fleet.LogSource, fleet.LogQuery) (fleet.LogStream, error){
-		a.open, func(context.Context, fleet.LogSource, fleet.LogQuery) (fleet.LogStream, error) { return nil, errors.New(evil) },
+		a.open, func(context.Context, fleet.LogSource, fleet.LogQuery) (fleet.LogStream, error) {
+			return nil, errors.New(evil)
+		},
 	} {
 		s, err := Merge(t.Context(), fleet.LogQuery{}, []Source{
-			{LogSource: fleet.LogSource{Container: evil}, On: evil, Open: open}, {On: "b", Open: a.open},
+			{LogSource: fleet.LogSource{Container: evil}, On: evil, Open: open}, {On: "b", Open: log("b", noon, 0, 1).open},
 		})
 		if err != nil {
 			t.Fatal(err)
