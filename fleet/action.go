@@ -122,6 +122,10 @@ type Console interface {
 	SaveLog(name string, lines []string) (path string, err error)
 	// Series reads measurements of the last window, for charts.
 	Series(ctx context.Context, host HostID, window time.Duration) ([]Series, error)
+	// Units reads all units of a host, with what each costs to ask for.
+	Units(context.Context, HostID) (UnitList, error)
+	// Unit reads all that systemd tells of one unit; user is whose it is.
+	Unit(ctx context.Context, host HostID, unit, user string) (UnitDetail, error)
 	// Shell gives an interactive login on a host.
 	Shell(HostID) (Session, error)
 }

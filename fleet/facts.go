@@ -108,6 +108,9 @@ type Unit struct {
 	Triggers    []string  `json:"triggers,omitempty"` // timers that start it
 	Source      string    `json:"source,omitempty"`   // SourcePath: the quadlet file, if any
 	FileState   string    `json:"fileState,omitempty"`
+	Since       time.Time `json:"since,omitzero"`    // when it came into its state; only where all units were asked
+	Memory      *uint64   `json:"memory,omitempty"`  // bytes in use now; null: not told
+	Skipped     bool      `json:"skipped,omitempty"` // its conditions were not met when it was last started
 }
 
 // Failed tells whether systemd calls the unit failed.
@@ -135,6 +138,43 @@ type Timer struct {
 	Next      time.Time `json:"next,omitzero"`
 	Last      time.Time `json:"last,omitzero"`
 	Period    Seconds   `json:"period,omitempty"` // distance between two runs where it can be told, seconds
+	User      string    `json:"user,omitempty"`   // whose own systemd it belongs to; "" the system's
+	Active    string    `json:"active,omitempty"` // active, inactive, failed; only where all units were asked
+	FileState string    `json:"fileState,omitempty"`
+	Skipped   bool      `json:"skipped,omitempty"` // it is not active because its conditions were not met
+}
+
+// Idle tells whether the timer is enabled and yet will start nothing, because it
+// is not active. One whose conditions were not met is meant to be so.
+func (t Timer) Idle() bool {
+	return (t.FileState == "enabled" || t.FileState == "enabled-runtime") && (t.Active == "inactive" || t.Active == "failed") && !t.Skipped
+}
+
+// UnitList is all that a host's systemds tell of their units: the system's and
+// those of users.
+type UnitList struct {
+	Units  []Unit   `json:"units"`
+	Timers []Timer  `json:"timers"`
+	Unseen []string `json:"unseen,omitempty"` // what could not be seen, and why
+}
+
+// UnitDetail is what systemd tells of one unit.
+type UnitDetail struct {
+	Unit       Unit         `json:"unit"`
+	Properties [][2]string  `json:"properties"` // name and value, as systemctl show tells them
+	File       string       `json:"file"`       // systemctl cat, with the values of what it puts into the environment hidden where they look secret
+	Broken     []Dependency `json:"broken"`     // what it needs and that is broken
+	Unseen     []string     `json:"unseen,omitempty"`
+	At         time.Time    `json:"at"`
+	Source     string       `json:"source"`
+}
+
+// Dependency is a unit that another one needs, over others where it does so.
+type Dependency struct {
+	Name  string   `json:"unit"`
+	Kind  string   `json:"kind"` // Requires, BindsTo, Requisite, Wants
+	Via   []string `json:"via"`  // from the unit that was asked about to the one that needs it
+	State string   `json:"state"`
 }
 
 // Inventory is which programs, sockets and files a host has; the keys are the

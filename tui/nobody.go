@@ -36,5 +36,15 @@ func (nobody) Series(context.Context, fleet.HostID, time.Duration) ([]fleet.Seri
 	return nil, errNobody
 }
 
+// Units gives none.
+func (nobody) Units(context.Context, fleet.HostID) (fleet.UnitList, error) {
+	return fleet.UnitList{}, errNobody
+}
+
+// Unit tells nothing.
+func (nobody) Unit(context.Context, fleet.HostID, string, string) (fleet.UnitDetail, error) {
+	return fleet.UnitDetail{}, errNobody
+}
+
 // Shell gives none.
 func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody }

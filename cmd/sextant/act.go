@@ -220,16 +220,19 @@ func containerCommand(o *options) *cobra.Command {
 }
 
 func unitCommand(o *options) *cobra.Command {
-	c := &cobra.Command{Use: "unit", Short: "Act on a unit of systemd"}
+	c := &cobra.Command{Use: "unit", Short: "Look into a unit of systemd, or act on it"}
 	var user string
+	c.AddCommand(unitShowCommand(o, &user))
 	c.PersistentFlags().StringVar(&user, "user", "", "a unit of this user's systemd")
 	for _, v := range unitVerbs {
-		c.AddCommand(actCommand(o, v, "UNIT", probeOnly, func(t *fleet.Target, name string) (string, error) {
-			if t.Unit, t.User = name, user; !strings.Contains(name, ".") {
-				t.Unit += ".service"
-			}
+		act := actCommand(o, v, "UNIT", probeOnly, func(t *fleet.Target, name string) (string, error) {
+			t.Unit, t.User = fullName(name), user
 			return "unit-" + v.word, nil
-		}))
+		})
+		if v.word == "reset-failed" {
+			act.Aliases = []string{"reset"}
+		}
+		c.AddCommand(act)
 	}
 	return c
 }

@@ -40,6 +40,24 @@ func (c console) Series(ctx context.Context, id fleet.HostID, window time.Durati
 	return c.a.readers.metrics.Series(ctx, l, st, window)
 }
 
+// Units reads all units of a host.
+func (c console) Units(ctx context.Context, id fleet.HostID) (fleet.UnitList, error) {
+	l, _, err := c.link(id)
+	if err != nil {
+		return fleet.UnitList{}, err
+	}
+	return units.Read(ctx, l)
+}
+
+// Unit reads all that is told of one unit.
+func (c console) Unit(ctx context.Context, id fleet.HostID, unit, user string) (fleet.UnitDetail, error) {
+	l, _, err := c.link(id)
+	if err != nil {
+		return fleet.UnitDetail{}, err
+	}
+	return units.Show(ctx, l, unit, user)
+}
+
 // Shell gives a login on a host.
 func (c console) Shell(id fleet.HostID) (fleet.Session, error) {
 	l, _, err := c.link(id)

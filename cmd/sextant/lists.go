@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -163,55 +162,6 @@ func printContainers(w io.Writer, o options, states []fleet.State) error {
 		t.row("HOST", "NAME", "STATE", "HEALTH", "IMAGE", "UNIT", "USER", "STARTED", "AGE")
 		for _, c := range rows {
 			t.row(c.Host, c.Name, c.State, cmp.Or(c.Health, "-"), c.Image, cmp.Or(c.Unit, "-"), c.User, age(c.Started, now), ages[c.Host])
-		}
-		holes(t, hosts, now)
-	})
-	return cmp.Or(err, unknown(errs))
-}
-
-func unitsCommand(o *options) *cobra.Command {
-	var onlyFailed bool
-	c := &cobra.Command{
-		Use: "units HOST…", Short: "Services of a host, failed ones first", Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, sel []string) error {
-			return failed(withHosts(cmd.Context(), *o, sel, probeOnly, func(_ *app, states []fleet.State) error {
-				return printUnits(cmd.OutOrStdout(), *o, states, onlyFailed)
-			}))
-		},
-	}
-	c.Flags().BoolVar(&onlyFailed, "failed", false, "failed ones only")
-	return c
-}
-
-func printUnits(w io.Writer, o options, states []fleet.State, onlyFailed bool) error {
-	type unitRow struct {
-		Host string `json:"host"`
-		fleet.Unit
-	}
-	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Unit] { return s.Units },
-		func(s fleet.State, u fleet.Unit) unitRow { return unitRow{s.Host.Name, u} })
-	rows = slices.DeleteFunc(rows, func(u unitRow) bool { return onlyFailed && !u.Failed() })
-	slices.SortStableFunc(rows, func(a, b unitRow) int {
-		if a.Failed() != b.Failed() {
-			if a.Failed() {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.User, b.User), strings.Compare(a.Name, b.Name))
-	})
-	out := struct {
-		Schema int         `json:"schema"`
-		Units  []unitRow   `json:"units"`
-		Errors []hostError `json:"errors"`
-		Hosts  []hostFact  `json:"hosts"`
-	}{1, rows, errs, hosts}
-	now := time.Now()
-	ages := aged(hosts, now)
-	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "UNIT", "ACTIVE", "SUB", "AGE", "DESCRIPTION")
-		for _, u := range rows {
-			t.row(u.Host, u.Label(), u.Active, u.Sub, ages[u.Host], u.Description)
 		}
 		holes(t, hosts, now)
 	})

@@ -45,7 +45,7 @@ func TestListsTellTheirAge(t *testing.T) {
 		"containers": {printContainers, "podman 5.4.2", exitUnknown},
 		"jobs":       {printBackups, "units, timers", exitUnknown},
 		"alarms":     {printAlarms, "netdata v1.37.1", exitProblem},
-		"units": {func(w io.Writer, o options, s []fleet.State) error { return printUnits(w, o, s, false) },
+		"units": {func(w io.Writer, o options, s []fleet.State) error { return printUnits(w, o, s, whichUnits{}) },
 			"probe", exitUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,6 +79,7 @@ func storage(m *machine) {
 	m.timed("zfs-scrub", "ZFS pools scrubbing", 7*day, "Sun *-*-* 02:00:00", 3*day)
 	m.timed("podman-image-pull", "Pull the images of the containers", day, "*-*-* 04:40:00", 9*time.Hour)
 	m.timed("podman-prune", "Prune podman resources", 7*day, "Mon *-*-* 00:00:00", 4*day)
+	m.unit("logrotate").idle = true
 	m.netdata, m.children = true, []string{"storage", "cloud", "vault", "cottage"}
 	m.ports = []int{80, 443, 2019, 8000, 19999}
 	m.programs = append(m.programs, "podman", "netdata", "caddy", "restic", "rustic", "rustic-ovh", "restic-documents", "restic-photos", "restic-cottage", "restic-vm")

@@ -91,6 +91,8 @@ type unit struct {
 	every             time.Duration // of that timer
 	calendar          string
 	next              time.Time
+	idle              bool   // the timer was stopped
+	needs             string // the unit that it requires
 	source, file      string
 	box               *box // the container it runs
 }

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// person is a user of a machine who has a systemd and a Podman of her own. What
-// belongs to people is told of, and not started or stopped.
+// person is a user of a machine who has a systemd and a Podman of her own.
 type person struct {
 	uid   int
 	name  string

@@ -95,14 +95,16 @@ type timerRow struct {
 	Activates string `json:"activates"`
 }
 
-func (m *machine) timers() []timerRow {
+func (m *machine) timers() []timerRow { return timersOf(m.sorted()) }
+
+func timersOf(list []*unit) []timerRow {
 	rows := []timerRow{}
-	for _, u := range m.sorted() {
+	for _, u := range list {
 		if u.timer == "" {
 			continue
 		}
 		r := timerRow{Unit: u.timer, Activates: u.name}
-		if !u.next.IsZero() {
+		if !u.next.IsZero() && !u.idle {
 			next := u.next.UnixMicro()
 			r.Next, r.Left = &next, &next
 		}
@@ -209,9 +211,10 @@ func (m *machine) timer(name string) *unit {
 
 func (c Call) showTimer(u *unit, want []string, flags map[string]string) {
 	_, bare := flags["--value"]
+	active, sub := u.waits()
 	for _, p := range [][2]string{
 		{"Unit", u.name}, {"Persistent", "yes"}, {"LastTriggerUSec", stamp(u.started)}, {"NextElapseUSecRealtime", stamp(u.next)},
-		{"Id", u.timer}, {"Description", u.about}, {"LoadState", "loaded"}, {"ActiveState", "active"}, {"SubState", "waiting"},
+		{"Id", u.timer}, {"Description", u.about}, {"LoadState", "loaded"}, {"ActiveState", active}, {"SubState", sub},
 	} {
 		switch {
 		case len(want) > 0 && !slices.Contains(want, p[0]):
@@ -280,13 +283,15 @@ func (c Call) change(m *machine, verb string, names []string) int {
 	}
 	for _, name := range names {
 		u := m.unit(name)
-		if u == nil && !strings.Contains(name, ".timer") {
+		if t := m.timer(name); t != nil {
+			t.turnTimer(verb, c.now())
+			continue
+		}
+		if u == nil {
 			fmt.Fprintf(c.Stderr, "Failed to %s %s: Unit %s not found.\n", verb, name, name)
 			return 5
 		}
-		if u != nil {
-			m.turn(u, verb, c.now())
-		}
+		m.turn(u, verb, c.now())
 	}
 	return 0
 }

@@ -41,7 +41,8 @@ func (o Outcome) String() string {
 
 // act waits for the job of systemctl, and tells how the unit stands then. The
 // manager of a user is found by the folder of that user's session.
-const act = `verb=$1 unit=$2
+const act = `# Does something to a unit of systemd, and waits for it.
+verb=$1 unit=$2
 if [ "$3" = user ]; then
 	export XDG_RUNTIME_DIR="/run/user/$(id -u)"
 	set -- --user

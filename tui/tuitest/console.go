@@ -27,6 +27,8 @@ type Console struct {
 	LogErr   error
 	SeriesIn []fleet.Series
 	NoSeries error           // why there are none
+	AllUnits *fleet.UnitList // what the host's systemds tell; nil: nothing
+	OneUnit  func(unit, user string) (fleet.UnitDetail, error)
 	Lines    []fleet.LogLine // what every log begins with
 
 	// Old gives the lines of a log that is not followed; nil: Lines.
@@ -143,6 +145,22 @@ func (c *Console) Charted() []fleet.HostID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]fleet.HostID(nil), c.series...)
+}
+
+// Units implements fleet.Console.
+func (c *Console) Units(context.Context, fleet.HostID) (fleet.UnitList, error) {
+	if c.AllUnits == nil {
+		return fleet.UnitList{}, errors.New("no units here")
+	}
+	return *c.AllUnits, nil
+}
+
+// Unit implements fleet.Console.
+func (c *Console) Unit(_ context.Context, _ fleet.HostID, unit, user string) (fleet.UnitDetail, error) {
+	if c.OneUnit == nil {
+		return fleet.UnitDetail{}, errors.New("no units here")
+	}
+	return c.OneUnit(unit, user)
 }
 
 // Shell implements fleet.Console.
