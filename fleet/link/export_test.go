@@ -1,7 +1,6 @@
 package link
 
 import (
-	"slices"
 	"time"
 )
 
@@ -24,6 +23,3 @@ func AuthLimit(d *Dialer, limit time.Duration) { d.limits.auth = limit }
 
 // Receive is the program that runs what comes on its input.
 const Receive = receive
-
-// Before is what stands in front of a command for a way to root.
-func Before(way string) []string { return slices.Clone(before[way]) }

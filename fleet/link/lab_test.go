@@ -51,6 +51,31 @@ func TestEveryHostIsReached(t *testing.T) {
 	}
 }
 
+// TestOtherWaysToRoot: doas and run0 make root of users whose login shell is fish.
+func TestOtherWaysToRoot(t *testing.T) {
+	lab := labtest.Load(t)
+	for user, way := range map[string]string{"dana": "doas", "rui": "run0"} {
+		t.Run(way, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			h := lab.Named(t, "laptop").Fleet()
+			h.User = user
+			l := lab.Dialer(t, nil).Open(h)
+			args := []string{"sh", "-c", `id -u; printf '%s\n' "$@"; cat`, "sh", "it's", `$HOME \ "quoted"`, ""}
+			want := "it's\n$HOME \\ \"quoted\"\n\nin"
+			for root, id := range map[bool]string{true: "0\n", false: ""} {
+				res, err := l.Run(ctx, link.Command{Args: args, Stdin: strings.NewReader("in"), Root: root})
+				if err != nil || !strings.HasSuffix(string(res.Stdout), want) || !strings.HasPrefix(string(res.Stdout), id) {
+					t.Errorf("root %v: %q (%s), %v", root, res.Stdout, res.Stderr, err)
+				}
+			}
+			if reach, err := l.Connect(ctx); err != nil || reach.Root != way {
+				t.Errorf("reach: %+v, %v", reach, err)
+			}
+		})
+	}
+}
+
 func TestSudoPasswordIsRefused(t *testing.T) {
 	lab := labtest.Load(t)
 	for name, asker := range map[string]link.Asker{

@@ -159,14 +159,3 @@ func TestPasswordsOfRealUsers(t *testing.T) {
 		})
 	}
 }
-
-// TestRun0IsSpokenToAsItUnderstands: run0 of the hosts knows the options with
-// which it is used. That it lets a user in who is not root needs polkit, which
-// the lab does not have.
-func TestRun0IsSpokenToAsItUnderstands(t *testing.T) {
-	lab := labtest.Load(t)
-	got := labtest.Output(t, lab.Link(t, "cloud"), append(link.Before("run0"), "sh", "-c", "id -u; echo \"$1\"", "sh", "it's")...)
-	if got != "0\nit's\n" {
-		t.Errorf("%q", got)
-	}
-}

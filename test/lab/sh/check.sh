@@ -42,6 +42,8 @@ lab_check() {
     by_ssh desktop 'curl -s --unix-socket /run/podman/podman.sock http://d/_ping || echo closed'
   want "laptop: sudo wants a password" 'password is required' by_ssh laptop sudo -n true
   want "laptop: lab-sudo is it" 0 op ssh -n laptop 'echo lab-sudo | sudo -S -p "" id -u'
+  want "laptop: dana has doas, and fish" '0 fish' by_ssh dana@laptop 'echo (doas -n id -u) fish'
+  want "laptop: rui has run0" 0 by_ssh rui@laptop run0 --no-ask-password --pipe id -u
   want "media is no NixOS" 'Debian' by_ssh media cat /etc/os-release
   want "media: Docker" 'plex' hexec media docker ps --format '{{.Names}}'
 

@@ -102,6 +102,7 @@ user_files() { # HOST ROOT
   keys "$r" ada "$LAB/hosts/$h/ada"
   chroot "$r" usermod -a -G wheel ada
   if [ "$h" = laptop ]; then
+    other_ways "$r"
     echo 'ada:lab-sudo' | chroot "$r" chpasswd
     echo '%wheel ALL=(ALL:ALL) ALL' >"$r/etc/sudoers.d/wheel"
   else
@@ -109,6 +110,20 @@ user_files() { # HOST ROOT
   fi
   echo 'Defaults env_keep += "PODMAN_IGNORE_CGROUPSV1_WARNING"' >>"$r/etc/sudoers.d/wheel"
   chmod 440 "$r/etc/sudoers.d/wheel"
+}
+# other_ways: dana, whose shell is fish, becomes root with doas, rui with run0.
+other_ways() { # ROOT
+  local r=$1 u
+  for u in dana rui; do
+    chroot "$r" id "$u" >/dev/null 2>&1 || chroot "$r" useradd -M -s /usr/bin/fish "$u"
+    install -d -m700 -o "$(uid "$r" "$u")" -g "$(uid "$r" "$u")" "$r/home/$u"
+    keys "$r" "$u" "$r/home/$u"
+  done
+  echo 'permit nopass dana as root' >"$r/etc/doas.conf"
+  install -d "$r/etc/polkit-1/rules.d"
+  echo 'polkit.addRule(function(action, subject) {
+    if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "rui") return polkit.Result.YES;
+  });' >"$r/etc/polkit-1/rules.d/10-rui.rules"
 }
 uid() { awk -F: -v u="$2" '$1 == u { print $3 }' "$1/etc/passwd"; }
 keys() { # ROOT USER HOME
