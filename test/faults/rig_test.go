@@ -195,20 +195,29 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// killGuard ends the guard of a deploy as the kernel does when memory is short.
+// killGuard ends the guard of a deploy as the kernel does when memory is short. One
+// that is only just being started is waited for.
 func (r *rig) killGuard(dir string) {
 	r.Helper()
 	id := filepath.Base(dir)
+	r.until("a guard of "+id+" to be killed", func() bool { return killed(id) })
+}
+
+// killed tells whether there was a guard of a deploy, and it was killed.
+func killed(id string) (was bool) {
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range procs {
 		b, _ := os.ReadFile(p)
-		if args := strings.Split(string(b), "\x00"); len(args) > 3 && strings.HasSuffix(args[1], id+"/guard") && args[2] == "run" {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
-			if proc, err := os.FindProcess(pid); err == nil {
-				_ = proc.Kill()
-			}
+		args := strings.Split(string(b), "\x00")
+		if len(args) < 4 || !strings.HasSuffix(args[1], id+"/guard") || args[2] != "run" {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+		if proc, err := os.FindProcess(pid); err == nil && proc.Kill() == nil {
+			was = true
 		}
 	}
+	return was
 }
 
 // cable plugs the host's network in, or out.
@@ -336,7 +345,7 @@ func (r *rig) wellWith(ends ...string) string {
 		r.Errorf("%s: after %s the boot menu has %s as its default, want %s", r.host, end, menu, byrule)
 	}
 	r.gone()
-	r.sh("flock -n /run/sextant.lock true && [ ! -e /run/sextant.lock.d ]")
+	r.sh("if command -v flock >/dev/null; then flock -n /run/sextant.lock true; fi; for f in /run/sextant.lock.d/*; do [ ! -e $f ] || [ ! -e /proc/$(cut -d' ' -f1 $f) ]; done")
 	if last := r.sh("tail -n 1 " + filepath.Join("/var/lib/sextant/deploys", filepath.Base(r.folder()), "journal")); !strings.Contains(last, " "+end+" ") {
 		r.Errorf("%s: the journal ends with %q, the deploy with %s", r.host, last, end)
 	}
