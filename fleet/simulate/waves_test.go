@@ -155,3 +155,20 @@ func TestOneBrokenHost(t *testing.T) {
 		})
 	}
 }
+
+// TestARestartIntoWhatWasDeployed: with "boot" each host is restarted, and must come
+// up with it; one that comes up with another system is told, and keeps up the others.
+func TestARestartIntoWhatWasDeployed(t *testing.T) {
+	h := inHerd(t, "vault", "cloud")
+	o := nixops.Order{Action: "boot", Restart: true, Confirm: nixops.ConfirmAuto, Waves: []int{1}}
+	before := h.stateOf("vault").System.Value.BootID
+	out := h.deploy(o)
+	for name, x := range out {
+		if x.Err != nil || x.Deploy.State != fleet.Confirmed || !h.runs(name) {
+			t.Errorf("%s: %+v", name, x)
+		}
+	}
+	if after := h.stateOf("vault").System.Value.BootID; after == before || after == "" {
+		t.Errorf("it was not restarted: boot %s, %s", before, after)
+	}
+}
