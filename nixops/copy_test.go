@@ -145,7 +145,7 @@ func (h hostLink) command(ctx context.Context, cmd link.Command) *exec.Cmd {
 	c := here(ctx, cmd.Args[0], cmd.Args[1:]...)
 	c.Env = append(os.Environ(), "PATH="+filepath.Join(h.dir, "bin")+":/usr/bin:/bin")
 	c.Stdin = cmd.Stdin
-	c.WaitDelay = time.Millisecond
+	c.WaitDelay = 100 * time.Millisecond // for its last words to be read
 	return c
 }
 

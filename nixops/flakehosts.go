@@ -303,7 +303,7 @@ func sshWay(opts []string) (way FlakeHost) {
 		}
 	}
 	for i, o := range opts {
-		if len(o) < 2 || o[0] != '-' || !strings.Contains("piJlo", o[1:2]) {
+		if len(o) < 2 || o[0] != '-' || !slices.Contains([]byte("piJlo"), o[1]) {
 			continue
 		}
 		value := o[2:]

@@ -107,39 +107,44 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 	return printOutcomes(cmd.OutOrStdout(), a.opts, outcomes)
 }
 
+// wrong is what cannot be meant by the flags for these hosts; nil: nothing is.
+func (f deployFlags) wrong(states []fleet.State) error {
+	one := len(states) == 1
+	failing := nixops.Failing(f.failure)
+	switch {
+	case slices.ContainsFunc(f.waves, func(n int) bool { return n < 1 }):
+		return fmt.Errorf("--wave %v: a wave has one host or more", f.waves)
+	case !slices.Contains([]string{"switch", "boot", "test", "dry-activate"}, f.action):
+		return fmt.Errorf("--action %s: switch, boot, test or dry-activate", f.action)
+	case f.store != "" && !one:
+		return fmt.Errorf("--store-path is for one host, not for %d", len(states))
+	case f.attr != "" && !one:
+		return fmt.Errorf("--attribute is for one host, not for %d", len(states))
+	case f.store != "" && f.attr != "":
+		return errors.New("--attribute is of a flake, --store-path of none: name one of them")
+	case failing != nixops.KeepOthers && failing != nixops.RollBackOthers:
+		return fmt.Errorf("--on-failure %s: keep or roll-back", f.failure)
+	case f.restart && f.action != "boot":
+		return errors.New("--reboot goes with --action boot: what was activated runs already")
+	case f.restart && slices.ContainsFunc(states, func(s fleet.State) bool { return s.Host.Local }):
+		return errors.New("--reboot: this machine is not restarted from here")
+	}
+	for _, s := range states {
+		if s.System.HasValue() && !s.System.Value.NixOS {
+			return fmt.Errorf("%s is not NixOS", s.Host.Name)
+		}
+	}
+	return nil
+}
+
 // order reads the flags into what is to be done.
 func (a *app) order(f deployFlags, states []fleet.State) (nixops.Order, error) {
 	o := nixops.Order{
 		Flake: nixops.Flake{Ref: cmp.Or(f.flake, a.flake, ".")}, Store: f.store, Action: f.action, BuildOn: f.buildOn, As: f.as, Waves: f.waves,
 		Attribute: f.attr, AllOrNone: f.all, OnFailure: nixops.Failing(f.failure), Restart: f.restart,
 	}
-	if slices.ContainsFunc(f.waves, func(n int) bool { return n < 1 }) {
-		return o, fmt.Errorf("--wave %v: a wave has one host or more", f.waves)
-	}
-	switch f.action {
-	case "switch", "boot", "test", "dry-activate":
-	default:
-		return o, fmt.Errorf("--action %s: switch, boot, test or dry-activate", f.action)
-	}
-	for flag, value := range map[string]string{"store-path": f.store, "attribute": f.attr} {
-		if value != "" && len(states) != 1 {
-			return o, fmt.Errorf("--%s is for one host, not for %d", flag, len(states))
-		}
-	}
-	switch {
-	case f.store != "" && f.attr != "":
-		return o, errors.New("--attribute is of a flake, --store-path of none: name one of them")
-	case o.OnFailure != nixops.KeepOthers && o.OnFailure != nixops.RollBackOthers:
-		return o, fmt.Errorf("--on-failure %s: keep or roll-back", f.failure)
-	case f.restart && f.action != "boot":
-		return o, errors.New("--reboot goes with --action boot: what was activated runs already")
-	case f.restart && slices.ContainsFunc(states, func(s fleet.State) bool { return s.Host.Local }):
-		return o, errors.New("--reboot: this machine is not restarted from here")
-	}
-	for _, s := range states {
-		if s.System.HasValue() && !s.System.Value.NixOS {
-			return o, fmt.Errorf("%s is not NixOS", s.Host.Name)
-		}
+	if err := f.wrong(states); err != nil {
+		return o, err
 	}
 	switch f.buildOn {
 	case "", nixops.BuildHere, nixops.BuildTarget:

@@ -12,6 +12,10 @@ func (m *machine) file(name string, now time.Time) (string, bool) {
 	switch name {
 	case "/etc/machine-id":
 		return hexID(m.seed, 32, m.name, "machine-id") + "\n", true
+	case "/proc/sys/kernel/random/boot_id":
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.bootID() + "\n", true
 	case "/etc/hostname":
 		return m.name + "\n", true
 	case "/etc/services.json":

@@ -34,7 +34,7 @@ func inHerd(t *testing.T, hosts ...string) *herd {
 func (h *herd) deploy(o nixops.Order) map[string]nixops.Outcome {
 	h.t.Helper()
 	out := map[string]nixops.Outcome{}
-	for _, x := range h.Deployer.Deploy(soon(h.t), o, h.ready, func(string, nixops.Progress) {}) {
+	for _, x := range h.Deploy(soon(h.t), o, h.ready, func(string, nixops.Progress) {}) {
 		out[x.Host.Name] = x
 	}
 	if len(out) != len(h.ready) {
@@ -89,7 +89,7 @@ func TestAWaveBeginsWhenAnotherClientConfirms(t *testing.T) {
 	phone := &nixops.Deployer{Links: h.Links, Who: "ada", Client: "phone"}
 	var first, second bool
 	out := map[string]nixops.Outcome{}
-	for _, x := range h.Deployer.Deploy(soon(t), nixops.Order{Confirm: nixops.ConfirmElse, Waves: []int{1}}, h.ready, func(host string, p nixops.Progress) {
+	for _, x := range h.Deploy(soon(t), nixops.Order{Confirm: nixops.ConfirmElse, Waves: []int{1}}, h.ready, func(host string, p nixops.Progress) {
 		switch {
 		case p.Line != "" || p.Deploy.State != fleet.Awaiting:
 			return
@@ -153,5 +153,22 @@ func TestOneBrokenHost(t *testing.T) {
 				t.Errorf("cloud: %+v", out["cloud"])
 			}
 		})
+	}
+}
+
+// TestARestartIntoWhatWasDeployed: with "boot" each host is restarted, and must come
+// up with it; one that comes up with another system is told, and keeps up the others.
+func TestARestartIntoWhatWasDeployed(t *testing.T) {
+	h := inHerd(t, "vault", "cloud")
+	o := nixops.Order{Action: "boot", Restart: true, Confirm: nixops.ConfirmAuto, Waves: []int{1}}
+	before := h.stateOf("vault").System.Value.BootID
+	out := h.deploy(o)
+	for name, x := range out {
+		if x.Err != nil || x.Deploy.State != fleet.Confirmed || !h.runs(name) {
+			t.Errorf("%s: %+v", name, x)
+		}
+	}
+	if after := h.stateOf("vault").System.Value.BootID; after == before || after == "" {
+		t.Errorf("it was not restarted: boot %s, %s", before, after)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,7 +130,7 @@ func TestAttachFromASecondClient(t *testing.T) {
 	l := lab.Link(t, "desktop")
 	env, dir := bare(t)
 	looking := exec.Command(program(t), "attach", "desktop", "--json")
-	looking.Env, looking.Dir = append(env, "USER=eve", "LOGNAME=eve"), dir
+	looking.Env, looking.Dir = slices.Concat(env, []string{"USER=eve", "LOGNAME=eve"}), dir
 	var said strings.Builder
 	looking.Stdout, looking.Stderr = &said, &said
 	if err := looking.Start(); err != nil {
