@@ -133,7 +133,7 @@ func (e *engine) renew(ctx context.Context, api api, ids []string) error {
 	defer e.mu.Unlock()
 	kept := slices.DeleteFunc(slices.Clone(e.last), func(c fleet.Container) bool { return slices.Contains(ids, c.ID) })
 	list = slices.DeleteFunc(list, func(c fleet.Container) bool { return !slices.Contains(ids, c.ID) })
-	e.last, e.lastT, e.err = append(kept, list...), began, nil
+	e.last, e.lastT, e.err = slices.Concat(kept, list), began, nil
 	return nil
 }
 
