@@ -27,7 +27,7 @@ for step in 1 2 3 4 5 6; do
 	begin "needs $step"
 	out=$(systemctl $whose show --no-pager -p Id,LoadState,ActiveState,SubState,Result,Requires,BindsTo,Requisite,Wants -- "$@")
 	printf '%s\n' "$out"
-	next= n=0
+	next='' n=0
 	for u in $(printf '%s\n' "$out" | sed -n 's/^\(Requires\|BindsTo\|Requisite\|Wants\)=//p'); do
 		case $seen in *"
 $u
