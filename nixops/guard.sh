@@ -144,7 +144,7 @@ orphan() {
 }
 # switching: the processes of a switch-to-configuration that this deploy began
 switching() {
-	grep -ls "SEXTANT_DEPLOY=$id" /proc/[0-9]*/environ | while read -r p; do
+	grep -lsF "SEXTANT_DEPLOY=$dir" /proc/[0-9]*/environ | while read -r p; do
 		p=${p%/environ}
 		grep -qs '[s]witch-to-configuration' "$p/cmdline" && say "${p#/proc/}"
 	done
@@ -516,7 +516,7 @@ launch() {
 		-p KillMode=process -p Restart=on-failure -p RestartForceExitStatus=SIGTERM -p RestartSec=1 -p StartLimitIntervalSec=0 \
 		-p TimeoutStopSec=20min -p OOMScoreAdjust=-900 \
 		-p "StandardOutput=append:$dir/log" -p "StandardError=append:$dir/log" \
-		-E "PATH=$prev/sw/bin:$PATH" -E "LOCALE_ARCHIVE=${LOCALE_ARCHIVE:-}" -E "SEXTANT_DEPLOY=$id" \
+		-E "PATH=$prev/sw/bin:$PATH" -E "LOCALE_ARCHIVE=${LOCALE_ARCHIVE:-}" -E "SEXTANT_DEPLOY=$dir" \
 		sh "$dir/guard" run "$id"
 }
 

@@ -79,10 +79,10 @@ how=$(cat %[1]s/how-$1-%[3]d 2>/dev/null)
 echo "$1 %[3]d" >>%[1]s/switched
 case $how in
 *early) echo "Pre-switch checks failed" >&2; exit ${how%%%%early} ;;
-hang) while [ ! -e %[1]s/let-go ]; do sleep 0.1; done ;;
+hang) while [ -e %[1]s/guard ] && [ ! -e %[1]s/let-go ]; do sleep 0.1; done ;;
 late) echo "stopping the following units: web.service" >&2; exit 1 ;;
 torn) echo half >%[2]s/boot/loader/loader.conf; exit 1 ;;
-daemon) (while [ ! -e %[1]s/let-go ]; do sleep 0.1; done) & how=0 ;;
+daemon) (while [ -e %[1]s/guard ] && [ ! -e %[1]s/let-go ]; do sleep 0.1; done) & how=0 ;;
 esac
 echo "activating the configuration..." >&2
 [ $1 = test ] && ln -sfn %[2]s/nix/store/t%[3]d %[2]s/run/current-system
@@ -131,26 +131,18 @@ esac; done
 setsid "$@" >>"$log" 2>&1 </dev/null &
 echo $! $unit >>${0%/*}/../pids
 `)
-	t.Cleanup(s.left)
+	t.Cleanup(s.end)
 	s.write("guard", strings.Replace(strings.Replace(guardText, "root=''", "root="+s.root, 1), "soon=10 later=20", "soon=1 later=1", 1))
 	return s
 }
 
-// left waits until every guard has left.
-func (s *sandbox) left() {
+// end ends what the test has started.
+func (s *sandbox) end() {
+	s.write("let-go", "")
 	if s.Failed() {
 		s.kill()
 	}
-	pids, _ := os.ReadFile(filepath.Join(s.dir, "pids"))
-	s.write("let-go", "")
-	for line := range strings.Lines(string(pids)) {
-		pid, _, _ := strings.Cut(line, " ")
-		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
-			if _, err := os.Stat("/proc/" + pid); err != nil {
-				break
-			}
-		}
-	}
+	s.left()
 }
 
 func (s *sandbox) must(err error) {

@@ -1,6 +1,7 @@
 package nixops
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,25 +54,35 @@ func (s *sandbox) roots() string {
 	return strings.Join(names, " ")
 }
 
+// guards are the processes of the guards that run. What was started has its number
+// written down; by now that may be another process's.
+func (s *sandbox) guards() []int {
+	var running []int
+	for line := range strings.Lines(s.read("pids")) {
+		pid, _, _ := strings.Cut(line, " ")
+		command, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+		if n, err := strconv.Atoi(pid); err == nil && bytes.Contains(command, []byte(s.dir)) {
+			running = append(running, n)
+		}
+	}
+	return running
+}
+
 // kill ends the guards as the kernel does, and what else is named.
 func (s *sandbox) kill(more ...int) {
 	s.Helper()
-	for line := range strings.Lines(s.read("pids")) {
-		pid, _, _ := strings.Cut(line, " ")
-		n, _ := strconv.Atoi(pid)
-		more = append(more, n)
-	}
-	for _, pid := range more {
+	for _, pid := range append(s.guards(), more...) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	s.left0()
+	s.left()
 }
 
-// left0 waits until the guards are gone.
-func (s *sandbox) left0() {
-	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
-		if out, _ := exec.Command("sh", "-c", "for p in $(cut -d' ' -f1 "+s.dir+"/pids); do grep -qs . /proc/$p/cmdline && echo $p; done; true").Output(); len(out) == 0 {
-			return
+// left waits until the guards are gone.
+func (s *sandbox) left() {
+	s.Helper()
+	for began := time.Now(); len(s.guards()) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			s.Fatal("its guard does not end")
 		}
 	}
 }
@@ -79,7 +90,7 @@ func (s *sandbox) left0() {
 // again starts the guard of a deploy once more, as systemd does.
 func (s *sandbox) again(id string) {
 	s.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, "systemd-run"), "--unit=sextant-"+id, "-p", "StandardOutput=append:"+filepath.Join(s.dir, s.file(id, "log")), "-E", "SEXTANT_DEPLOY="+id,
+	cmd := exec.Command(filepath.Join(s.bin, "systemd-run"), "--unit=sextant-"+id, "-p", "StandardOutput=append:"+filepath.Join(s.dir, s.file(id, "log")), "-E", "SEXTANT_DEPLOY="+filepath.Join(s.root, "var/lib/sextant/deploys", id),
 		"sh", filepath.Join(s.dir, s.file(id, "guard")), "run", id)
 	cmd.Env = []string{"PATH=" + s.bin}
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -137,7 +148,7 @@ func TestGuardDies(t *testing.T) {
 	everywhere(t, "at the very end", both, func(s *sandbox) {
 		s.begun("a-1", "window=1")
 		s.comes("a-1", fleet.RolledBack)
-		s.left0()
+		s.left()
 		s.must(os.Remove(filepath.Join(s.dir, s.file("a-1", "result"))))
 		s.point("nix/var/nix/gcroots/sextant/a-1-new", s.system(1))
 		s.point("nix/var/nix/gcroots/sextant/a-1-prev", s.system(2))
@@ -155,11 +166,11 @@ func TestGuardDies(t *testing.T) {
 	everywhere(t, "at the very end, and is started again", onlyGNU, func(s *sandbox) {
 		s.begun("a-1", "window=1")
 		s.comes("a-1", fleet.RolledBack)
-		s.left0()
+		s.left()
 		s.must(os.Remove(filepath.Join(s.dir, s.file("a-1", "result"))))
 		s.point("nix/var/nix/gcroots/sextant/a-1-new", s.system(1))
 		s.again("a-1")
-		s.left0()
+		s.left()
 		if !s.has(s.file("a-1", "result")) || s.roots() != "" {
 			s.Errorf("what was left to do is not done: roots %s", s.roots())
 		}
@@ -239,21 +250,31 @@ func TestGuardDies(t *testing.T) {
 func TestGuardGoesBackPastAHang(t *testing.T) {
 	everywhere(t, "hangs", userlands, func(s *sandbox) {
 		s.write("how-test-1", "hang")
-		s.begun("a-1", "activation=1")
+		s.begun("a-1")
 		s.comes("a-1", fleet.Activating)
-		var timeouts []int
-		for began := time.Now(); len(timeouts) == 0 && time.Since(began) < 10*time.Second; {
-			out, _ := exec.Command("sh", "-c", "grep -ls '^timeout' /proc/[0-9]*/cmdline | while read p; do grep -q "+s.root+" $p && echo $p; done").Output()
-			for line := range strings.Lines(string(out)) {
-				pid, _ := strconv.Atoi(strings.Split(line, "/")[2])
-				timeouts = append(timeouts, pid)
-			}
-		}
-		s.kill(timeouts...)
+		s.kill(s.timeout())
+		s.write(s.file("a-1", "until"), "1\n") // its time is over
 		s.again("a-1")
 		s.comes("a-1", fleet.RolledBack)
 		s.runs(2)
 	})
+}
+
+// timeout is the program that would end the activation in its time.
+func (s *sandbox) timeout() int {
+	s.Helper()
+	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, line := range lines {
+			command, _ := os.ReadFile(line)
+			if bytes.HasPrefix(command, []byte("timeout\x00")) && bytes.Contains(command, []byte(s.root)) {
+				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(line)))
+				return pid
+			}
+		}
+	}
+	s.Fatal("nothing ends an activation in its time")
+	return 0
 }
 
 // TestNothingKeepsTheLock: what an activation leaves running does not.
@@ -517,7 +538,7 @@ func TestRoots(t *testing.T) {
 		s.write("how-test-2", "2")
 		s.begun("a-1")
 		s.comes("a-1", fleet.RollbackFailed)
-		s.left0()
+		s.left()
 		if s.roots() != "a-1-prev" {
 			s.Errorf("roots %s", s.roots())
 		}
@@ -526,7 +547,7 @@ func TestRoots(t *testing.T) {
 		s.comes("b-2", fleet.Awaiting)
 		s.guard("confirm", "b-2", "n1", "ada")
 		s.comes("b-2", fleet.Confirmed)
-		s.left0()
+		s.left()
 		if s.roots() != "" {
 			s.Errorf("after another was confirmed: roots %s", s.roots())
 		}
@@ -573,7 +594,7 @@ func TestContact(t *testing.T) {
 			for began := time.Now(); time.Since(began) < time.Minute && (d.State != c.end || !strings.Contains(d.Why, c.why)); time.Sleep(50 * time.Millisecond) {
 				d = s.deploy("a-1")
 			}
-			s.left0()
+			s.left()
 			log := s.read("systemctl")
 			if !strings.Contains(d.Why, c.why) || d.State != c.end || !strings.Contains(log, "restart sshd.service") || strings.Contains(log, "\nreboot") != (c.reboot == "1") {
 				s.Errorf("%s %q; systemctl was asked\n%s", d.State, d.Why, log)
