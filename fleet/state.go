@@ -67,7 +67,7 @@ func Derive[T, U any](f Fact[T], of func(T) U) Fact[U] {
 // Lost gives the state after the host could not be reached: everything known
 // stays with its age, and nothing of it is current.
 func (s State) Lost(err error, at time.Time) State {
-	why := fmt.Errorf("host not reachable: %w", err)
+	why := fmt.Errorf(notReachable+"%w", err)
 	s.Unprobed(why, at)
 	lose(&s.Deploys, why, at)
 	lose(&s.Containers, why, at)
@@ -77,6 +77,15 @@ func (s State) Lost(err error, at time.Time) State {
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Live = nil, nil
 	return s
+}
+
+// notReachable begins why facts are not known of a host that is not reached.
+const notReachable = "host not reachable: "
+
+// LostWith tells whether why, the error of a fact, is only that the host itself is
+// not reached, as [State.Reach] says.
+func (s State) LostWith(why string) bool {
+	return s.Reach.Err != "" && why == notReachable+s.Reach.Err
 }
 
 func lose[T any](f *Fact[T], why error, at time.Time) {

@@ -133,6 +133,11 @@ var stories = []struct {
 		}
 		o.Store.SetHosts(hosts, nil, nobodyYet().Snapshot().Sources)
 	}, nil, "tailscaled does not answer"},
+	{"overview-lost", func(o *tui.Options) {
+		o.Store.Update("n-router", func(s *fleet.State) {
+			*s = s.Lost(errors.New("100.64.0.5:22: no answer within 10s"), tuitest.Now.Add(-2*time.Minute))
+		})
+	}, []string{"/", "router", "enter", "enter"}, "1 Overview"},
 	{"first-key", func(o *tui.Options) {}, []string{"enter"}, "[1 Overview]"},
 	{"ask-host-key", func(o *tui.Options) {
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "cloud", Kind: fleet.AskHostKey, Text: "The host key of cloud is not known yet", Detail: []string{"ed25519 SHA256:9cX1lCwyFkq1pQ5nZ0zB7Jm0m1a2b3c4d5e6f7g8h9i", "from 100.64.0.7:22, not vouched for by Tailscale"}}})

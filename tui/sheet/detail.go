@@ -48,17 +48,22 @@ func Known(c *screen.Context, st fleet.State, w int) widget.Doc {
 	var d widget.Doc
 	add := func(name string, at time.Time, source, err string, errAt time.Time, none bool) {
 		age := words.Left(cmp.Or(words.Ago(at, c.Now), c.Glyphs.Unknown), 5)
-		l := widget.L(themes.Text, age).And(themes.Dim, source)
+		l := widget.L(themes.Text, age)
+		if !at.IsZero() {
+			l = l.And(themes.Dim, source)
+		}
 		switch {
 		case none:
 			l = widget.L(themes.Dim, words.Left(c.Glyphs.None, 5)+err)
 		case err != "":
-			if at.IsZero() {
-				l = l[:1]
-			} else {
+			if !at.IsZero() {
 				l = l.And(themes.Text, " ")
 			}
-			l = l.And(themes.Unknown, "failed "+words.AgoLong(errAt, c.Now)+": ").And(themes.Text, err)
+			if st.LostWith(err) { // why is said once, above
+				l = l.And(themes.Unknown, "host not reachable")
+			} else {
+				l = l.And(themes.Unknown, "failed "+words.AgoLong(errAt, c.Now)+": ").And(themes.Text, err)
+			}
 		case at.IsZero():
 			l = widget.L(themes.Unknown, words.Left(c.Glyphs.Unknown, 5)).And(themes.Text, "not asked yet")
 		}

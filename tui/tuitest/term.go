@@ -23,7 +23,7 @@ import (
 )
 
 // Patience is how long WaitFor and its kin wait.
-var Patience = 10 * time.Second
+var Patience = time.Minute
 
 // Term is a terminal with a program in it.
 type Term struct {
