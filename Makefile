@@ -9,7 +9,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 .PHONY: build demo test faults bench lab lint clean
 
 build: ## bin/sextant
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sextant ./cmd/sextant
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sextant ./cmd/sextant
 
 demo: build ## the terminal UI on a fleet that does not exist
 	bin/sextant demo

@@ -18,7 +18,7 @@ tool() {
   local dir=$CACHE/$name-$at
   if [ ! -x "$dir/$name" ]; then
     echo "building $name $at" >&2
-    GOFLAGS='' GOBIN=$dir go install -trimpath -ldflags='-s -w' "$1" >&2
+    GOFLAGS='' GOBIN=$dir go install -ldflags='-s -w' "$1" >&2
   fi
   echo "$dir/$name"
 }

@@ -17,9 +17,6 @@ import (
 // sizes are those the screens are designed for.
 var sizes = [][2]int{{120, 40}, {80, 24}, {40, 20}}
 
-// Hosts take longer than a fleet that is played, most of all on a busy machine.
-func init() { tuitest.Patience = time.Minute }
-
 // screen starts the program in a terminal, as a person at the operator's
 // machine does, with no configuration file.
 func screen(t *testing.T, cols, rows int) *tuitest.Term {

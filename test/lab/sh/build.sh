@@ -22,7 +22,7 @@ build_tailscale() {
   for m in tailscaled tailscale; do
     # In the main module's own directory go.mod's versions would rule; a version asks for a clean one.
     (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
-      nice go install -trimpath -ldflags="-s -w $stamp" "tailscale.com/cmd/$m@v$TAILSCALE")
+      nice go install -ldflags="-s -w $stamp" "tailscale.com/cmd/$m@v$TAILSCALE")
   done
   rm -rf "$d"
   mv "$d.part" "$d"
@@ -45,7 +45,7 @@ build_rustic() {
 # Go itself knows what changed; asking it costs a second, so look at the clock first.
 build_control() {
   [ ! -x "$LAB/bin/control" ] || [ -n "$(find "$SRC/control" "$SRC/../../go.mod" -newer "$LAB/bin/control")" ] || return 0
-  (cd "$SRC/../.." && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$LAB/bin/control.new" ./test/lab/control)
+  (cd "$SRC/../.." && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$LAB/bin/control.new" ./test/lab/control)
   mv "$LAB/bin/control.new" "$LAB/bin/control"
 }
 
