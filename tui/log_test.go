@@ -1,6 +1,7 @@
 package tui_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,4 +90,28 @@ func TestLogsOfSeveralHosts(t *testing.T) {
 	}
 	term.Press("a").WaitFor("without sshd on router").Press("without sshd on router", "enter").WaitGone("storage, router").WaitFor("/photos/59")
 	eventually(t, "the merged log is closed", console(o).OpenLogs()[1].Closed)
+}
+
+// TestALogGoesOnWhenTheHostIsBack: a log that broke off with its host goes on by
+// itself, with the lines that came meanwhile, each once.
+func TestALogGoesOnWhenTheHostIsBack(t *testing.T) {
+	o := sample()
+	longLog(&o, 600)
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "4", "L").WaitFor("line 599.")
+	log := console(o).OpenLogs()[0]
+	log.Break(errors.New("storage: the connection was lost"))
+	term.WaitFor("the connection was lost", "r reads it again")
+	o.Store.Update("n-storage", func(s *fleet.State) { *s = s.Lost(errors.New("no route to host"), tuitest.Now) })
+	term.WaitFor("it goes on when the host is back")
+	o.Store.Update("n-storage", func(s *fleet.State) { s.Reach = fleet.Known(s.Reach.Value, tuitest.Now, "ssh") })
+	term.WaitGone("the connection was lost").WaitFor("following", "line 598.", "line 599.")
+	q := console(o).OpenLogs()[1].Query
+	if last := tuitest.Now.Add(-time.Second); !q.Since.Equal(last) || !q.Follow {
+		t.Errorf("it goes on with %+v, want what came since %s", q, last)
+	}
+	console(o).OpenLogs()[1].Write(fleet.LogLine{At: tuitest.Now, Here: tuitest.Now, Host: "storage", Level: 6, Text: "after the outage", ID: 9999})
+	screen := term.WaitFor("after the outage").Screen()
+	if strings.Count(screen, "line 599.") != 1 {
+		t.Errorf("a line came twice:\n%s", screen)
+	}
 }

@@ -81,11 +81,15 @@ func (s *Screen) status(c *screen.Context, p widget.Pane) {
 
 // ending says how the log ended.
 func (s *Screen) ending(c *screen.Context, w int) widget.Doc {
+	again := "r reads it again"
+	if s.gone {
+		again = "it goes on when the host is back"
+	}
 	switch {
 	case !s.over:
 		return nil
 	case s.err != nil:
-		return widget.Doc{}.Add(w, 2, widget.L(themes.Fail, "ERR ").And(themes.Text, fleet.InFull(s.err)+" "+c.Glyphs.Dot+" r reads it again"))
+		return widget.Doc{}.Add(w, 2, widget.L(themes.Fail, "ERR ").And(themes.Text, fleet.InFull(s.err)+" "+c.Glyphs.Dot+" "+again))
 	case len(s.ring.lines) == 0:
 		return widget.Doc{}.Add(w, 2, widget.L(themes.Dim, "The log has no lines from this time. s looks further back."))
 	}

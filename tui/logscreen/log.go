@@ -29,6 +29,7 @@ type Screen struct {
 	over bool
 	err  error
 	lost int
+	gone bool // since it broke off a host of it was not reached
 
 	detached bool     // what is held does not reach to the newest line
 	begin    bool     // it reaches to the beginning of the log
@@ -127,15 +128,40 @@ func (s *Screen) Open(c *screen.Context) screen.Effect {
 // reopen reads the log from the beginning of the preset.
 func (s *Screen) reopen(c *screen.Context) screen.Effect {
 	s.Close()
-	s.ring, s.over, s.err, s.lost, s.found, s.fresh = ring{}, false, nil, 0, none, 0
+	s.ring, s.lost, s.found, s.fresh = ring{}, 0, none, 0
 	s.follow, s.detached, s.begin, s.joins = true, false, false, false
 	p := presets[s.since]
 	q := fleet.LogQuery{Sources: s.place.Log, Lines: p.lines, Follow: true}
 	if p.back > 0 {
 		q.Since = c.Now.Add(-p.back)
 	}
+	return s.read(c, q)
+}
+
+func (s *Screen) read(c *screen.Context, q fleet.LogQuery) screen.Effect {
+	s.over, s.err, s.gone = false, nil, false
 	s.feed = newFeed(s.ctx)
 	return screen.Run{Cmd: s.feed.open(c.Console, q)}
+}
+
+// resume goes on where the log broke off, once all its hosts are reached again.
+func (s *Screen) resume(c *screen.Context) screen.Effect {
+	if !s.over || s.err == nil {
+		return nil
+	}
+	away := slices.ContainsFunc(s.place.Log, func(of fleet.LogSource) bool {
+		st, ok := c.Snap.Host(of.Host)
+		return !ok || !st.Reach.Current()
+	})
+	s.gone = s.gone || away
+	if away || !s.gone {
+		return nil
+	}
+	if len(s.ring.lines) == 0 {
+		return s.reopen(c)
+	}
+	s.joins = true
+	return s.read(c, fleet.LogQuery{Sources: s.place.Log, Since: s.ring.at(s.ring.end() - 1).Here, Lines: maxLines, Follow: true})
 }
 
 // Close implements screen.Screen: what feeds the log ends.
@@ -156,14 +182,14 @@ func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 	if name, ok := s.hosts[s.place.Host]; ok {
 		s.host = name
 	}
-	return nil
+	return s.resume(c)
 }
 
 // Receive implements screen.Screen.
 func (s *Screen) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 	switch m := msg.(type) {
 	case linesMsg:
-		return s.came(m)
+		return s.came(c, m)
 	case pageMsg:
 		return s.paged(c, m)
 	case hitsMsg:
@@ -183,7 +209,7 @@ func (s *Screen) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 
 // came takes new lines in. While somebody reads above, what is read there is
 // kept, and new lines only counted where there is no room for both.
-func (s *Screen) came(m linesMsg) screen.Effect {
+func (s *Screen) came(c *screen.Context, m linesMsg) screen.Effect {
 	if m.feed != s.feed {
 		return nil
 	}
@@ -204,7 +230,7 @@ func (s *Screen) came(m linesMsg) screen.Effect {
 		s.find(-1) // what is looked for has come
 	}
 	if m.over {
-		return nil
+		return s.resume(c) // or when the host is back
 	}
 	return screen.Run{Cmd: s.feed.next()}
 }

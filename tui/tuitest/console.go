@@ -1,6 +1,7 @@
 package tuitest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,6 +176,7 @@ func (c *Console) Shell(id fleet.HostID) (fleet.Session, error) {
 type Log struct {
 	Query  fleet.LogQuery
 	in     chan []fleet.LogLine
+	err    error // why it breaks off
 	once   sync.Once
 	closed chan struct{}
 }
@@ -184,6 +186,12 @@ func (l *Log) Write(lines ...fleet.LogLine) { l.in <- lines }
 
 // End ends the log.
 func (l *Log) End() { close(l.in) }
+
+// Break ends the log as a connection that is lost does.
+func (l *Log) Break(err error) {
+	l.err = err
+	close(l.in)
+}
 
 // Closed tells whether the reader has closed it.
 func (l *Log) Closed() bool {
@@ -202,7 +210,7 @@ func (l *Log) Next(ctx context.Context) ([]fleet.LogLine, error) {
 		return nil, ctx.Err()
 	case lines, ok := <-l.in:
 		if !ok {
-			return nil, io.EOF
+			return nil, cmp.Or(l.err, io.EOF)
 		}
 		return lines, nil
 	}
