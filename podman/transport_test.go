@@ -21,7 +21,6 @@ func TestNothingIsTriedThreeTimes(t *testing.T) {
 	s.Close()
 	w := newWire(c, func(context.Context, bool) (net.Conn, error) { dials++; return nil, broken }, 1, time.Second)
 	p := newPodmanAPI(w, rootSocket)
-	began := time.Now()
 	_, err := p.get(t.Context(), "/containers/json", nil) // over the first connection, which is closed
 	if err == nil {
 		t.Error("a closed connection answers")
@@ -29,8 +28,8 @@ func TestNothingIsTriedThreeTimes(t *testing.T) {
 	if _, err = p.get(t.Context(), "/containers/json", nil); !errors.Is(err, broken) {
 		t.Error("the reason is lost:", err)
 	}
-	if took := time.Since(began); took > 90*time.Millisecond || dials > 2 {
-		t.Errorf("dialled %d times in %s", dials, took)
+	if dials > 2 {
+		t.Errorf("dialled %d times", dials)
 	}
 	w.close()
 }

@@ -61,7 +61,7 @@ func found(t *testing.T, from <-chan Found) Found {
 	select {
 	case f := <-from:
 		return f
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing was found")
 		return Found{}
 	}
@@ -82,7 +82,7 @@ func TestDiscoverFirstWordAndSettled(t *testing.T) {
 	began := time.Now()
 	quick.say <- emission{list: []Sighting{tail("n1", "storage")}}
 	f := found(t, from)
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took >= 3*time.Second {
 		t.Errorf("the first word took %v", took)
 	}
 	if f.Settled || len(f.Hosts) != 1 || f.Sources[0].Count != 1 || f.Sources[2].Count != 0 {
@@ -261,7 +261,7 @@ func TestWithoutTailscaled(t *testing.T) {
 	f, err := Once(context.Background(), Options{
 		TailscaleSocket: filepath.Join(t.TempDir(), "none"), SSHConfig: ssh, Config: &Config{Sources: SourcesConfig{MDNS: &off, Local: &off}},
 	})
-	if err != nil || len(f.Hosts) != 1 || f.Hosts[0].Name != "nas" || time.Since(began) > time.Second {
+	if err != nil || len(f.Hosts) != 1 || f.Hosts[0].Name != "nas" || time.Since(began) > 20*time.Second {
 		t.Errorf("%v after %v: %+v", err, time.Since(began), f)
 	}
 	if s := f.Sources[1]; s.Source != "tailscale" || !strings.HasPrefix(s.Err, "no tailscaled at") || s.Help == "" {

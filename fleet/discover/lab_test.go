@@ -197,7 +197,7 @@ func TestLabSlowSources(t *testing.T) {
 		h, _ := hostNamed(f, name)
 		return slices.Contains(h.Addresses, fleet.Address{Via: fleet.ViaMDNS, Host: ip})
 	}
-	within(t, from, 10*time.Second, "mDNS and the flake", func(f Found) bool {
+	within(t, from, 2*time.Minute, "mDNS and the flake", func(f Found) bool {
 		return lan(f, "storage", "10.77.0.11") && lan(f, "r2s", "10.77.0.14") && flake(f)
 	})
 }
