@@ -247,15 +247,15 @@ func TestGarbageKeepsWhatIsNeeded(t *testing.T) {
 	refuses("generation 5 must stay: default", false, 6, 5)
 	refuses("generation 4 must stay: running", false, 6, 4)
 	d.sh(fmt.Sprintf("nix-env -p %s --switch-generation 4", profile))
-	d.sh("mkdir -p /var/lib/sextant/deploys/garbage-test && cd /var/lib/sextant/deploys/garbage-test && readlink -f " + profile + "-6-link >new && readlink -f /run/current-system >prev")
+	d.sh("mkdir -p /var/lib/sextant/deploys/garbage-test && cd /var/lib/sextant/deploys/garbage-test && readlink -f " + profile + "-6-link >new && readlink -f /run/current-system >prev && echo AWAITING it runs >state && echo ada >who && echo phone >client && cat /proc/sys/kernel/random/boot_id >boot-id")
 	g := d.look()
 	if use, _ := g.Generation(6); !slices.Equal(use.Kept, []string{"deploy"}) || !slices.Equal(g.Deploys, []string{"garbage-test"}) {
 		t.Errorf("during a deploy: %+v, under way %v", use, g.Deploys)
 	}
-	refuses("deploy garbage-test is under way", true, 6)
+	refuses("deploy garbage-test of ada, from phone, is under way", true, 6)
 	d.sh("rm -rf /var/lib/sextant/deploys/garbage-test")
 	release := d.holds("/run/sextant.lock")
-	refuses("is under way", true, 6)
+	refuses("somebody holds the lock", true, 6)
 	var no *nixops.Refusal
 	if _, err := d.Collect(t.Context(), d.host, func(string) {}); !errors.As(err, &no) || !no.Busy {
 		t.Errorf("collecting: %v", err)

@@ -241,10 +241,11 @@ func TestGuard(t *testing.T) {
 		{"confirmed", nil, nil, func(s *sandbox) { s.guard("confirm", "a-1", "n1", "ada") }, fleet.Confirmed, 1},
 		{"nobody confirms", nil, []string{"window=1"}, nil, fleet.RolledBack, 2},
 		{"cancelled", nil, nil, func(s *sandbox) { s.guard("cancel", "a-1", "n1", "ada") }, fleet.Cancelled, 2},
-		{"a wrong nonce", nil, []string{"window=6"}, func(s *sandbox) {
+		{"a wrong nonce", nil, nil, func(s *sandbox) {
 			if out, code := s.guard("confirm", "a-1", "other", "eve"); code != codeRefused {
 				s.Errorf("it was taken: %s", out)
 			}
+			s.guard("extend", "a-1", "1")
 		}, fleet.RolledBack, 2},
 		{"exit 1 before a change", map[string]string{"test": "1early"}, nil, nil, fleet.Refused, 2},
 		{"exit 11 before a change", map[string]string{"test": "11early"}, nil, nil, fleet.Refused, 2},

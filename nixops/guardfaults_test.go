@@ -587,9 +587,10 @@ func TestContact(t *testing.T) {
 			if c.mends {
 				s.write("mended", "sshd.service loaded active running\n")
 			}
-			s.begun("a-1", "window=1", "reboot="+c.reboot)
+			s.begun("a-1", "reboot="+c.reboot)
 			s.comes("a-1", fleet.Awaiting)
 			s.write("ways", "")
+			s.guard("extend", "a-1", "1")
 			var d fleet.Deploy
 			for began := time.Now(); time.Since(began) < time.Minute && (d.State != c.end || !strings.Contains(d.Why, c.why)); time.Sleep(50 * time.Millisecond) {
 				d = s.deploy("a-1")

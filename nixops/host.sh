@@ -121,5 +121,6 @@ release() {
 # busy: who is at work on this host, where the lock could not be had
 busy() {
 	for d in $(under_way); do about "$d"; done
-	if read -r pid what 2>/dev/null <"$lock"; then say "the lock is held by: $what (process $pid)"; else say 'somebody holds the lock'; fi
+	# who had it last is written there
+	if read -r pid what 2>/dev/null <"$lock" && [ -e "/proc/$pid" ]; then say "the lock is held by: $what (process $pid)"; else say 'somebody holds the lock'; fi
 }
