@@ -103,6 +103,7 @@ case $* in
 	[ ! -e "$dir/restarting" ] || { echo activating; exit 3; }
 	echo inactive; exit 3 ;;
 *is-system-running*) echo running ;;
+*list-units*--failed*) cat $dir/failed 2>/dev/null ;;
 *list-units*--state=active*) cat $dir/ways 2>/dev/null ;;
 restart*) [ ! -e $dir/mended ] || cp $dir/mended $dir/ways ;;
 *reboot*) exit 0 ;;

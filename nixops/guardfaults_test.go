@@ -683,3 +683,20 @@ func TestBusyNamesWho(t *testing.T) {
 		}
 	})
 }
+
+// TestChecked: what has failed since it began is told, but not what had failed before
+// and not the units in which Podman looks after a container.
+func TestChecked(t *testing.T) {
+	everywhere(t, "failed units", both, func(s *sandbox) {
+		old := "old.service loaded failed failed it\n"
+		s.write("failed", old)
+		s.begun("a-1")
+		s.comes("a-1", fleet.Awaiting)
+		s.write("failed", old+"web.service loaded failed failed it\n"+strings.Repeat("0a", 32)+"-40969c72a670a5a1.service loaded failed failed it\n")
+		if out, code := s.guard("check", "a-1"); code != 0 || out != "failed web.service\nchecked" {
+			s.Errorf("%d: %s", code, out)
+		}
+		s.guard("cancel", "a-1", "n1", "ada")
+		s.comes("a-1", fleet.Cancelled)
+	})
+}

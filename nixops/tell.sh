@@ -2,11 +2,14 @@
 # What the guard sees and tells of a host, and what else deploys there. guard.sh reads
 # it in.
 
-failed_units() { systemctl list-units --failed --plain --no-legend --full --no-pager 9>&- 2>/dev/null | cut -d' ' -f1 | sort; }
+failed_units() { systemctl list-units --failed --plain --no-legend --full --no-pager 9>&- 2>/dev/null | cut -d' ' -f1 | lasting | sort; }
+# lasting leaves out the units in which Podman checks a container's health: their names
+# are other ones with each start of it, and the container itself tells of its health
+lasting() { grep -vE '^[0-9a-f]{64}(-[0-9a-f]+)?\.(service|timer)$'; }
 idle_timers() {
 	systemctl list-units --all --type=timer --plain --no-legend --full --no-pager 9>&- 2>/dev/null | while read -r t _ active _; do
 		[ "$active" = active ] || say "$t"
-	done | sort
+	done | lasting | sort
 }
 # restarts: the services that systemd has started again by itself, and how often.
 # One that comes and goes is hardly ever "failed".
