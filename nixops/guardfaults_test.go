@@ -684,9 +684,9 @@ func TestBusyNamesWho(t *testing.T) {
 	})
 }
 
-// TestChecked: what has failed since it began is told, but not what had failed before
+// TestCheckTellsOfUnits: what has failed since it began is told, but not what had failed before
 // and not the units in which Podman looks after a container.
-func TestChecked(t *testing.T) {
+func TestCheckTellsOfUnits(t *testing.T) {
 	everywhere(t, "failed units", both, func(s *sandbox) {
 		old := "old.service loaded failed failed it\n"
 		s.write("failed", old)
