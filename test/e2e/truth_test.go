@@ -202,13 +202,14 @@ func vanished(t testing.TB, host string, there []container) []container {
 	return all
 }
 
-// unitsOf asks systemctl: the services, and what failed of any kind. Units that
+// unitsOf asks systemctl: what runs and what starts it, and what failed of any kind. Units that
 // come and go by the minute, with health checks, are left out.
 func unitsOf(t testing.TB, host string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, f := range rows(inside(t, host, `systemctl list-units --all --plain --no-legend --full --no-pager`)) {
-		if (strings.HasSuffix(f[0], ".service") && f[1] != "not-found" || f[2] == "failed") && !passing(f[0]) {
+		kind := f[0][strings.LastIndexByte(f[0], '.')+1:]
+		if (slices.Contains([]string{"service", "socket", "timer", "path"}, kind) && f[1] != "not-found" || f[2] == "failed") && !passing(f[0]) {
 			all[f[0]] = f[2] + "/" + f[3]
 		}
 	}
