@@ -271,7 +271,7 @@ func memoryOf(t testing.TB, host string) uint64 {
 
 // backup is a job as its unit, its timer and its repository tell of it.
 type backup struct {
-	Tool, Unit, Result string
+	Tool, Unit, Result, Exit string
 	Ended              time.Time // the last run
 	Snapshots          []time.Time
 }
@@ -289,10 +289,12 @@ func backupsOf(t testing.TB, host string) map[string]backup {
 		tool, _, _ := strings.Cut(unit, "-")
 		name := strings.TrimPrefix(strings.TrimPrefix(unit, tool+"-"), "backups-")
 		b := backup{Tool: tool, Unit: unit + ".service"}
-		for line := range strings.Lines(inside(t, host, "systemctl show --timestamp=unix -p Result,ExecMainExitTimestamp "+b.Unit)) {
+		for line := range strings.Lines(inside(t, host, "systemctl show --timestamp=unix -p Result,ExecMainStatus,ExecMainExitTimestamp "+b.Unit)) {
 			switch key, value, _ := strings.Cut(strings.TrimSpace(line), "="); key {
 			case "Result":
 				b.Result = value
+			case "ExecMainStatus":
+				b.Exit = value
 			case "ExecMainExitTimestamp":
 				if at, err := strconv.ParseInt(strings.TrimPrefix(value, "@"), 10, 64); err == nil {
 					b.Ended = time.Unix(at, 0)
