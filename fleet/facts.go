@@ -100,6 +100,7 @@ type Unit struct {
 	Description string    `json:"description"`
 	Result      string    `json:"result,omitempty"`     // of its last run; only for units asked in detail
 	ExitStatus  int       `json:"exitStatus,omitempty"` // of the main process of its last run
+	Forgotten   bool      `json:"forgotten,omitempty"`  // that run failed, and systemd was made to forget it: "reset-failed", as switching does
 	Started     time.Time `json:"started,omitzero"`     // main process of the last run since boot
 	Exited      time.Time `json:"exited,omitzero"`
 	Restarts    int       `json:"restarts,omitempty"`

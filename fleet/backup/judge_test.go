@@ -90,6 +90,7 @@ func TestStatesOfAJob(t *testing.T) {
 		"runs for days": {on(fleet.Unit{Active: "activating", Sub: "start"}, fleet.Timer{},
 			fleet.BackupJob{State: fleet.BackupFresh, LastRun: hours(80), LastSuccess: hours(80)}), fleet.BackupStale, "3 days ago"},
 		"runs for the first time": {on(fleet.Unit{Active: "activating", Sub: "start"}, fleet.Timer{}), fleet.BackupUnknown, "it runs"},
+		"made to forget that it failed": {on(fleet.Unit{Result: "success", ExitStatus: 10, Forgotten: true, Exited: hours(3)}, fleet.Timer{}), fleet.BackupFailed, "exit code 10"},
 		"reset after it failed":   {on(fleet.Unit{Result: "success", ExitStatus: 10, Exited: hours(3)}, fleet.Timer{}), fleet.BackupUnknown, "status 10"},
 		"stopped by a person":     {on(fleet.Unit{Result: "success", ExitStatus: 15, Exited: hours(3)}, fleet.Timer{}), fleet.BackupUnknown, "status 15"},
 		"a status its unit accepts, and the journal calls well": {on(fleet.Unit{Result: "success", ExitStatus: 3, Exited: hours(3)}, fleet.Timer{},

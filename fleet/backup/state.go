@@ -194,9 +194,9 @@ func runs(u fleet.Unit) bool {
 }
 
 // bad tells whether the last run of a unit that is not failed ended badly: it
-// waits to be started again.
+// waits to be started again, or systemd was made to forget it.
 func bad(u fleet.Unit) bool {
-	return !u.Exited.IsZero() && u.Result != "" && u.Result != "success" && u.Result != "exec-condition"
+	return !u.Exited.IsZero() && (u.Forgotten || u.Result != "" && u.Result != "success" && u.Result != "exec-condition")
 }
 
 // hostNames are the names under which a host's snapshots may be.

@@ -147,7 +147,7 @@ $home/.local/share/containers/storage/"*) ;; *) continue ;; esac
 		printf '%s\t%s\t%s\n' "$name" "$home" "$d"
 	done </etc/passwd
 }
-properties=Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState
+properties=Id,Description,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,NRestarts,Type,TriggeredBy,InvocationID,SourcePath,UnitFileState,SuccessExitStatus
 
 # standing tells what changes only when somebody does something.
 standing() {

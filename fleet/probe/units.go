@@ -88,7 +88,17 @@ func unit(p map[string]string) fleet.Unit {
 	}
 	u.ExitStatus, _ = strconv.Atoi(p["ExecMainStatus"])
 	u.Restarts, _ = strconv.Atoi(p["NRestarts"])
+	u.Forgotten = forgotten(p)
 	return u
+}
+
+// forgotten tells of a unit that systemd calls well, though its main process exited
+// with a status that the unit does not accept.
+func forgotten(p map[string]string) bool {
+	const exited = "1" // CLD_EXITED, of waitid(2)
+	accepts, told := p["SuccessExitStatus"]
+	return told && p["Result"] == "success" && p["ExecMainCode"] == exited && p["ExecMainStatus"] != "0" &&
+		!slices.Contains(strings.Fields(accepts), p["ExecMainStatus"])
 }
 
 // stamp reads a time of systemctl: "@1795375729" where --timestamp=unix is

@@ -60,7 +60,7 @@ func (u *unit) show(seed uint64, want []string) string {
 		{"ExecMainStartTimestamp", stamp(u.started)}, {"ExecMainExitTimestamp", stamp(u.exited)},
 		{"ExecMainCode", fmt.Sprint(code)}, {"ExecMainStatus", fmt.Sprint(u.status)}, {"Id", u.name}, {"TriggeredBy", u.timer},
 		{"Description", u.about}, {"LoadState", "loaded"}, {"ActiveState", u.active}, {"SubState", u.sub},
-		{"SourcePath", u.source}, {"UnitFileState", u.file}, {"InvocationID", u.invocation(seed)},
+		{"SourcePath", u.source}, {"UnitFileState", u.file}, {"InvocationID", u.invocation(seed)}, {"SuccessExitStatus", ""},
 	} {
 		if len(want) == 0 || slices.Contains(want, p[0]) {
 			b.WriteString(p[0] + "=" + p[1] + "\n")
