@@ -604,3 +604,32 @@ var whyNot = map[string]string{
 	"photos": "service node (tag:service)", "storage-1": "duplicate of storage", "brazil-exit": "exit node",
 	"nas.neighbour.ts.net": "shared in by neighbour@example.org", "operator": "this machine, which is not NixOS",
 }
+
+// TestHostsOfTheFlake: what the flake declares and what the tailnet knows is one host.
+func TestHostsOfTheFlake(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(conf, []byte(fmt.Sprintf("flake = %q\n", filepath.Join(os.Getenv("HOME"), "fleet"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := sextant(t, "hosts", "--json", "--config", conf)
+	if code != 0 {
+		t.Errorf("%d: %s", code, errs)
+	}
+	found := map[string][]string{}
+	for _, h := range decode[struct {
+		Hosts []struct {
+			Name    string
+			Sources []string
+		}
+	}](t, out).Hosts {
+		found[h.Name] = h.Sources
+	}
+	for _, name := range []string{"storage", "cloud", "router", "r2s", "desktop", "laptop", "vault"} {
+		if from := found[name]; !slices.Contains(from, "flake") || name != "vault" && !slices.Contains(from, "tailscale") {
+			t.Errorf("%s is found by %v", name, from)
+		}
+	}
+	if _, ok := found["phone"]; ok {
+		t.Error("a phone is a host")
+	}
+}
