@@ -54,6 +54,7 @@ type api interface {
 	logDriver(ctx context.Context, id string) (string, error)
 	// act does something to a container and waits until the engine has.
 	act(ctx context.Context, verb Verb, id string) error
+	imageAPI
 }
 
 // engine is one engine of the host and the connections to it.

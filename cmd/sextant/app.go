@@ -18,6 +18,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/watch"
 	"github.com/sextant-fleet/sextant/nixops"
+	"github.com/sextant-fleet/sextant/podman"
 )
 
 // app is the product without its face: what finds hosts, reaches them, asks
@@ -35,6 +36,9 @@ type app struct {
 	flake     string // whose systems are the fleet's; "": none is known
 
 	differences *nixops.Differences
+
+	registries *podman.Registries
+	failures   registryFailures
 }
 
 // openApp reads the configuration and what was known before; nothing is asked yet.
@@ -49,6 +53,7 @@ func openApp(o options) (*app, error) {
 	}
 	if a.history != nil {
 		a.links.Remember, a.links.Remembered = a.history.Remember, a.history.Remembered
+		a.recallRegistries()
 	}
 	a.finder, a.flake = newDiscovery(a), flakeOf(cfg)
 	return a, nil
@@ -68,7 +73,7 @@ func flakeOf(cfg *discover.Config) string {
 
 // newApp makes an app that remembers nothing and finds nobody yet.
 func newApp(o options, cfg *discover.Config) *app {
-	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg), differences: &nixops.Differences{}}
+	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg), differences: &nixops.Differences{}, registries: &podman.Registries{}}
 	a.questions = &watch.Questions{Store: a.store}
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{

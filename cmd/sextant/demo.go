@@ -66,6 +66,9 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 	a.links.SSHDir, a.links.KnownHosts = dir, []string{filepath.Join(dir, "known_hosts")}
 	a.links.ConfigFiles, a.links.AgentSocket = nil, ""
 	a.finder = imagined{f}
+	if a.registries.Roots, err = f.Roots(); err != nil {
+		return err
+	}
 	return then(a)
 }
 

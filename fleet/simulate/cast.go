@@ -233,7 +233,7 @@ func cottage(m *machine) {
 	m.ports, m.programs = []int{80, 443, 2019, 8000}, append(m.programs, "podman", "netdata", "caddy", "restic", "restic-system")
 	m.breaks = "restic-rest-server.service"
 	for i, name := range []string{"home-assistant", "zigbee2mqtt", "mosquitto", "frigate", "esphome", "filebrowser", "gatus"} {
-		m.container(name, shelfImage(name), uint16(4000+i*11))
+		m.container(name, shelfImage(name), uint16(4000+i*11)).version = oldVersion // it pulls rarely
 	}
 	m.backup("system", "restic", 7*day, 61*gib, 12)
 }

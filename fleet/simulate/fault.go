@@ -34,6 +34,7 @@ type Fault struct {
 	Cut       int   // the probe's answer breaks off after so many bytes, with the connection
 	Flood     int64 // every command prints so many bytes first
 	Long      int64 // a line of so many bytes stands in the probe's answer, and in the journal
+	NoSpace   bool  // its disk is full: no image can be pulled
 	Deaf      bool  // commands are accepted, print nothing and never end
 }
 

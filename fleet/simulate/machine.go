@@ -53,6 +53,7 @@ type machine struct {
 	deploys []*deploying
 	units   []*unit
 	heard   []chan event // who follows Podman's events
+	stores  map[*person][]*stored
 }
 
 // generation is one NixOS system of the profile.
@@ -106,6 +107,8 @@ type box struct {
 	gone        bool // crashed, and took itself away (--rm)
 	made        time.Time
 	imageAge    time.Duration
+	version     string // which version of the image it runs; "": the one that the world began with
+	imageID     string // of what it runs; "": of that version
 	restarts    int
 	round       int // how often it was made anew here
 	ports       []port
@@ -337,7 +340,7 @@ func (m *machine) newBox(name, image string, host uint16) *box {
 	b := &box{
 		name: name, image: image, state: "running", unit: "podman-" + name + ".service", network: "podman",
 		made:     m.began.Add(-time.Duration(share(m.seed, m.name, name, "made") * float64(min(m.up, 20*day)))),
-		imageAge: time.Duration((0.1 + 0.9*share(m.seed, image, "image")) * float64(90*day)),
+		imageAge: m.imageAge(image),
 		cpu:      newWave(0.002+0.06*share(m.seed, name, "c")*share(m.seed, name, "d"), 0.04, m.seed, m.name, name),
 		mem:      newWave((20+480*share(m.seed, name, "m")*share(m.seed, name, "n"))*mib, 20*mib, m.seed, m.name, name, "mem"),
 	}

@@ -26,7 +26,7 @@ func (p *person) quadlet(m *machine, name, image string) *box {
 	b.unit = name + ".service"
 	p.boxes = append(p.boxes, b)
 	p.units = append(p.units, &unit{
-		name: b.unit, kind: "notify", about: "Container " + name, active: "active", sub: "running", result: "success", started: b.made,
+		name: b.unit, kind: "notify", about: "Container " + name, active: "active", sub: "running", result: "success", started: b.made, box: b,
 		file: "generated", source: "/home/" + p.name + "/.config/containers/systemd/" + name + ".container",
 	})
 	return b

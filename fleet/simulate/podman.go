@@ -58,6 +58,14 @@ func (p *podman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.stats(w, r)
 	case path == "/images/json":
 		p.images(w)
+	case path == "/images/pull" && r.Method == http.MethodPost:
+		p.pull(w, r)
+	case path == "/system/df":
+		p.diskUse(w)
+	case part[0] == "images" && len(part) == 2:
+		p.imageDo(w, r, part[1], "")
+	case part[0] == "images" && len(part) == 3:
+		p.imageDo(w, r, part[1], part[2])
 	case path == "/pods/json":
 		answer(w, []int{})
 	case path == "/events":
@@ -160,7 +168,7 @@ func (p *podman) list(w http.ResponseWriter, r *http.Request) {
 
 func (m *machine) listed(b *box) listed {
 	l := listed{
-		AutoRemove: true, Command: []string{"/init"}, Created: b.made, ExitedAt: never, ID: m.boxID(b), Image: b.image, ImageID: m.imageID(b.image),
+		AutoRemove: true, Command: []string{"/init"}, Created: b.made, ExitedAt: never, ID: m.boxID(b), Image: b.image, ImageID: m.boxImage(b),
 		Labels: map[string]string{"org.opencontainers.image.title": b.name}, Mounts: []string{"/config"}, Names: []string{b.name},
 		Namespaces: map[string]string{}, Networks: []string{b.network}, Pid: 2000 + int(dice(m.seed, b.name)%30000), Restarts: b.restarts,
 		StartedAt: b.made.Unix(), State: b.state, Status: b.health,
@@ -175,28 +183,6 @@ func (m *machine) listed(b *box) listed {
 		l.Exited, l.ExitedAt, l.ExitCode, l.Pid, l.Status = true, b.made.Add(time.Minute).Unix(), b.exit, 0, ""
 	}
 	return l
-}
-
-func (p *podman) images(w http.ResponseWriter) {
-	p.m.mu.Lock()
-	defer p.m.mu.Unlock()
-	seen := map[string]bool{}
-	rows := []map[string]any{}
-	for _, b := range p.boxes() {
-		if seen[b.image] {
-			continue
-		}
-		seen[b.image] = true
-		made := p.m.began.Add(-b.imageAge)
-		size := 50*mib + dice(p.m.seed, b.image)%(900*mib)
-		rows = append(rows, map[string]any{
-			"Id": p.m.imageID(b.image), "ParentId": "", "RepoTags": []string{b.image}, "Size": size, "SharedSize": 0, "VirtualSize": size, "Labels": nil,
-			"RepoDigests": []string{b.image[:strings.LastIndex(b.image+":", ":")] + "@sha256:" + hexID(p.m.seed, 64, b.image, "digest")},
-			"Containers":  1, "Names": []string{b.image}, "Digest": "sha256:" + hexID(p.m.seed, 64, b.image, "digest"), "History": []string{b.image},
-			"Created": made.Unix(), "CreatedAt": made.UTC().Format(time.RFC3339),
-		})
-	}
-	answer(w, rows)
 }
 
 // container answers what is asked of one container, or does to it what is told.

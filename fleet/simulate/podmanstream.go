@@ -39,6 +39,7 @@ func (m *machine) vanish(b *box, now time.Time) {
 func (m *machine) appear(b *box, now time.Time) {
 	b.gone, b.state, b.exit, b.made = false, "running", 0, now
 	b.round++
+	b.imageID = m.named(b)
 	if b.health != "" {
 		b.health = "starting"
 		if b.round > 0 { // its check passes at once: nothing really starts

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -251,6 +253,10 @@ func (c *client) forwardTCP(ch ssh.NewChannel) {
 		c.enter(ch, &netdata{h: c.h, m: m})
 		return
 	}
+	if to.Port == 443 && slices.Contains(registryHosts, to.Host) {
+		c.enterRegistry(ch, m)
+		return
+	}
 	for _, other := range c.h.f.hosts {
 		if uint32(other.port) == to.Port && (loopback(to.Host) || to.Host == other.role.name) {
 			c.jump(ch, other)
@@ -273,6 +279,21 @@ func (c *client) jump(ch ssh.NewChannel, other *host) {
 		return
 	}
 	c.carry(ch, conn)
+}
+
+// enterRegistry carries bytes to the registries, behind TLS.
+func (c *client) enterRegistry(ch ssh.NewChannel, m *machine) {
+	near, far := net.Pipe()
+	if _, err := c.h.f.Roots(); err != nil {
+		_ = ch.Reject(ssh.ConnectionFailed, "Connection refused")
+		return
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{c.h.f.registries.cert}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	if err := c.h.f.enter(tls.Server(far, cfg), &registry{m}); err != nil {
+		_ = ch.Reject(ssh.ConnectionFailed, "Connection refused")
+		return
+	}
+	c.carry(ch, near)
 }
 
 // enter carries bytes to a service.

@@ -54,7 +54,9 @@ type Fleet struct {
 	byName map[string]*host
 	web    *http.Server
 	doors  *doors
-	wg     sync.WaitGroup
+
+	registries registries
+	wg         sync.WaitGroup
 
 	mu       sync.Mutex
 	programs map[string]Program // "host\x00name" or "\x00name"
