@@ -23,6 +23,7 @@ type Target struct {
 	Container  string // name, with ContainerUser, for ScopeContainer
 	User       string // whose container or user unit; empty: root's
 	Unit       string // for ScopeUnit
+	Image      string // the name of one, in place of a container's
 	Generation int    // of the one host's systems, where one was chosen; 0: none
 
 	Chosen map[string]string // what was chosen of the action's choices, by their IDs

@@ -200,10 +200,10 @@ func (d *dockerAPI) imageList(ctx context.Context) ([]fleet.Image, error) {
 	for _, s := range in {
 		i := listedImage{ID: s.ID, RepoTags: s.RepoTags, RepoDigests: s.RepoDigests, Created: s.Created, Size: s.Size}.image()
 		for n, t := range i.Tags {
-			i.Tags[n] = inFull(t)
+			i.Tags[n] = InFull(t)
 		}
 		for n, d := range i.Digests {
-			i.Digests[n] = inFull(d)
+			i.Digests[n] = InFull(d)
 		}
 		out = append(out, i)
 	}

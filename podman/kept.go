@@ -73,11 +73,11 @@ func parseKept(name string) (fleet.Kept, bool) {
 	return fleet.Kept{Container: m[3][:n], Image: image, At: at}, true
 }
 
-// inFull is the name of an image with its registry and its tag: Docker leaves out
+// InFull is the name of an image with its registry and its tag: Docker leaves out
 // its own. What is no name stays as it is.
-func inFull(name string) string {
+func InFull(name string) string {
 	named, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
+	if err != nil || name == "" {
 		return name
 	}
 	return reference.TagNameOnly(named).String()

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -210,10 +209,7 @@ func containerCommand(o *options) *cobra.Command {
 		c.AddCommand(actCommand(o, v, "CONTAINER", only("containers"), func(t *fleet.Target, name string) (string, error) {
 			t.Container, t.User = name, user
 			_, err := containerOf(*t)
-			if f := t.Hosts[0].Containers; err != nil && !f.Current() {
-				return "", errors.New(t.Hosts[0].Host.Name + ": the containers are not known: " + f.Err)
-			}
-			return "container-" + v.word, err
+			return "container-" + v.word, whyNot(*t, err)
 		}))
 	}
 	return c
@@ -254,9 +250,15 @@ func actCommand(o *options, v verb, what string, ask scope, aim func(t *fleet.Ta
 					Done   string `json:"done,omitempty"`
 					Error  string `json:"error,omitempty"`
 				}{Schema: 1, Host: states[0].Host.Name}
-				err := a.act(cmd, fleet.Target{Hosts: states}, args[1], aim, yes, func(said string) { out.Done = said })
+				told := func() { // how far it was; the last is the outcome
+					if out.Done != "" {
+						fmt.Fprintln(cmd.ErrOrStderr(), out.Host+": "+out.Done)
+					}
+				}
+				err := a.act(cmd, fleet.Target{Hosts: states}, args[1], aim, yes, func(said string) { told(); out.Done = said })
 				if err != nil {
-					out.Error = fleet.InFull(err)
+					told()
+					out.Done, out.Error = "", fleet.InFull(err)
 				}
 				if werr := o.write(cmd.OutOrStdout(), out, func(tb *table) { tb.note(cmp.Or(out.Error, out.Host+": "+out.Done)) }); werr != nil {
 					return werr

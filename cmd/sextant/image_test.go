@@ -1,0 +1,145 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// doImage does an action to a container of a simulated host, after what it plans
+// was asked for, and gives both in words.
+func doImage(t *testing.T, a *app, id, host, container, user string) (plan string, said []string, err error) {
+	t.Helper()
+	states, err := a.pick([]string{host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := fleet.Target{Hosts: states, Container: container, User: user}
+	action, err := a.allowed(a.deployer(), id, target)
+	if err != nil {
+		return "", nil, err
+	}
+	p, err := action.Planned(t.Context(), target, func(string) {})
+	if err != nil {
+		return "", nil, err
+	}
+	err = action.Run(t.Context(), target, func(s string) { said = append(said, s) })
+	if states, pickErr := a.pick([]string{host}); pickErr == nil {
+		a.ask(t.Context(), states, only("containers"))
+	}
+	return p.Title + "\n" + strings.Join(p.Lines, "\n"), said, err
+}
+
+// runs is the image that a container runs, by the engine.
+func runs(t *testing.T, a *app, host, container, user string) string {
+	t.Helper()
+	states, err := a.pick([]string{host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := containerOf(fleet.Target{Hosts: states, Container: container, User: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.ImageID
+}
+
+// TestDemoPullAndRevert: a pull brings the newer image and restarts the unit; going
+// back runs the one before, and going back again the newer.
+func TestDemoPullAndRevert(t *testing.T) {
+	onDemoContainers(t, []string{"storage"}, func(a *app, states []fleet.State) {
+		before := runs(t, a, "storage", "plex", "")
+		if _, _, err := doImage(t, a, "image-revert", "storage", "plex", ""); err == nil || !strings.Contains(err.Error(), "no image that ran as plex before") {
+			t.Errorf("%v", err)
+		}
+		plan, said, err := doImage(t, a, "image-pull", "storage", "plex", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"Pull lscr.io/linuxserver/plex:latest for plex on storage", "it runs ", "was not asked", "sextant image revert storage plex", "podman-plex.service is restarted"} {
+			if !strings.Contains(plan, want) {
+				t.Errorf("no %q in\n%s", want, plan)
+			}
+		}
+		newer := runs(t, a, "storage", "plex", "")
+		if newer == before || !strings.HasPrefix(said[0], "Trying to pull") || !strings.Contains(said[len(said)-1], "plex runs ") || !strings.Contains(said[len(said)-1], "active (running)") {
+			t.Errorf("%s became %s: %q", before, newer, said)
+		}
+		_, said, err = doImage(t, a, "image-pull", "storage", "plex", "")
+		if err != nil || said[len(said)-1] != "plex runs what the registry has: nothing was restarted" {
+			t.Errorf("%q, %v", said, err)
+		}
+		plan, said, err = doImage(t, a, "image-revert", "storage", "plex", "")
+		if now := runs(t, a, "storage", "plex", ""); err != nil || now != before || !strings.Contains(plan, "nothing is downloaded") || !strings.Contains(plan, ", kept ") {
+			t.Errorf("%s, then %s, went back to %s: %q, %v\n%s", before, newer, now, said, err, plan)
+		}
+		if _, _, err = doImage(t, a, "image-revert", "storage", "plex", ""); err != nil || runs(t, a, "storage", "plex", "") != newer {
+			t.Error(err)
+		}
+		f := a.readImages(t.Context(), states)[states[0].Host.ID]
+		kept := 0
+		for _, i := range f.Value {
+			kept += len(i.Kept)
+		}
+		if kept > 3 {
+			t.Errorf("%d are kept", kept)
+		}
+		// What uses the same image is told of, and kept for.
+		plan, _, err = doImage(t, a, "image-pull", "storage", "immich-redis", "")
+		if err != nil || !strings.Contains(plan, "nextcloud-redis has the same image") {
+			t.Errorf("%v\n%s", err, plan)
+		}
+		plan, _, err = doImage(t, a, "image-revert", "storage", "nextcloud-redis", "")
+		if err == nil || !strings.Contains(err.Error(), "no image") { // it runs the older one still
+			t.Errorf("%v\n%s", err, plan)
+		}
+		if _, _, err = doImage(t, a, "image-revert", "storage", "gatus", ""); err == nil || !strings.Contains(fleet.InFull(err), "pull=always") {
+			t.Errorf("%v", err)
+		}
+		events := a.store.Snapshot().Audit
+		if !slices.ContainsFunc(events, func(e fleet.Event) bool { return e.Text == "image of plex reverted" && e.Host == "storage" }) {
+			t.Errorf("%+v", events)
+		}
+	})
+}
+
+// TestDemoPullOfAUser: hers is pulled by her own Podman, and her own systemd restarts it.
+func TestDemoPullOfAUser(t *testing.T) {
+	onDemoContainers(t, []string{"desktop"}, func(a *app, _ []fleet.State) {
+		_, said, err := doImage(t, a, "image-pull", "desktop", "miniflux", "ada")
+		if err != nil || !strings.Contains(said[len(said)-1], "nothing was restarted") {
+			t.Errorf("%q, %v", said, err)
+		}
+	})
+}
+
+// TestAimOfAPull: a word is a container where there is one, else an image where it
+// looks like one.
+func TestAimOfAPull(t *testing.T) {
+	onDemoContainers(t, []string{"storage"}, func(a *app, states []fleet.State) {
+		for word, want := range map[string]string{"plex": "plex|", "docker.io/library/caddy:2": "|docker.io/library/caddy:2", "ghcr.io/a/b": "|ghcr.io/a/b:latest"} {
+			target := fleet.Target{Hosts: states}
+			if err := aimPull(&target, word); err != nil || target.Container+"|"+target.Image != want {
+				t.Errorf("%s: %+v, %v", word, target.Container+"|"+target.Image, err)
+			}
+		}
+		if err := aimPull(&fleet.Target{Hosts: states}, "nothing"); err == nil || !strings.Contains(err.Error(), "no container nothing there") {
+			t.Error(err)
+		}
+		target := fleet.Target{Hosts: states, Image: "docker.io/library/redis:7"}
+		var said []string
+		if err := a.pullName(t.Context(), a.deployer(), target, func(s string) { said = append(said, s) }); err != nil {
+			t.Fatal(err)
+		}
+		if last := said[len(said)-1]; !strings.Contains(last, "immich-redis runs the older one until it is restarted") {
+			t.Error(last)
+		}
+		f := a.readImages(t.Context(), states)[states[0].Host.ID]
+		i := slices.IndexFunc(f.Value, func(i fleet.Image) bool { return len(i.Kept) > 0 })
+		if i < 0 || len(f.Value[i].Kept) != 3 || len(f.Value[i].UsedBy) != 3 {
+			t.Errorf("%+v", f.Value)
+		}
+	})
+}
