@@ -111,46 +111,66 @@ func pullCure(err error, host, user, name string) string {
 }
 
 // Keep gives an image a name by which it is kept for a container that runs it as
-// name, and drops the oldest of those that are kept for it. It gives what is to be
-// released where it need not be kept.
+// name, once, and drops the oldest of those that are kept for it. It gives what is to
+// be released where it need not be kept.
 func (e *Engines) Keep(ctx context.Context, c fleet.Container, name, id string, at time.Time) (fleet.Kept, error) {
 	kept := fleet.Kept{Container: c.Name, Image: InFull(name), At: at.UTC().Truncate(time.Second)}
 	err := e.onEngine(ctx, c.Engine, c.User, "keeping the image of "+c.Name, func(ctx context.Context, a api) error {
+		if !imageID.MatchString(id) {
+			return errors.New("the engine does not tell which image it runs")
+		}
+		all, err := keptFor(ctx, a, c.Name)
+		if err != nil {
+			return err
+		}
+		for len(all) > 0 && !kept.At.After(all[0].At) { // a name that another has would be taken from it
+			kept.At = all[0].At.Add(time.Second)
+		}
 		repository, tag, err := keptName(kept.Container, kept.Image, kept.At)
 		if err != nil {
 			return err
 		}
-		if !imageID.MatchString(id) {
-			return errors.New("the engine does not tell which image it runs")
-		}
 		if err := a.tag(ctx, id, repository, tag); err != nil {
 			return err
 		}
-		return dropOld(ctx, a, c.Name)
+		return dropOld(ctx, a, all, id)
 	})
 	return kept, err
 }
 
-// dropOld releases all but the last few that are kept for a container.
-func dropOld(ctx context.Context, a api, container string) error {
+// keptImage is an image that is kept for a container.
+type keptImage struct {
+	fleet.Kept
+	id string
+}
+
+// keptFor are those that are kept for a container, the newest first.
+func keptFor(ctx context.Context, a api, container string) ([]keptImage, error) {
 	list, err := a.imageList(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type named struct {
-		fleet.Kept
-		id string
-	}
-	var all []named
+	var all []keptImage
 	for _, i := range list {
 		for _, k := range i.Kept {
 			if k.Container == container {
-				all = append(all, named{k, i.ID})
+				all = append(all, keptImage{k, i.ID})
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b named) int { return b.At.Compare(a.At) })
-	for _, k := range all[min(keepAtMost, len(all)):] {
+	slices.SortFunc(all, func(a, b keptImage) int { return b.At.Compare(a.At) })
+	return all, nil
+}
+
+// dropOld releases those that were kept before an image was, but the last few others.
+func dropOld(ctx context.Context, a api, before []keptImage, id string) error {
+	others := 0
+	for _, k := range before {
+		if k.id != id {
+			if others++; others < keepAtMost {
+				continue
+			}
+		}
 		if err := release(ctx, a, k.id, k.Kept); err != nil {
 			return err
 		}

@@ -136,14 +136,19 @@ func TestKeep(t *testing.T) {
 		t.Error("what is no ID was named")
 	}
 	var old []string
-	for n := range 5 {
+	for n := range 5 { // three of them of images of their own
 		repository, tag, _ := keptName("jellyfin", "docker.io/a:1", at.Add(time.Duration(n)*time.Hour))
-		old = append(old, `"`+repository+":"+tag+`"`)
+		id := someID
+		if n%2 == 0 {
+			id = strings.Repeat(fmt.Sprint(n), 64)
+		}
+		old = append(old, `{"Id":"`+id+`","RepoTags":["`+repository+":"+tag+`"]}`)
 	}
-	p.images, p.done = []byte(`[{"Id":"`+someID+`","RepoTags":[`+strings.Join(old, ",")+`]}]`), nil
-	if _, err := e.Keep(t.Context(), c, "docker.io/a:1", someID, at.Add(4*time.Hour)); err != nil || len(p.done) != 3 ||
-		!strings.Contains(p.done[1], "/untag?") || !strings.Contains(p.done[1], "20261128T134501Z") || !strings.Contains(p.done[2], "20261128T124501Z") {
-		t.Errorf("%v: %q", err, p.done)
+	p.images, p.done = []byte(`[`+strings.Join(old, ",")+`]`), nil
+	kept, err = e.Keep(t.Context(), c, "docker.io/a:1", someID, at.Add(4*time.Hour))
+	if err != nil || !kept.At.Equal(at.Add(4*time.Hour+time.Second)) || len(p.done) != 4 || !strings.Contains(p.done[0], "20261128T164502Z") ||
+		!strings.Contains(p.done[1], "untag?repo=localhost%2Fsextant-kept%2Fdocker.io%2Flibrary%2Fa&tag=20261128T154501Z") || !strings.Contains(p.done[2], "20261128T134501Z") || !strings.Contains(p.done[3], "20261128T124501Z") {
+		t.Errorf("%+v, %v: %q", kept, err, p.done)
 	}
 }
 

@@ -255,7 +255,7 @@ func actCommand(o *options, v verb, what string, ask scope, aim func(t *fleet.Ta
 						fmt.Fprintln(cmd.ErrOrStderr(), out.Host+": "+out.Done)
 					}
 				}
-				err := a.act(cmd, fleet.Target{Hosts: states}, args[1], aim, yes, func(said string) { told(); out.Done = said })
+				err := a.act(cmd, fleet.Target{Hosts: states}, args[len(args)-1], aim, yes, func(said string) { told(); out.Done = said })
 				if err != nil {
 					told()
 					out.Done, out.Error = "", fleet.InFull(err)

@@ -143,3 +143,89 @@ func TestAimOfAPull(t *testing.T) {
 		}
 	})
 }
+
+// doHost does an action to a simulated host, and gives what it planned and said.
+func doHost(t *testing.T, a *app, id, host string, chosen map[string]string) (plan string, said []string, err error) {
+	t.Helper()
+	states, err := a.pick([]string{host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := fleet.Target{Hosts: states, Chosen: chosen}
+	action, err := a.allowed(a.deployer(), id, target)
+	if err != nil {
+		return "", nil, err
+	}
+	p, err := action.Planned(t.Context(), target, func(string) {})
+	if err != nil {
+		return "", nil, err
+	}
+	err = action.Run(t.Context(), target, func(s string) { said = append(said, s) })
+	return p.Title + "\n" + strings.Join(p.Lines, "\n"), said, err
+}
+
+// TestDemoPrune: what is shown goes, and nothing else; what a container may go back to
+// stays until that is asked for, too.
+func TestDemoPrune(t *testing.T) {
+	onDemoContainers(t, []string{"storage"}, func(a *app, states []fleet.State) {
+		if _, _, err := doImage(t, a, "image-pull", "storage", "plex", ""); err != nil {
+			t.Fatal(err)
+		}
+		count := func() (all, unnamed, kept int) {
+			for _, i := range a.readImages(t.Context(), states)[states[0].Host.ID].Value {
+				all++
+				if len(i.Kept) > 0 {
+					kept++
+				} else if len(i.Tags) == 0 {
+					unnamed++
+				}
+			}
+			return all, unnamed, kept
+		}
+		before, unnamed, kept := count()
+		if unnamed < 3 || kept != 1 {
+			t.Fatalf("%d without a name, %d kept", unnamed, kept)
+		}
+		plan, said, err := doHost(t, a, "image-prune", "storage", nil)
+		all, left, kept := count()
+		if err != nil || all != before-unnamed || left != 0 || kept != 1 || len(said) != unnamed+1 || !strings.Contains(plan, "frees ") || strings.Count(plan, "(was ") != unnamed {
+			t.Errorf("%d, then %d: %d, %d left, %d kept: %q, %v\n%s", before, unnamed, all, left, kept, said, err, plan)
+		}
+		if _, _, err := doHost(t, a, "image-prune", "storage", nil); err == nil || !strings.Contains(err.Error(), "nothing to remove") {
+			t.Error(err)
+		}
+		if _, _, err := doHost(t, a, "image-prune", "storage", map[string]string{sweepChoice.ID: sweepChoice.Values[1]}); err == nil {
+			t.Error("there is nothing that has a name and is not used")
+		}
+		plan, _, err = doHost(t, a, "image-prune", "storage", map[string]string{sweepChoice.ID: sweepChoice.Values[2]})
+		if _, _, kept := count(); err != nil || kept != 0 || !strings.Contains(plan, "kept for plex") {
+			t.Errorf("%v, %d kept\n%s", err, kept, plan)
+		}
+		if _, _, err := doImage(t, a, "image-revert", "storage", "plex", ""); err == nil {
+			t.Error("it went back to what is gone")
+		}
+	})
+}
+
+// TestDemoAutoUpdate: first what it would do; then it is done, and can be gone back from.
+func TestDemoAutoUpdate(t *testing.T) {
+	onDemoContainers(t, []string{"storage", "cloud"}, func(a *app, _ []fleet.State) {
+		before := runs(t, a, "storage", "freshrss", "")
+		plan, said, err := doHost(t, a, "image-auto-update", "storage", nil)
+		if err != nil || !strings.Contains(plan, "freshrss  lscr.io/linuxserver/freshrss:latest  pending") || !strings.Contains(plan, "homepage  lscr.io/linuxserver/homepage:latest  false") ||
+			!strings.Contains(said[len(said)-1], "2 containers were updated") {
+			t.Fatalf("%q, %v\n%s", said, err, plan)
+		}
+		states, _ := a.pick([]string{"storage"})
+		a.ask(t.Context(), states, only("containers"))
+		if now := runs(t, a, "storage", "freshrss", ""); now == before {
+			t.Error("it runs what it ran")
+		}
+		if _, _, err := doImage(t, a, "image-revert", "storage", "freshrss", ""); err != nil || runs(t, a, "storage", "freshrss", "") != before {
+			t.Error(err)
+		}
+		if _, _, err := doHost(t, a, "image-auto-update", "cloud", nil); err == nil || !strings.Contains(err.Error(), "carries the label") {
+			t.Error(err)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -26,7 +27,84 @@ func imageCommand(o *options) *cobra.Command {
 		return "image-revert", whyNot(*t, err)
 	})
 	revert.Short = "Run the image that a container ran before, which is still on the host"
-	c.AddCommand(pull, revert)
+	c.AddCommand(pull, revert, pruneCommand(o), autoUpdateCommand(o))
+	return c
+}
+
+func pruneCommand(o *options) *cobra.Command {
+	var all, kept bool
+	c := hostActCommand(o, "prune", "image-prune", func(t *fleet.Target) error {
+		t.Chosen = map[string]string{sweepChoice.ID: sweepChoice.Values[0]}
+		switch {
+		case all && kept:
+			t.Chosen[sweepChoice.ID] = sweepChoice.Values[2]
+		case all:
+			t.Chosen[sweepChoice.ID] = sweepChoice.Values[1]
+		case kept:
+			return usageError{errors.New("--kept goes with --all")}
+		}
+		return nil
+	})
+	c.Short = "Remove images that no container uses; what that frees is shown first"
+	c.Flags().BoolVar(&all, "all", false, "also those that have a name (those without one)")
+	c.Flags().BoolVar(&kept, "kept", false, "with --all: also those that are kept to go back to")
+	return c
+}
+
+func autoUpdateCommand(o *options) *cobra.Command {
+	var dry bool
+	c := hostActCommand(o, "auto-update", "image-auto-update", func(*fleet.Target) error { return nil })
+	c.Short = "Run podman auto-update; what it would do is shown first"
+	c.Flags().BoolVar(&dry, "dry-run", false, "only tell what it would do")
+	run := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if !dry {
+			return run(cmd, args)
+		}
+		return failed(withHosts(cmd.Context(), *o, args, only("containers"), func(a *app, states []fleet.State) error {
+			return a.printUpdates(cmd, states)
+		}))
+	}
+	return c
+}
+
+// printUpdates tells what podman auto-update would do on hosts.
+func (a *app) printUpdates(cmd *cobra.Command, states []fleet.State) error {
+	type row struct {
+		Host string `json:"host"`
+		podman.Update
+	}
+	out := struct {
+		Schema  int         `json:"schema"`
+		Updates []row       `json:"updates"`
+		Errors  []hostError `json:"errors"`
+	}{1, []row{}, []hostError{}}
+	for _, s := range states {
+		list, err := a.dryUpdates(cmd.Context(), fleet.Target{Hosts: []fleet.State{s}})
+		for _, u := range list {
+			out.Updates = append(out.Updates, row{s.Host.Name, u})
+		}
+		if err != nil {
+			out.Errors = append(out.Errors, holeOf(s.Host.Name, err))
+		}
+	}
+	err := a.opts.write(cmd.OutOrStdout(), out, func(t *table) {
+		t.row("HOST", "USER", "CONTAINER", "IMAGE", "POLICY", "UPDATED", "UNIT")
+		for _, u := range out.Updates {
+			t.row(u.Host, u.User, u.Container, u.Image, u.Policy, u.Updated, u.Unit)
+		}
+		notes(t, out.Errors)
+	})
+	return cmp.Or(err, unknown(out.Errors))
+}
+
+// hostActCommand does one thing to one host.
+func hostActCommand(o *options, word, id string, aim func(*fleet.Target) error) *cobra.Command {
+	c := actCommand(o, verb{word: word}, "", only("containers"), func(t *fleet.Target, _ string) (string, error) {
+		t.Container, t.User = "", ""
+		return id, aim(t)
+	})
+	c.Use, c.Args = word+" HOST", cobra.ExactArgs(1)
 	return c
 }
 

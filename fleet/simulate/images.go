@@ -263,3 +263,40 @@ func tellStart(c Call) int {
 	}
 	return c.say("end")
 }
+
+// followed are the containers that podman auto-update looks after: of storage, as
+// quadlets have it.
+var followed = []string{"freshrss", "kavita", "homepage"}
+
+// autoUpdate plays `podman auto-update --format json`.
+func autoUpdate(c Call) int {
+	rows, dry := []map[string]any{}, slices.Contains(c.Args, "--dry-run")
+	m := c.machine()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := &podman{h: c.h, m: m}
+	for _, b := range p.boxes() {
+		if !c.Root || !slices.Contains(followed, b.name) || b.gone {
+			continue
+		}
+		p.store()
+		fresh, updated := m.newest(b.image), "false"
+		switch {
+		case fresh.id == m.boxImage(b):
+		case dry:
+			updated = "pending"
+		default:
+			if i := p.image(fresh.id); i != nil {
+				fresh = i
+			} else {
+				p.keep(fresh)
+			}
+			p.name(fresh, b.image)
+			m.turn(m.unit(b.unit), "restart", c.now())
+			updated = "true"
+		}
+		rows = append(rows, map[string]any{"Unit": b.unit, "Container": m.boxID(b)[:12] + " (" + b.name + ")", "ContainerName": b.name,
+			"ContainerID": m.boxID(b), "Image": b.image, "Policy": "registry", "Updated": updated})
+	}
+	return c.json(rows)
+}
