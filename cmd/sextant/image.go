@@ -153,10 +153,9 @@ func (a *app) planPull(ctx context.Context, t fleet.Target) (fleet.Plan, error) 
 	if c.ImageID != "" {
 		add("what runs is kept on the host: sextant image revert %s %s goes back to it", s.Host.Name, c.Name)
 	}
-	switch {
-	case c.Unit == "":
+	if c.Unit == "" {
 		add("no unit owns it: it goes on with the image that it has until it is made anew, which nobody but who made it can")
-	default:
+	} else {
 		add("when it has brought another image, its unit %s is restarted", c.Unit)
 		starting, err := podman.StartOf(ctx, j.link, c.Unit, managerOf(c))
 		switch {

@@ -32,8 +32,8 @@ func doImage(t *testing.T, a *app, id, host, container, user string) (plan strin
 	return p.Title + "\n" + strings.Join(p.Lines, "\n"), said, err
 }
 
-// runs is the image that a container runs, by the engine.
-func runs(t *testing.T, a *app, host, container, user string) string {
+// imageRun is the image that a container runs, by the engine.
+func imageRun(t *testing.T, a *app, host, container, user string) string {
 	t.Helper()
 	states, err := a.pick([]string{host})
 	if err != nil {
@@ -50,7 +50,7 @@ func runs(t *testing.T, a *app, host, container, user string) string {
 // back runs the one before, and going back again the newer.
 func TestDemoPullAndRevert(t *testing.T) {
 	onDemoContainers(t, []string{"storage"}, func(a *app, states []fleet.State) {
-		before := runs(t, a, "storage", "plex", "")
+		before := imageRun(t, a, "storage", "plex", "")
 		if _, _, err := doImage(t, a, "image-revert", "storage", "plex", ""); err == nil || !strings.Contains(err.Error(), "no image that ran as plex before") {
 			t.Errorf("%v", err)
 		}
@@ -63,7 +63,7 @@ func TestDemoPullAndRevert(t *testing.T) {
 				t.Errorf("no %q in\n%s", want, plan)
 			}
 		}
-		newer := runs(t, a, "storage", "plex", "")
+		newer := imageRun(t, a, "storage", "plex", "")
 		if newer == before || !strings.HasPrefix(said[0], "Trying to pull") || !strings.Contains(said[len(said)-1], "plex runs ") || !strings.Contains(said[len(said)-1], "active (running)") {
 			t.Errorf("%s became %s: %q", before, newer, said)
 		}
@@ -72,10 +72,10 @@ func TestDemoPullAndRevert(t *testing.T) {
 			t.Errorf("%q, %v", said, err)
 		}
 		plan, said, err = doImage(t, a, "image-revert", "storage", "plex", "")
-		if now := runs(t, a, "storage", "plex", ""); err != nil || now != before || !strings.Contains(plan, "nothing is downloaded") || !strings.Contains(plan, ", kept ") {
+		if now := imageRun(t, a, "storage", "plex", ""); err != nil || now != before || !strings.Contains(plan, "nothing is downloaded") || !strings.Contains(plan, ", kept ") {
 			t.Errorf("%s, then %s, went back to %s: %q, %v\n%s", before, newer, now, said, err, plan)
 		}
-		if _, _, err = doImage(t, a, "image-revert", "storage", "plex", ""); err != nil || runs(t, a, "storage", "plex", "") != newer {
+		if _, _, err = doImage(t, a, "image-revert", "storage", "plex", ""); err != nil || imageRun(t, a, "storage", "plex", "") != newer {
 			t.Error(err)
 		}
 		f := a.readImages(t.Context(), states)[states[0].Host.ID]
@@ -210,7 +210,7 @@ func TestDemoPrune(t *testing.T) {
 // TestDemoAutoUpdate: first what it would do; then it is done, and can be gone back from.
 func TestDemoAutoUpdate(t *testing.T) {
 	onDemoContainers(t, []string{"storage", "cloud"}, func(a *app, _ []fleet.State) {
-		before := runs(t, a, "storage", "freshrss", "")
+		before := imageRun(t, a, "storage", "freshrss", "")
 		plan, said, err := doHost(t, a, "image-auto-update", "storage", nil)
 		if err != nil || !strings.Contains(plan, "freshrss  lscr.io/linuxserver/freshrss:latest  pending") || !strings.Contains(plan, "homepage  lscr.io/linuxserver/homepage:latest  false") ||
 			!strings.Contains(said[len(said)-1], "2 containers were updated") {
@@ -218,10 +218,10 @@ func TestDemoAutoUpdate(t *testing.T) {
 		}
 		states, _ := a.pick([]string{"storage"})
 		a.ask(t.Context(), states, only("containers"))
-		if now := runs(t, a, "storage", "freshrss", ""); now == before {
+		if now := imageRun(t, a, "storage", "freshrss", ""); now == before {
 			t.Error("it runs what it ran")
 		}
-		if _, _, err := doImage(t, a, "image-revert", "storage", "freshrss", ""); err != nil || runs(t, a, "storage", "freshrss", "") != before {
+		if _, _, err := doImage(t, a, "image-revert", "storage", "freshrss", ""); err != nil || imageRun(t, a, "storage", "freshrss", "") != before {
 			t.Error(err)
 		}
 		if _, _, err := doHost(t, a, "image-auto-update", "cloud", nil); err == nil || !strings.Contains(err.Error(), "carries the label") {
