@@ -162,7 +162,7 @@ func summary(s container.Summary) fleet.Container {
 		c.Name = text(strings.TrimPrefix(s.Names[0], "/"))
 	}
 	if s.Command != "" {
-		c.Command = []string{text(s.Command)}
+		c.Command = []string{fleet.HideCommand(text(s.Command))} // the list is kept
 	}
 	if s.NetworkSettings != nil {
 		for name := range s.NetworkSettings.Networks {
@@ -202,7 +202,7 @@ func status(words string) (health string, exit int) {
 
 // logDriver says where a container's log goes.
 func (d *dockerAPI) logDriver(ctx context.Context, id string) (string, error) {
-	in, err := d.inspect(ctx, id)
+	in, err := d.response(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -214,7 +214,7 @@ func (d *dockerAPI) logDriver(ctx context.Context, id string) (string, error) {
 
 var errNotTold = errors.New("the engine does not tell")
 
-func (d *dockerAPI) inspect(ctx context.Context, id string) (container.InspectResponse, error) {
+func (d *dockerAPI) response(ctx context.Context, id string) (container.InspectResponse, error) {
 	if err := d.agree(ctx); err != nil {
 		return container.InspectResponse{}, err
 	}
@@ -230,7 +230,7 @@ func (d *dockerAPI) inspect(ctx context.Context, id string) (container.InspectRe
 func (d *dockerAPI) logs(ctx context.Context, id string, q logQuery) (io.ReadCloser, bool, error) {
 	short, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
-	in, err := d.inspect(short, id)
+	in, err := d.response(short, id)
 	if err != nil {
 		return nil, false, err
 	}

@@ -52,6 +52,10 @@ type api interface {
 	logs(ctx context.Context, id string, q logQuery) (body io.ReadCloser, framed bool, err error)
 	// logDriver says where a container's log goes: "journald", "k8s-file", …
 	logDriver(ctx context.Context, id string) (string, error)
+	// inspect gives all that is told of a container, as JSON.
+	inspect(ctx context.Context, id string) ([]byte, error)
+	// top gives the processes of a container that runs, and what each column is.
+	top(ctx context.Context, id string) (titles []string, rows [][]string, err error)
 	// act does something to a container and waits until the engine has.
 	act(ctx context.Context, verb Verb, id string) error
 	imageAPI

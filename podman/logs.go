@@ -3,6 +3,7 @@ package podman
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -94,12 +95,24 @@ func (e *Engines) LogDriver(ctx context.Context, name, user string) (string, err
 
 // ask finds the engine that has the container and asks it by its ID.
 func (e *Engines) ask(ctx context.Context, name, user string, question func(api api, id string) error) error {
-	if user == "" {
-		user = rootUser
+	eng, c, err := e.find(name, user)
+	if err != nil {
+		return err
 	}
+	api, err := eng.connect(ctx, nil)
+	if err != nil {
+		return eng.wrong(err)
+	}
+	return question(api, c.ID)
+}
+
+// find finds a container by its name or ID, and the engine that has it, by what
+// was read last.
+func (e *Engines) find(name, user string) (*engine, fleet.Container, error) {
+	user = cmp.Or(user, rootUser)
 	engines, _ := e.there()
 	if len(engines) == 0 {
-		return ErrNotRead
+		return nil, fleet.Container{}, ErrNotRead
 	}
 	for _, eng := range engines {
 		if eng.where().user != user {
@@ -108,15 +121,11 @@ func (e *Engines) ask(ctx context.Context, name, user string, question func(api 
 		list, _ := eng.lastKnown()
 		for _, c := range list {
 			if (c.Name == name || c.ID == name) && containerID.MatchString(c.ID) {
-				api, err := eng.connect(ctx, nil)
-				if err != nil {
-					return eng.wrong(err)
-				}
-				return question(api, c.ID)
+				return eng, c, nil
 			}
 		}
 	}
-	return fmt.Errorf("%w: %s has no container of this name", errNotFound, user)
+	return nil, fleet.Container{}, fmt.Errorf("%w: %s has no container of this name", errNotFound, user)
 }
 
 // logs opens GET /libpod/containers/ID/logs, which is always framed.

@@ -379,6 +379,7 @@ func dockerServer(t testing.TB, events <-chan string) http.Handler {
 	}
 	give("/v1.41/containers/json", "docker-20.10-containers.json")
 	give("/v1.41/containers/{id}/json", "docker-20.10-inspect.json")
+	give("/v1.41/containers/{id}/top", "docker-20.10-top.json")
 	give("/v1.41/images/json", "docker-20.10-images.json")
 	give("/v1.41/containers/{id}/logs", "docker-20.10-logs.bin")
 	mux.HandleFunc("/v1.41/info", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"MemTotal":25276502016}`)) })

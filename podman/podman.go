@@ -229,7 +229,7 @@ func (l listed) container() fleet.Container {
 		Engine: kindPodman, ID: text(l.ID), State: text(l.State),
 		Image: text(l.Image), ImageID: text(l.ImageID), Unit: unitOf(l.Labels),
 		Restarts: l.Restarts, Created: l.Created.UTC(), Started: epoch(l.StartedAt),
-		Pod: text(l.PodName), Networks: texts(l.Networks), Command: texts(l.Command),
+		Pod: text(l.PodName), Networks: texts(l.Networks), Command: fleet.HideArgs(texts(l.Command)), // the list is kept
 	}
 	if len(l.Names) > 0 {
 		c.Name = text(l.Names[0])

@@ -19,6 +19,7 @@ import (
 // Limits on what an engine may send.
 const (
 	maxAnswer = 64 << 20 // bytes of one whole answer: a host with 10,000 containers stays below
+	maxDetail = 8 << 20  // bytes of an answer about one container
 	maxLine   = 4 << 20  // bytes of one message in a stream of them
 	maxError  = 64 << 10 // bytes of an error's text that are read
 	maxHeader = 64 << 10
@@ -34,6 +35,7 @@ const (
 	lines             // messages without end, a line each, of at most maxLine
 	raw               // a stream whose reader has limits of its own
 	slow              // one answer as whole, that takes its time
+	about             // one answer of at most maxDetail
 )
 
 type flowKey struct{}
@@ -91,7 +93,7 @@ func (w *wire) serial() bool { return w.answers.MaxConnsPerHost == 1 }
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	f, _ := req.Context().Value(flowKey{}).(flow)
 	transport := w.streams
-	if f == whole {
+	if f == whole || f == about {
 		transport = w.answers
 	}
 	resp, err := transport.RoundTrip(req)
@@ -104,6 +106,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch f {
 	case whole, slow:
 		resp.Body = &limited{ReadCloser: resp.Body, left: maxAnswer}
+	case about:
+		resp.Body = &limited{ReadCloser: resp.Body, left: maxDetail}
 	case lines:
 		resp.Body = &limited{ReadCloser: resp.Body, left: maxLine, perLine: true}
 	}

@@ -202,8 +202,9 @@ func (a *app) acted(d *nixops.Deployer, h fleet.Host, e fleet.Event, said string
 }
 
 func containerCommand(o *options) *cobra.Command {
-	c := &cobra.Command{Use: "container", Short: "Act on a container, or on the unit that owns it"}
+	c := &cobra.Command{Use: "container", Short: "Look into a container, or act on it or on the unit that owns it"}
 	var user string
+	c.AddCommand(containerShowCommand(o, &user))
 	c.PersistentFlags().StringVar(&user, "user", "", "whose container, where several have one of this name")
 	for _, v := range slices.Concat(ownerVerbs, bareVerbs) {
 		c.AddCommand(actCommand(o, v, "CONTAINER", only("containers"), func(t *fleet.Target, name string) (string, error) {

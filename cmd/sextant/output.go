@@ -34,6 +34,22 @@ func (t *table) row(cells ...string) {
 	}
 }
 
+// pair adds a fact with its name, under a section's title where there is one.
+func (t *table) pair(section, name, value string) {
+	if t.plain {
+		fmt.Fprintln(t.w, strings.TrimSpace(section+" "+name)+": "+value)
+		return
+	}
+	fmt.Fprintln(t.w, name+"\t"+value)
+}
+
+// section begins pairs of another kind.
+func (t *table) section(title string) {
+	if !t.plain {
+		fmt.Fprintln(t.w, strings.TrimSuffix("\n"+strings.ToUpper(title), "\n"))
+	}
+}
+
 // note adds a line across the columns.
 func (t *table) note(line string) { fmt.Fprintln(t.w, strings.ReplaceAll(line, "\t", " ")) }
 

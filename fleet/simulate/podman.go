@@ -204,6 +204,8 @@ func (p *podman) container(w http.ResponseWriter, r *http.Request, ref, what str
 	switch {
 	case what == "json":
 		answer(w, p.inspect(b))
+	case what == "top":
+		p.top(w, b)
 	case r.Method == http.MethodPost && slices.Contains([]string{"start", "stop", "restart"}, what):
 		if u := p.m.unit(b.unit); u != nil {
 			if what == "stop" { // systemd starts it again: Restart=always
@@ -214,28 +216,6 @@ func (p *podman) container(w http.ResponseWriter, r *http.Request, ref, what str
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		refuse(w, http.StatusNotFound, "page not found")
-	}
-}
-
-func (p *podman) inspect(b *box) map[string]any {
-	l := p.m.listed(b)
-	state := map[string]any{
-		"OciVersion": "1.2.1", "Status": b.state, "Running": b.state == "running", "Paused": false, "Restarting": false, "OOMKilled": false, "Dead": false,
-		"Pid": l.Pid, "ExitCode": b.exit, "Error": "", "StartedAt": b.made, "FinishedAt": time.Time{},
-	}
-	if b.health != "" {
-		streak, code := 0, 0
-		if b.health == "unhealthy" {
-			streak, code = 17, 1
-		}
-		state["Health"] = map[string]any{"Status": b.health, "FailingStreak": streak, "Log": []any{map[string]any{
-			"Start": p.now().Add(-20 * time.Second), "End": p.now().Add(-19 * time.Second), "ExitCode": code, "Output": ""}}}
-	}
-	return map[string]any{
-		"Id": l.ID, "Created": l.Created, "Path": "/init", "Args": []string{}, "State": state, "Image": l.ImageID, "ImageName": b.image, "Name": b.name,
-		"RestartCount": b.restarts, "Mounts": []any{}, "Config": map[string]any{"Hostname": l.ID[:12], "Tty": false, "Labels": l.Labels, "Env": []string{"container=podman"}, "Image": b.image},
-		"HostConfig":      map[string]any{"AutoRemove": true, "LogConfig": map[string]any{"Type": "journald", "Config": nil}, "Memory": b.limit},
-		"NetworkSettings": map[string]any{"Networks": map[string]any{b.network: map[string]any{}}},
 	}
 }
 

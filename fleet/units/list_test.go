@@ -129,6 +129,10 @@ Environment="API_TOKEN=s3cr3t" \
 Environment=s3cr3t
 SetCredential=key:s3cr3t
 Environment=
+LoadCredential=token:/run/secrets/token
+ExecStartPre=/bin/wait --token s3cr3t \
+  # a comment
+  --url https://ada:s3cr3t@example.org --port 80
 ExecStart=/bin/web
 MARK needs 1
 Id=web.service
@@ -174,7 +178,8 @@ func TestAUnitsDetail(t *testing.T) {
 	if want := "Requires lost.service by web.service: not-found;BindsTo base.service by web.service>middle.service: failed (failed), exit-code"; strings.Join(got, ";") != want {
 		t.Errorf("broken: %s", strings.Join(got, ";"))
 	}
-	if strings.Contains(d.File, "s3cr3t") || !strings.Contains(d.File, "API_TOKEN=(hidden)") || !strings.Contains(d.File, "\nEnvironment=\n") || !strings.HasSuffix(d.File, "ExecStart=/bin/web\n") {
+	if strings.Contains(d.File, "s3cr3t") || !strings.Contains(d.File, "API_TOKEN=(hidden)") || !strings.Contains(d.File, "\nEnvironment=\n") || !strings.HasSuffix(d.File, "ExecStart=/bin/web\n") ||
+		!strings.Contains(d.File, "=token:/run/secrets/token\n") || !strings.Contains(d.File, "\nExecStartPre=/bin/wait --token (hidden) \\\n  # a comment\n  --url https://ada:(hidden)@example.org --port 80\n") {
 		t.Errorf("file:\n%s", d.File)
 	}
 	if !d.Unit.Failed() || len(d.Unseen) > 0 {

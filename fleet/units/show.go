@@ -140,31 +140,36 @@ func broken(unit string, needs map[string]need) []fleet.Dependency {
 	return list
 }
 
-// hideEnvironment gives a unit's file with what it puts into the environment
-// hidden: nobody can tell from outside which of it is a secret. Lines that a
-// backslash continues belong to the one before.
+// hideEnvironment gives a unit's file with all that it puts into the environment
+// hidden, for nobody can tell from outside which of it is a secret, and what looks
+// secret in the commands that it runs. Lines that a backslash continues belong
+// to the one before.
 func hideEnvironment(text string) string {
 	var b strings.Builder
-	goes := false // the line before is of the environment, and goes on
+	hide := func(line string) string { return line } // of the line before, which goes on
+	goes := false
 	for l := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {
 		l = fleet.Clean(l)
 		name, value, ok := strings.Cut(l, "=")
 		key := strings.TrimSpace(name)
 		switch {
 		case goes && strings.HasPrefix(strings.TrimSpace(l), "#"): // a comment does not end it
+			b.WriteString(l + "\n")
+			continue
 		case goes:
 			goes = strings.HasSuffix(l, `\`)
-			l = "  " + hidden
+			l = hide(l)
 		case ok && (key == "Environment" || key == "SetCredential" || key == "SetCredentialEncrypted"):
-			goes = strings.HasSuffix(l, `\`)
+			goes, hide = strings.HasSuffix(l, `\`), func(string) string { return "  " + fleet.Hidden }
 			l = name + "=" + hideValues(key, value)
+		case ok && strings.HasPrefix(key, "Exec"):
+			goes, hide = strings.HasSuffix(l, `\`), fleet.HideCommand
+			l = name + "=" + fleet.HideCommand(value)
 		}
 		b.WriteString(l + "\n")
 	}
 	return b.String()
 }
-
-const hidden = "(hidden)"
 
 // hideValues keeps the names of variables, which tell what a unit reads.
 func hideValues(key, value string) string {
@@ -178,7 +183,7 @@ func hideValues(key, value string) string {
 	}
 	name, _, ok := strings.Cut(strings.TrimLeft(value, `"'`), sep)
 	if !ok || strings.ContainsAny(name, " \t") {
-		return hidden
+		return fleet.Hidden
 	}
-	return name + sep + hidden
+	return name + sep + fleet.Hidden
 }

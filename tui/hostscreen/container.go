@@ -92,11 +92,7 @@ func containerUse(c *screen.Context, d widget.Doc, st fleet.State, ct fleet.Cont
 func portList(ct fleet.Container) []string {
 	out := make([]string, 0, len(ct.Ports))
 	for _, p := range ct.Ports {
-		s := fmt.Sprintf("%s:%d > %d/%s", cmp.Or(p.HostIP, "*"), p.Host, p.Container, cmp.Or(p.Protocol, "tcp"))
-		if p.Range > 1 {
-			s += fmt.Sprintf(" (%d ports)", p.Range)
-		}
-		out = append(out, s)
+		out = append(out, words.Port(p))
 	}
 	return out
 }
