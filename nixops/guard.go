@@ -77,6 +77,9 @@ type Refusal struct {
 // Error tells it with the host and the cure.
 func (r *Refusal) Error() string {
 	text := r.Host + " refuses: " + r.Why
+	if strings.HasPrefix(r.Why, r.Host+" ") { // told of the host, not by it: it is not reachable
+		text = r.Why
+	}
 	if r.Cure != "" {
 		text += "; " + r.Cure
 	}

@@ -217,3 +217,15 @@ func FuzzParseListing(f *testing.F) {
 		_ = p.failure()
 	})
 }
+
+// TestRefusalOfAHostThatIsNotThere: a host that nobody reached refused nothing.
+func TestRefusalOfAHostThatIsNotThere(t *testing.T) {
+	gone := &Refusal{Host: "web", Why: "web is not reachable: no answer", Cure: "start it"}
+	if got, want := gone.Error(), "web is not reachable: no answer; start it"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	full := &Refusal{Host: "web", Why: "its /var is full"}
+	if got, want := full.Error(), "web refuses: its /var is full"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

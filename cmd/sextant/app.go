@@ -223,6 +223,9 @@ func withHosts(ctx context.Context, o options, sel []string, ask scope, then fun
 			return err
 		}
 		states, err := a.pick(sel)
+		if snap := a.store.Snapshot(); len(snap.Hosts) == 0 {
+			return nobody(snap.Sources, sel, err, func() error { return then(a, states) })
+		}
 		if err != nil {
 			return err
 		}

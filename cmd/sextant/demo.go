@@ -24,6 +24,9 @@ func demoCommand(o *options) *cobra.Command {
 			"With --json or --plain their status instead. Your own hosts, keys and configuration are not touched.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := *o
+			if err := forPeople(o); err != nil && !o.json && !o.plain {
+				return err
+			}
 			o.interactive = true
 			cfg := &discover.Config{UI: discover.UIConfig{Theme: theme, Glyphs: glyphs}}
 			return failed(withDemo(cmd.Context(), o, cfg, hosts, func(a *app) error {

@@ -195,6 +195,9 @@ func (f *changeFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.confirm, "confirm", "auto", "auto: keep it when the checks find nothing; ask: ask here; else: stay until somebody else says; none: leave it waiting")
 	c.Flags().DurationVar(&f.window, "confirm-timeout", 0, "how long it waits before it goes back by itself (120 s; 300 s where ssh, network or tailscale change)")
 	c.Flags().DurationVar(&f.limit, "activation-timeout", 0, "how long the activation may take before the host goes back (15 min)")
+	for _, name := range []string{"confirm-timeout", "activation-timeout"} {
+		c.Flags().Lookup(name).DefValue = "" // 0 is what the text says
+	}
 	c.Flags().BoolVar(&f.reboot, "may-reboot", false, "the host may be restarted as the last step back, where the system before does not come back without")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask before it begins")
 }

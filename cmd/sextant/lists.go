@@ -21,7 +21,11 @@ func hostsCommand(o *options) *cobra.Command {
 				if err := a.find(cmd.Context(), true); err != nil {
 					return err
 				}
-				return printHosts(cmd.OutOrStdout(), *o, a.store.Snapshot(), all)
+				snap := a.store.Snapshot()
+				if len(snap.Hosts) == 0 && !all && !o.json {
+					fmt.Fprintln(cmd.ErrOrStderr(), "sextant: "+whyNobody(snap.Sources))
+				}
+				return printHosts(cmd.OutOrStdout(), *o, snap, all)
 			}))
 		},
 	}

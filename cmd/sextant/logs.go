@@ -239,7 +239,7 @@ func unitNamed(st fleet.State, name string, of fleet.LogSource, names []string) 
 }
 
 func sshCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "ssh HOST [CMD…]", Short: "A shell on a host, over the way Sextant finds to it", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return failed(withHosts(cmd.Context(), *o, args[:1], nothing, func(a *app, states []fleet.State) error {
@@ -247,20 +247,31 @@ func sshCommand(o *options) *cobra.Command {
 					return usageError{fmt.Errorf("name one host, not %d", len(states))}
 				}
 				l := a.links.Open(states[0].Host)
+				name := states[0].Host.Name
 				if len(args) > 1 {
-					return runRemote(cmd.Context(), l, args[1:])
+					return onHost(name, runRemote(cmd.Context(), l, args[1:]))
 				}
 				s, err := l.Shell(link.Command{})
 				if err != nil {
-					return err
+					return onHost(name, err)
 				}
 				s.SetStdin(os.Stdin)
 				s.SetStdout(os.Stdout)
 				s.SetStderr(os.Stderr)
-				return s.Run()
+				return onHost(name, s.Run())
 			}))
 		},
 	}
+	c.Flags().SetInterspersed(false) // what stands behind the host is the command's own
+	return c
+}
+
+// onHost names the host that an error is of; the status of a command is its own.
+func onHost(name string, err error) error {
+	if err == nil || isExit(err) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 // runRemote runs one command and ends with its status.

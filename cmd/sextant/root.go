@@ -39,7 +39,6 @@ func rootCommand() *cobra.Command {
 		Short: "A terminal UI for fleets of NixOS machines",
 		Long: "Without arguments: the terminal UI. It finds hosts through Tailscale, ~/.ssh/config and its configuration, " +
 			"and shows their containers, generations, backups and metrics over one SSH connection each.",
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return failed(runUI(cmd.Context(), o)) },
 	}
 	f := root.PersistentFlags()
@@ -55,6 +54,7 @@ func rootCommand() *cobra.Command {
 		backupsCommand(&o), metricsCommand(&o), alarmsCommand(&o), deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
 		garbageCommand(&o), logsCommand(&o), sshCommand(&o), demoCommand(&o),
 	)
+	instruct(root)
 	return root
 }
 

@@ -26,6 +26,9 @@ const firstFrame = 50 * time.Millisecond
 
 // runUI shows the terminal UI on what is remembered, and on what comes in.
 func runUI(ctx context.Context, o options) error {
+	if err := forPeople(o); err != nil {
+		return err
+	}
 	o.interactive = true
 	a, err := openApp(o)
 	if err != nil {
