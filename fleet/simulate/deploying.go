@@ -166,7 +166,7 @@ func (d *deploying) log(m *machine, now time.Time) string {
 		case "COMMITTING":
 			d.sayRun(m, d.to, "boot", s.since, line, 0, "updating the boot menu: generation "+fmt.Sprint(d.to)+" is the default")
 		case "ROLLING_BACK":
-			d.sayRun(m, d.from, "test", s.since, line, 0, "activating the configuration...", "setting up /etc...", "restarting the following units: "+m.restarted())
+			d.sayRun(m, d.from, "test", s.since, line, 0, "activating the configuration...", "setting up /etc...", "restarting the following units: "+m.restarted(d.to, d.from))
 		}
 	}
 	return b.String()
@@ -182,11 +182,11 @@ func (d *deploying) sayActivation(m *machine, at time.Time, line sayAt) {
 	case d.breaks != "":
 		about := m.unit(d.breaks)
 		d.sayRun(m, d.to, "test", at, line, 4, "stopping the following units: "+d.breaks, "activating the configuration...", "setting up /etc...",
-			"restarting the following units: "+m.restarted(), "the following new units were started: "+d.breaks,
+			"restarting the following units: "+m.restarted(d.from, d.to), "the following new units were started: "+d.breaks,
 			"warning: the following units failed: "+d.breaks, "× "+d.breaks+" - "+about.about, "     Active: failed (Result: exit-code)", "    Process: (code=exited, status=1/FAILURE)")
 	default:
-		d.sayRun(m, d.to, "test", at, line, 0, "stopping the following units: "+m.restarted(), "activating the configuration...", "setting up /etc...",
-			"reloading the following units: dbus.service", "starting the following units: "+m.restarted())
+		d.sayRun(m, d.to, "test", at, line, 0, "stopping the following units: "+m.restarted(d.from, d.to), "activating the configuration...", "setting up /etc...",
+			"reloading the following units: dbus.service", "starting the following units: "+m.restarted(d.from, d.to))
 	}
 }
 
@@ -204,13 +204,13 @@ func (d *deploying) sayRun(m *machine, number int, action string, at time.Time, 
 	line(at.Add(took*time.Duration(len(says)+1)/time.Duration(len(says)+2)), "== ended with %d", code)
 }
 
-// restarted are units that another system restarts.
-func (m *machine) restarted() string {
-	names := []string{"nix-daemon.service"}
-	if m.unit("caddy") != nil {
-		names = append([]string{"caddy.service"}, names...)
+// restarted are the units that the change to another system restarts.
+func (m *machine) restarted(from, to int) string {
+	_, changed, come := m.unitsBetween(m.generation(from), m.generation(to))
+	if len(changed)+len(come) == 0 {
+		return "nix-daemon.service"
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(changed, come...), ", ")
 }
 
 // past gives a machine the deploy that made its newest generation, and before it

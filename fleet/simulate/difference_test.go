@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/simulate"
 	"github.com/sextant-fleet/sextant/nixops"
 )
@@ -55,5 +56,41 @@ func TestDifferenceToNowhere(t *testing.T) {
 	same, err := nixops.ReadDifference(soon(t), l, running, running)
 	if err != nil || same.Added+same.Removed+len(same.Packages)+len(same.Units) != 0 || len(same.Unseen) != 0 {
 		t.Errorf("the same twice: %+v, %v", same, err)
+	}
+}
+
+// TestDryActivateOfTheDemo asks systems what their activation would do: it names
+// the units that the comparison says are others, and nothing is activated.
+func TestDryActivateOfTheDemo(t *testing.T) {
+	f := begin(t, simulate.Options{Seed: 1})
+	l := dialer(t, f).Open(f.Host("cloud"))
+	st := probed(t, l)
+	running, older := st.Generations.Value[0], st.Generations.Value[1]
+	ask := func(path string) string {
+		t.Helper()
+		res, err := l.Run(soon(t), link.Command{Args: []string{path + "/bin/switch-to-configuration", "dry-activate"}, Root: true})
+		if err != nil || res.Status != 0 {
+			t.Fatalf("dry-activate of %s ended with %d: %v %s", path, res.Status, err, res.Stderr)
+		}
+		return string(res.Stderr)
+	}
+	diff, err := nixops.ReadDifference(soon(t), l, running.Path, older.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ask(older.Path)
+	if len(diff.Units) == 0 || !strings.Contains(said, "would restart the following units: ") || !strings.Contains(said, "would stop the following units: ") {
+		t.Errorf("of %+v it said %q", diff.Units, said)
+	}
+	for _, u := range diff.Units {
+		if !strings.Contains(said, u.Unit) {
+			t.Errorf("%s is another unit, and not in %q", u.Unit, said)
+		}
+	}
+	if same := ask(running.Path); strings.Contains(same, "units") {
+		t.Errorf("what runs already would do %q", same)
+	}
+	if now := probed(t, l).System.Value.Running.Path; now != running.Path {
+		t.Errorf("it runs %s now", now)
 	}
 }

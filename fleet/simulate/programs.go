@@ -19,7 +19,7 @@ func init() { // not in the declaration: programs run other programs
 		"id": id, "whoami": func(c Call) int { return c.say(c.name()) },
 		"hostname": func(c Call) int { return c.say(c.Host) }, "uname": uname, "date": func(c Call) int { return c.say(strconv.FormatInt(c.now().Unix(), 10)) },
 		"systemctl": systemctl, "journalctl": journalctl, "backup-status": withProgram("backup-status", backupStatus),
-		"podman": withProgram("podman", podmanProgram), "nixos-version": nixosVersion, "readlink": readlink,
+		"switch-to-configuration": switchToConfiguration, "podman": withProgram("podman", podmanProgram), "nixos-version": nixosVersion, "readlink": readlink,
 	}
 }
 
