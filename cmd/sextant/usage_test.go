@@ -52,8 +52,8 @@ func TestNobodyIsNotWell(t *testing.T) {
 func TestWrongUsage(t *testing.T) {
 	for line, want := range map[string]string{
 		"stat":             `did you mean "status"?`,
-		"conatiners":       `did you mean "containers"?`,
 		"frobnicate":       "sextant --help lists them",
+		"metrcs":           `did you mean "metrics"?`,
 		"container remvoe": `did you mean "remove"?`,
 		"unit sow x y":     `did you mean "show"?`,
 		"generations":      "usage: sextant generations HOST",
