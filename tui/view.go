@@ -124,10 +124,13 @@ func (m *Model) sum(w int) widget.Line {
 	if long := joined(parts, widget.L(themes.Dim, " "+m.c.Glyphs.Dot+" ")); long.Width() <= w {
 		return long
 	}
-	if tight := joined(parts, widget.T(" ")); tight.Width() <= w {
-		return tight
+	for { // what is well goes first
+		tight := joined(parts, widget.T(" "))
+		if tight.Width() <= w || len(parts) == 1 || parts[0].Role == themes.Fail {
+			return tight
+		}
+		parts = parts[1:]
 	}
-	return joined(parts[1:], widget.T(" "))
 }
 
 func joined(parts []words.Part, between widget.Line) widget.Line {

@@ -67,7 +67,7 @@ func (s *Screen) table(c *screen.Context) widget.Table {
 			{Title: "", Width: 2, Drop: 5},
 			{Title: "fail", Width: 4, Max: 7, Drop: 3, Right: true},
 			{Title: "ctrs", Width: 7, Max: 11, Drop: 4},
-			{Title: "backups", Width: 10, Max: 20, Drop: 6},
+			{Title: "backups", Width: 10, Max: 14, Drop: 6},
 			{Title: "cpu", Width: 9, Max: 13, Drop: 7},
 			{Title: "mem", Width: 4, Max: 5, Drop: 7, Right: true},
 			{Title: "disk", Width: 4, Max: 5, Drop: 2, Right: true},
@@ -86,7 +86,7 @@ func (s *Screen) cells(c *screen.Context, w words.Teller, st fleet.State) []widg
 	j := c.Judge(st)
 	return []widget.Line{
 		name(j, st), state(c, j), line(w.Path(st)), line(w.Generation(st)), line(w.Marks(st)), line(w.Failed(st)),
-		line(w.Containers(st)), line(w.Backups(st)), cpu(w, st), line(w.Memory(st)), line(w.Disk(st)),
+		line(w.Containers(st)), line(w.BackupsWorst(st)), cpu(w, st), line(w.Memory(st)), line(w.Disk(st)),
 		line(w.Alarms(st)), line(w.Age(st, j)),
 	}
 }
@@ -141,7 +141,7 @@ func (s *Screen) lines(c *screen.Context, w words.Teller, st fleet.State) [2]wid
 	for _, f := range []struct {
 		name string
 		cell words.Cell
-	}{{"gen", w.Generation(st)}, {"", w.Marks(st)}, {"ctrs", w.Containers(st)}, {"bkp", w.Backups(st)}, {"disk", w.Disk(st)}} {
+	}{{"gen", w.Generation(st)}, {"", w.Marks(st)}, {"ctrs", w.Containers(st)}, {"bkp", w.BackupsWorst(st)}, {"disk", w.Disk(st)}} {
 		if f.cell.Text != "" {
 			second = second.And(themes.Dim, f.name+" ").And(f.cell.Role, f.cell.Text).And(themes.Text, "  ")
 		}

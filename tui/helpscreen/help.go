@@ -122,8 +122,10 @@ func (h *Help) signs(c *screen.Context, d widget.Doc, w int) widget.Doc {
 		{themes.Dim, "12m", "a value with its age: it is old, and why is in the details"},
 		{themes.Warn, g.Differs, "the running system is not the default one"},
 		{themes.Warn, g.Reboot, "a reboot is needed"},
+		{themes.Fail, "4/5!1", "containers: running, of all, and how many of them are broken"},
+		{themes.Fail, "1FAIL/5", "backups: how many are in the worst state, of all"},
 	} {
-		d = d.Add(w, 7, widget.L(s.role, words.Left(s.sign, 6)+" ").And(themes.Text, s.what))
+		d = d.Add(w, 8, widget.L(s.role, words.Left(s.sign, 7)+" ").And(themes.Text, s.what))
 	}
 	return d
 }

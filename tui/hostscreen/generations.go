@@ -21,7 +21,7 @@ func generations() *tableTab {
 			{Title: "date", Width: 16},
 			{Title: "age", Width: 4, Drop: 4, Right: true},
 			{Title: "marks", Width: 22, Max: 30},
-			{Title: "version", Width: 12, Max: 36, Drop: 2},
+			{Title: "version", Width: 14, Max: 36, Drop: 2},
 			{Title: "kernel", Width: 8, Max: 16, Drop: 3},
 			{Title: "revision", Width: 8, Max: 12, Drop: 5},
 		},
@@ -40,15 +40,19 @@ func generations() *tableTab {
 		},
 		cells: func(c *screen.Context, st fleet.State, at int) []widget.Line {
 			g := st.Generations.Value[at]
+			version := g.NixOSVersion
+			if c.W < screen.Wide {
+				version = release(version)
+			}
 			return []widget.Line{
 				widget.T(strconv.Itoa(g.Number)), orUnknown(words.Stamp(g.Date)), widget.L(themes.Dim, words.Ago(g.Date, c.Now)),
-				marks(c, g), orUnknown(g.NixOSVersion), orUnknown(g.Kernel), widget.L(themes.Dim, fleet.Short(g.Revision, 12)),
+				marks(c, g), orUnknown(version), orUnknown(g.Kernel), widget.L(themes.Dim, fleet.Short(g.Revision, 12)),
 			}
 		},
 		lines: func(c *screen.Context, st fleet.State, at int) [2]widget.Line {
 			g := st.Generations.Value[at]
 			first := widget.L(themes.Title, strconv.Itoa(g.Number)).And(themes.Text, "  ").Join(marks(c, g))
-			return [2]widget.Line{first, widget.L(themes.Dim, "  "+words.Stamp(g.Date)+" "+words.Ago(g.Date, c.Now)+"  "+g.NixOSVersion)}
+			return [2]widget.Line{first, widget.L(themes.Dim, "  "+words.Stamp(g.Date)+" "+words.Ago(g.Date, c.Now)+"  "+release(g.NixOSVersion))}
 		},
 		detail: generation,
 		aim: func(st fleet.State, at int, t *fleet.Target) {
@@ -61,6 +65,16 @@ func generations() *tableTab {
 		},
 		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Generations) },
 	}
+}
+
+// release is a version without the commit of nixpkgs behind its day, which would
+// push out the day where there is little room: 26.05.20261123 of
+// 26.05.20261123.3d78f12.
+func release(version string) string {
+	if parts := strings.Split(version, "."); len(parts) == 4 && len(parts[2]) == len("20060102") {
+		return strings.Join(parts[:3], ".")
+	}
+	return version
 }
 
 // marks are the words for what a generation is.
@@ -122,7 +136,7 @@ func none[T any](c *screen.Context, st fleet.State, f fleet.Fact[[]T], what stri
 		return []widget.Line{widget.T("There is " + what + " on this host."), widget.L(themes.Dim, "so says "+f.Source+", "+words.AgoLong(f.At, c.Now))}
 	}
 	lines := []widget.Line{sheet.Missing(c, st, f)}
-	if st.Reach.Err != "" {
+	if st.Reach.Err != "" && !strings.Contains(f.Err, st.Reach.Err) {
 		lines = append(lines, widget.L(themes.Unknown, "? ").And(themes.Text, st.Reach.Err))
 	}
 	if cure := cmp.Or(f.Cure, st.Reach.Cure); cure != "" {

@@ -2,10 +2,12 @@ package hostscreen
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
 )
 
 func TestImagesWithoutWhatEverybodyHas(t *testing.T) {
@@ -86,6 +88,36 @@ func TestFilters(t *testing.T) {
 		tab.filter = filter
 		if got := tab.passes(r); got != want {
 			t.Errorf("/%s: %v", filter, got)
+		}
+	}
+}
+
+// TestWhyAHostIsNotReachedIsSaidOnce: in a tab that has nothing to show for it.
+func TestWhyAHostIsNotReachedIsSaidOnce(t *testing.T) {
+	c := &screen.Context{Glyphs: themes.Unicode}
+	say := func(fact, reach string) string {
+		st := fleet.State{}
+		st.Reach.Err, st.Generations.Err = reach, fact
+		var b strings.Builder
+		for _, l := range none(c, st, st.Generations, "no generation") {
+			b.WriteString(l.String() + "\n")
+		}
+		return b.String()
+	}
+	if got := say("host not reachable: no answer", "no answer"); strings.Count(got, "no answer") != 1 {
+		t.Errorf("%q", got)
+	}
+	if got := say("denied", "no answer"); !strings.Contains(got, "denied") || !strings.Contains(got, "no answer") {
+		t.Errorf("both are to be told: %q", got)
+	}
+}
+
+func TestReleaseLeavesTheCommitOut(t *testing.T) {
+	for version, want := range map[string]string{
+		"26.05.20261123.3d78f12": "26.05.20261123", "26.05pre-git": "26.05pre-git", "": "", "25.11.1.2": "25.11.1.2",
+	} {
+		if got := release(version); got != want {
+			t.Errorf("%q is %q, want %q", version, got, want)
 		}
 	}
 }

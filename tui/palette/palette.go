@@ -259,8 +259,14 @@ func (l *List) Draw(c *screen.Context, p widget.Pane) {
 	if l.search {
 		head = 1
 	}
-	in := widget.Box(p, min(90, p.W), min(p.H, max(6, min(l.most(), len(l.entries))+head+3)), l.title)
-	rows := in.H - head - 1
+	w := min(90, p.W)
+	more := l.more(w - 4)
+	if p.H < 2*screen.MinHeight-2 {
+		more = 0 // the entries themselves need the room
+	}
+	in := widget.Box(p, w, min(p.H, max(6, min(l.most(), len(l.entries))+head+more+3)), l.title)
+	rows := in.H - head - more - 1
+	l.drawMore(in, more)
 	l.top = max(l.at-rows+1, min(l.top, l.at))
 	for y := 0; y < rows && l.top+y < len(l.shown); y++ {
 		l.drawEntry(c, in, head+y, l.top+y)
@@ -284,17 +290,67 @@ func (l *List) most() int {
 	return len(l.entries)
 }
 
+// mostMore is how many lines below the list a note has at most.
+const mostMore = 3
+
+// note is what an entry does, or why it cannot be chosen.
+func (e Entry) note() string {
+	switch {
+	case e.Off != "":
+		return "off: " + e.Off
+	case strings.EqualFold(e.Note, e.Title):
+		return ""
+	}
+	return e.Note
+}
+
+// noteAt is where an entry's note begins in a list of a width, and whether there
+// is room for all of it.
+func (e Entry) noteAt(w int) (x int, fits bool) {
+	x = max(6+widget.Width(e.Title)+4, min(28, w/2))
+	return x, x+widget.Width(e.note()) <= w
+}
+
+// more is how many lines the longest note takes that has no room beside its
+// entry: the one of the entry that is selected stands there.
+func (l *List) more(w int) int {
+	n := 0
+	for _, e := range l.entries {
+		if _, fits := e.noteAt(w); !fits && e.note() != "" {
+			n = max(n, min(mostMore, len(widget.Wrap(e.note(), w-2))))
+		}
+	}
+	return n
+}
+
+// drawMore draws the whole note of the selected entry, where it was cut.
+func (l *List) drawMore(p widget.Pane, rows int) {
+	e, ok := l.chosen()
+	if _, fits := e.noteAt(p.W); !ok || fits {
+		return
+	}
+	for y, line := range widget.Wrap(e.note(), p.W-2) {
+		if y < rows {
+			p.Text(2, p.H-1-rows+y, p.W-2, themes.Dim, line)
+		}
+	}
+}
+
 func (l *List) drawEntry(c *screen.Context, p widget.Pane, y, i int) {
 	e := l.entries[l.shown[i]]
-	line := widget.L(themes.Accent, words.Left(e.Key, 6)).And(themes.Text, e.Title)
-	note := e.Note
+	role, room := themes.Text, p.W-2
+	x, _ := e.noteAt(p.W)
+	beside := p.W-x > 4 // for the note
 	if e.Off != "" {
-		line = widget.L(themes.Dim, words.Left(e.Key, 6)+e.Title)
-		note = "off: " + e.Off
+		role = themes.Dim
+		if !beside {
+			room -= len(" off")
+			p.Text(p.W-len("off"), y, len("off"), themes.Dim, "off")
+		}
 	}
-	used := p.Line(2, y, p.W-2, line)
-	if room := p.W - used - 4; room > 8 && !strings.EqualFold(note, e.Title) {
-		p.Text(max(used+4, min(28, p.W/2)), y, p.W, themes.Dim, note)
+	p.Line(2, y, room, widget.L(themes.Accent, words.Left(e.Key, 6)).And(role, e.Title))
+	if beside {
+		p.Text(x, y, p.W-x, themes.Dim, e.note())
 	}
 	p.Zone(0, y, p.W, 1, tapEntry{i})
 	if i == l.at {

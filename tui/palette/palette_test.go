@@ -1,10 +1,14 @@
 package palette
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/widget"
 )
 
 var context = &screen.Context{Glyphs: themes.ASCII}
@@ -64,5 +68,31 @@ func TestTheMenuTakesKeys(t *testing.T) {
 	}
 	if l.Key(context, screen.Key{Name: "x", Text: "x"}) != nil {
 		t.Error("x does something")
+	}
+}
+
+// TestWhatIsCutIsToldBelow: of an entry whose note has no room beside it, the note
+// stands below the list while it is selected, and that it is off beside it.
+func TestWhatIsCutIsToldBelow(t *testing.T) {
+	why := "no flake is known: start sextant in its folder, or set flake in the configuration"
+	theme, err := themes.Named("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := func(down int) string {
+		l := &List{title: "cloud", entries: []Entry{{Title: "Pause what deploys by itself", Off: why}, {Title: "logs", Note: "the log"}}}
+		l.find()
+		for range down {
+			l.Key(context, screen.Key{Name: "down"})
+		}
+		canvas := widget.NewCanvas(40, 19, theme, themes.ASCII)
+		l.Draw(context, canvas.Pane())
+		return strings.Join(strings.Fields(strings.ReplaceAll(ansi.Strip(canvas.String()), "|", " ")), " ")
+	}
+	if got := drawn(0); !strings.Contains(got, "i~ off logs") || !strings.Contains(got, "off: "+why) {
+		t.Errorf("selected: %q", got)
+	}
+	if got := drawn(1); !strings.Contains(got, "i~ off logs") || strings.Contains(got, "folder") || !strings.Contains(got, "the log") {
+		t.Errorf("not selected: %q", got)
 	}
 }

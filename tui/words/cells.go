@@ -143,8 +143,34 @@ func (w Teller) Containers(st fleet.State) Cell {
 	})
 }
 
-// Backups counts the jobs by state: "3ok 1stale".
+// backupWords are the states of jobs, the worst first.
+var backupWords = []struct {
+	state fleet.BackupState
+	word  string
+	role  themes.Role
+}{
+	{fleet.BackupFailed, "FAIL", themes.Fail}, {fleet.BackupStale, "stale", themes.Warn},
+	{fleet.BackupNever, "never", themes.Warn}, {fleet.BackupUnknown, "?", themes.Unknown},
+	{fleet.BackupFresh, "ok", themes.Text},
+}
+
+// Backups counts the jobs by state: "1stale 3ok".
 func (w Teller) Backups(st fleet.State) Cell {
+	return w.backups(st, func(parts []string, _ int) string { return strings.Join(parts, " ") })
+}
+
+// BackupsWorst counts the jobs in the worst state, of all: "1stale/4", "4ok".
+func (w Teller) BackupsWorst(st fleet.State) Cell {
+	return w.backups(st, func(parts []string, all int) string {
+		if len(parts) == 1 {
+			return parts[0]
+		}
+		return parts[0] + "/" + strconv.Itoa(all)
+	})
+}
+
+// backups tells the jobs by the counts of their states, in the role of the worst.
+func (w Teller) backups(st fleet.State, say func(parts []string, all int) string) Cell {
 	return tell(w, st, st.Backups, func(jobs []fleet.BackupJob) Cell {
 		if len(jobs) == 0 {
 			return Cell{Text: w.Glyphs.None, Role: themes.Dim}
@@ -154,15 +180,7 @@ func (w Teller) Backups(st fleet.State) Cell {
 			count[j.State]++
 		}
 		role, parts := themes.Text, []string{}
-		for _, s := range []struct {
-			state fleet.BackupState
-			word  string
-			role  themes.Role
-		}{
-			{fleet.BackupFailed, "FAIL", themes.Fail}, {fleet.BackupStale, "stale", themes.Warn},
-			{fleet.BackupNever, "never", themes.Warn}, {fleet.BackupUnknown, "?", themes.Unknown},
-			{fleet.BackupFresh, "ok", themes.Text},
-		} {
+		for _, s := range backupWords {
 			if n := count[s.state]; n > 0 {
 				parts = append(parts, strconv.Itoa(n)+s.word)
 				if role == themes.Text {
@@ -170,7 +188,7 @@ func (w Teller) Backups(st fleet.State) Cell {
 				}
 			}
 		}
-		return Cell{Text: strings.Join(parts, " "), Role: role}
+		return Cell{Text: say(parts, len(jobs)), Role: role}
 	})
 }
 

@@ -146,6 +146,13 @@ func TestBackupsAreCountedWorstFirst(t *testing.T) {
 	if got := w.Backups(st); got.Text != "1stale 1? 2ok" || got.Role != themes.Warn {
 		t.Errorf("%+v", got)
 	}
+	if got := w.BackupsWorst(st); got.Text != "1stale/4" || got.Role != themes.Warn {
+		t.Errorf("in a column: %+v", got)
+	}
+	st.Backups.Value = st.Backups.Value[:1]
+	if got := w.BackupsWorst(st); got.Text != "1ok" || got.Role != themes.Text {
+		t.Errorf("all well: %+v", got)
+	}
 	for _, s := range []fleet.BackupState{fleet.BackupUnknown, "", "new word"} {
 		if got := BackupState(s); got.Text != "?" {
 			t.Errorf("%q is told as %q", s, got.Text)
