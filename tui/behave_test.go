@@ -198,7 +198,7 @@ func TestAShellTakesTheTerminalAndGivesItBack(t *testing.T) {
 	eventually(t, "somebody looks again", func() bool { looks := console(o).Looks(); return !looks[len(looks)-1].Idle })
 	term.Press("M").WaitFor("meanwhile")
 	sh.err = errors.New("connection lost")
-	term.Press("esc", "S").WaitFor("remote$").Send("x\r").WaitFor("the shell ended: connection lost")
+	term.Press("esc", "S").WaitFor("remote$").Send("x\r").WaitFor("shell: connection lost")
 }
 
 func TestNoShell(t *testing.T) {

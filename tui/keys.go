@@ -73,7 +73,7 @@ func moves() []screen.Binding {
 		{ID: "page-down", Title: "page down", Keys: []string{"pgdown"}, In: in},
 		{ID: "top", Title: "first", Keys: []string{"g", "home"}, In: in},
 		{ID: "bottom", Title: "last", Keys: []string{"G", "end"}, In: in},
-		{ID: "next-tab", Title: "next", Keys: []string{"tab", "right", "l"}, In: []string{"host"}},
+		{ID: "next-tab", Title: "next", Help: "next tab", Keys: []string{"tab", "right", "l"}, In: []string{"host"}},
 		{ID: "previous-tab", Title: "previous tab", Keys: []string{"shift+tab", "left", "h"}, In: []string{"host"}},
 	}
 	for i, t := range hostscreen.Tabs {

@@ -39,7 +39,7 @@ func (m *Model) shell() {
 func (m *Model) shellOver(msg shellOver) {
 	m.away = false
 	if msg.err != nil {
-		m.tell(screen.Flash{Level: fleet.Warn, Host: msg.host, Text: "the shell ended: " + fleet.InFull(msg.err)})
+		m.tell(screen.Flash{Level: fleet.Warn, Host: msg.host, Text: "shell: " + fleet.InFull(msg.err)})
 	}
 }
 

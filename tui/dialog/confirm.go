@@ -83,6 +83,7 @@ func (d *Confirm) typing(k screen.Key, no screen.Effect) screen.Effect {
 		if d.input.Value() == "" {
 			return no
 		}
+		return screen.Flash{Level: fleet.Info, Text: "that is not " + d.Job.Plan.Typed + "; esc is No"}
 	case "up", "down", "pgup", "pgdown":
 		scrollBy(&d.scroll, k.Name)
 	default:
