@@ -92,7 +92,7 @@ func TestWhatIsCutIsToldBelow(t *testing.T) {
 	if got := drawn(0); !strings.Contains(got, "i~ off logs") || !strings.Contains(got, "off: "+why) {
 		t.Errorf("selected: %q", got)
 	}
-	if got := drawn(1); !strings.Contains(got, "i~ off logs") || strings.Contains(got, "folder") || !strings.Contains(got, "the log") {
+	if got := drawn(1); !strings.Contains(got, "i~ off > logs") || strings.Contains(got, "folder") || !strings.Contains(got, "the log") {
 		t.Errorf("not selected: %q", got)
 	}
 }
