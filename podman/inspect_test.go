@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"unicode"
 
+	"github.com/docker/docker/api/types/container"
+
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
@@ -319,4 +321,16 @@ func TestInspectOfASilentEngine(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// TestTheListsCommandIsHidden: the list is kept and written down, as the details
+// are not.
+func TestTheListsCommandIsHidden(t *testing.T) {
+	_, list, err := parseContainers([]byte(`[{"Id":"a","Command":["serve","--token","` + labSecret + `","--port=80"]}]`))
+	if err != nil || strings.Join(list[0].Command, " ") != "serve --token (hidden) --port=80" {
+		t.Errorf("%+v %v", list, err)
+	}
+	if c := summary(container.Summary{Command: "serve --token " + labSecret + " --port=80"}); strings.Join(c.Command, " ") != "serve --token (hidden) --port=80" {
+		t.Errorf("%+v", c)
+	}
 }
