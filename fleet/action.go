@@ -127,6 +127,11 @@ type Console interface {
 	Units(context.Context, HostID) (UnitList, error)
 	// Unit reads all that systemd tells of one unit; user is whose it is.
 	Unit(ctx context.Context, host HostID, unit, user string) (UnitDetail, error)
+	// Container reads all that an engine tells of a container of the store; what
+	// looks secret is hidden unless secrets says otherwise.
+	Container(ctx context.Context, host HostID, c Container, secrets bool) (ContainerDetail, error)
+	// Processes reads which processes run in a container, as Container does.
+	Processes(ctx context.Context, host HostID, c Container, secrets bool) (ContainerTop, error)
 	// Shell gives an interactive login on a host.
 	Shell(HostID) (Session, error)
 }

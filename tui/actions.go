@@ -167,6 +167,7 @@ func (m *Model) progressed(msg jobMsg) {
 	for _, st := range j.Target.Hosts {
 		m.opts.Console.Refresh(st.Host.ID)
 	}
+	m.askScreen()
 }
 
 // running is how many actions are under way.

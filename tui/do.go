@@ -222,7 +222,15 @@ func (m *Model) refresh() {
 		m.opts.Console.Refresh(st.Host.ID)
 		names = append(names, st.Host.Name)
 	}
+	m.askScreen()
 	m.tell(screen.Flash{Level: fleet.Info, Text: "asking " + strings.Join(names, ", ") + " again"})
+}
+
+// askScreen has the screen ask again for what only it asks for.
+func (m *Model) askScreen() {
+	if s, ok := m.nav.top().(screen.Asker); ok {
+		m.apply(s.Again(m.c))
+	}
 }
 
 func (m *Model) copy() {

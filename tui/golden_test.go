@@ -47,6 +47,8 @@ func sample() tui.Options {
 		Store: tuitest.Sample(), Now: func() time.Time { return tuitest.Now }, Version: "test", Actions: actions(),
 		Console: &tuitest.Console{
 			Lines:    tuitest.LogLines(60),
+			Detail:   tuitest.ContainerDetail,
+			Top:      tuitest.ContainerTop,
 			SeriesIn: []fleet.Series{tuitest.Wave("cpu", "%", 80), tuitest.Wave("memory", "B", 6e9), tuitest.Wave("net in", "B/s", 3e6)},
 		},
 	}

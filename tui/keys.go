@@ -24,6 +24,7 @@ func builtin() []screen.Binding {
 		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "deploys", "timeline", "later"}},
 		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet"}},
 		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet"}},
+		{ID: "secrets", Title: "secrets", Help: "show the values that look secret, or hide them again", Keys: []string{"v"}, In: []string{"container"}},
 		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},
 		{ID: "messages", Title: "messages", Help: "what happened and what failed", Keys: []string{"M"}, In: []string{"global"}},
 		{ID: "progress", Title: "progress", Help: "actions under way and done", Keys: []string{"P"}, In: []string{"global"}},

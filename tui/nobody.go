@@ -46,5 +46,15 @@ func (nobody) Unit(context.Context, fleet.HostID, string, string) (fleet.UnitDet
 	return fleet.UnitDetail{}, errNobody
 }
 
+// Container tells nothing.
+func (nobody) Container(context.Context, fleet.HostID, fleet.Container, bool) (fleet.ContainerDetail, error) {
+	return fleet.ContainerDetail{}, errNobody
+}
+
+// Processes tells nothing.
+func (nobody) Processes(context.Context, fleet.HostID, fleet.Container, bool) (fleet.ContainerTop, error) {
+	return fleet.ContainerTop{}, errNobody
+}
+
 // Shell gives none.
 func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody }

@@ -58,6 +58,24 @@ func (c console) Unit(ctx context.Context, id fleet.HostID, unit, user string) (
 	return units.Show(ctx, l, unit, user)
 }
 
+// Container reads all that is told of a container.
+func (c console) Container(ctx context.Context, id fleet.HostID, ct fleet.Container, secrets bool) (fleet.ContainerDetail, error) {
+	l, _, err := c.link(id)
+	if err != nil {
+		return fleet.ContainerDetail{}, err
+	}
+	return c.a.readers.inspect(ctx, l, ct, secrets)
+}
+
+// Processes reads which processes run in a container.
+func (c console) Processes(ctx context.Context, id fleet.HostID, ct fleet.Container, secrets bool) (fleet.ContainerTop, error) {
+	l, _, err := c.link(id)
+	if err != nil {
+		return fleet.ContainerTop{}, err
+	}
+	return c.a.readers.of(l).Top(ctx, ct.User, ct.ID, secrets)
+}
+
 // Shell gives a login on a host.
 func (c console) Shell(id fleet.HostID) (fleet.Session, error) {
 	l, _, err := c.link(id)

@@ -54,6 +54,8 @@ func TestDemoInATerminal(t *testing.T) {
 		term.Press(step.key).WaitFor(step.see)
 	}
 	term.Press("?").WaitFor("┌─ Help").Press("esc").WaitGone("┌─ Help")
+	term.Press("3").WaitFor("[3 Containers]").Press("G", "enter").WaitFor("Processes", "/init --token (hidden)")
+	term.Press("v").WaitGone("(hidden)").WaitFor("/init --token ").Press("v").WaitFor("/init --token (hidden)").Press("esc")
 	term.Press("4").WaitFor("[4 Units]", "podman-grafana").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
 	term.Resize(40, 20).WaitFor("[4 Units]").Press("esc").WaitFor("2 of 9").Press("q")
 	if err := term.Wait(); err != nil {

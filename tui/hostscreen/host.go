@@ -3,6 +3,7 @@
 package hostscreen
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -48,7 +49,7 @@ type Screen struct {
 // New makes the screen of a place; charts are asked for until ctx ends.
 func New(ctx context.Context, p screen.Place) *Screen {
 	s := &Screen{host: p.Host, tabs: []tab{
-		&overview{}, generations(), containers(), units(), backups(), newMetrics(ctx),
+		&overview{}, generations(), newContainers(ctx), units(), backups(), newMetrics(ctx),
 		later("Services", "which services a host offers, and how they do"),
 		timeline(),
 	}}
@@ -58,11 +59,12 @@ func New(ctx context.Context, p screen.Place) *Screen {
 
 func (s *Screen) show(p screen.Place) {
 	for i, t := range Tabs {
-		if t.ID == p.Tab {
+		if t.ID == p.Tab && i != s.open {
+			s.leave()
 			s.open = i
 		}
 	}
-	if t, ok := s.tabs[s.open].(*tableTab); ok && p.Item != "" {
+	if t, ok := s.list(); ok && p.Item != "" {
 		t.open = p.Item
 		t.list.Select(p.Item)
 	}
@@ -79,6 +81,14 @@ func (s *Screen) Move(c *screen.Context, p screen.Place) (screen.Effect, bool) {
 
 func (s *Screen) tab() tab { return s.tabs[s.open] }
 
+// list is the list of the tab that is open, where it has one.
+func (s *Screen) list() (*tableTab, bool) {
+	if l, ok := s.tab().(lister); ok {
+		return l.inner(), true
+	}
+	return nil, false
+}
+
 // Place implements screen.Screen.
 func (s *Screen) Place() screen.Place {
 	return screen.Place{Screen: screen.Host, Host: s.host, Tab: Tabs[s.open].ID, Item: s.tab().item()}
@@ -87,8 +97,8 @@ func (s *Screen) Place() screen.Place {
 // Title implements screen.Screen.
 func (s *Screen) Title(*screen.Context) []string {
 	t := []string{s.state.Host.Name, Tabs[s.open].Title}
-	if tt, ok := s.tab().(*tableTab); ok && tt.open != "" {
-		t = append(t, tt.name(tt.open))
+	if tt, ok := s.list(); ok && tt.open != "" {
+		t = append(t, cmp.Or(tt.name(tt.open), tt.open))
 	}
 	return t
 }
@@ -98,8 +108,11 @@ func (s *Screen) Scopes() []string { return append(s.tab().scopes(), "host") }
 
 // Hints implements screen.Screen.
 func (s *Screen) Hints(*screen.Context) []string {
-	if t, ok := s.tab().(*tableTab); ok {
+	if t, ok := s.list(); ok {
 		if t.open != "" {
+			if h, ok := s.tab().(interface{ openHints() []string }); ok {
+				return h.openHints()
+			}
 			return []string{"back", "logs", "menu", "copy", "shell", "help"}
 		}
 		return []string{"back", "enter", "logs", "find", "menu", "shell", "refresh", "help"}
@@ -110,8 +123,24 @@ func (s *Screen) Hints(*screen.Context) []string {
 // Open implements screen.Screen.
 func (s *Screen) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
 
-// Close implements screen.Screen.
-func (s *Screen) Close() {}
+// Close implements screen.Screen. What is asked is asked for nobody from then on.
+func (s *Screen) Close() {
+	for _, t := range s.tabs {
+		if t, ok := t.(interface{ close() }); ok {
+			t.close()
+		}
+	}
+}
+
+// Again implements screen.Asker.
+func (s *Screen) Again(c *screen.Context) screen.Effect {
+	if t, ok := s.tab().(interface {
+		again(*screen.Context, fleet.State) screen.Effect
+	}); ok {
+		return t.again(c, s.state)
+	}
+	return nil
+}
 
 // Fresh implements screen.Screen.
 func (s *Screen) Fresh(c *screen.Context) screen.Effect {
@@ -123,16 +152,17 @@ func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 	return s.tab().fresh(c, s.state)
 }
 
-// Receive implements screen.Screen.
+// Receive implements screen.Screen: a tab knows what it asked for.
 func (s *Screen) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
+	var all screen.All
 	for _, t := range s.tabs {
 		if r, ok := t.(interface {
 			receive(*screen.Context, fleet.State, tea.Msg) screen.Effect
 		}); ok {
-			return r.receive(c, s.state, msg)
+			all = append(all, r.receive(c, s.state, msg))
 		}
 	}
-	return nil
+	return all
 }
 
 // Draw implements screen.Screen.
@@ -175,13 +205,21 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 func (s *Screen) turn(c *screen.Context, i int) screen.Effect {
 	i = (i + len(Tabs)) % len(Tabs)
 	if i == s.open {
-		if t, ok := s.tab().(*tableTab); ok {
+		if t, ok := s.list(); ok {
 			t.open = ""
 		}
-		return nil
+		return s.tab().fresh(c, s.state)
 	}
+	s.leave()
 	s.open = i
 	return s.Fresh(c)
+}
+
+// leave ends what the open tab asks for, and hides what nobody looks at.
+func (s *Screen) leave() {
+	if t, ok := s.tab().(interface{ close() }); ok {
+		t.close()
+	}
 }
 
 // Tap implements screen.Screen.
@@ -208,7 +246,7 @@ func (s *Screen) Focus(*screen.Context) fleet.Focus {
 
 // Finding implements screen.Finder.
 func (s *Screen) Finding() (text, label string) {
-	if t, ok := s.tab().(*tableTab); ok {
+	if t, ok := s.list(); ok {
 		return t.filter, fmt.Sprintf("%d of %d", t.list.Len(), len(t.byID))
 	}
 	return "", ""
@@ -216,15 +254,15 @@ func (s *Screen) Finding() (text, label string) {
 
 // Find implements screen.Finder.
 func (s *Screen) Find(c *screen.Context, text string, _ bool) {
-	if t, ok := s.tab().(*tableTab); ok {
-		t.filter = text
-		t.fresh(c, s.state)
+	if t, ok := s.tab().(lister); ok {
+		t.inner().filter = text
+		t.refill(c, s.state)
 	}
 }
 
 // Copy implements screen.Copier.
 func (s *Screen) Copy(*screen.Context) (what, text string) {
-	if t, ok := s.tab().(*tableTab); ok {
+	if t, ok := s.list(); ok {
 		if id, ok := t.current(); ok {
 			return "name", t.name(id)
 		}

@@ -59,6 +59,9 @@ func (m *metricsTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
 	}}
 }
 
+// close lets the charts be asked for anew: what is under way finds nobody.
+func (m *metricsTab) close() { m.asking = false }
+
 func (m *metricsTab) receive(_ *screen.Context, st fleet.State, msg tea.Msg) screen.Effect {
 	if s, ok := msg.(seriesMsg); ok && s.host == st.Host.ID {
 		m.asking, m.err = false, s.err

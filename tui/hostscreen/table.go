@@ -38,7 +38,20 @@ type tableTab struct {
 	byID   map[string]row
 }
 
+// lister is a tab that is a list, or has one inside.
+type lister interface {
+	inner() *tableTab
+	refill(c *screen.Context, st fleet.State) // the rows are others: because of the filter
+}
+
+func (t *tableTab) inner() *tableTab { return t }
+
 func (t *tableTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
+	t.refill(c, st)
+	return nil
+}
+
+func (t *tableTab) refill(c *screen.Context, st fleet.State) {
 	t.byID = map[string]row{}
 	var ids []string
 	for _, r := range t.rows(c, st) {
@@ -48,7 +61,6 @@ func (t *tableTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
 		}
 	}
 	t.list.Set(ids)
-	return nil
 }
 
 func (t *tableTab) passes(r row) bool {

@@ -125,6 +125,12 @@ type Copier interface {
 	Copy(*Context) (what, text string)
 }
 
+// Asker is a screen that asks for more than the store knows. It asks again when
+// a person wants it, and when an action has changed something.
+type Asker interface {
+	Again(*Context) Effect
+}
+
 // Popup is drawn over a screen and gets all keys.
 type Popup interface {
 	Draw(*Context, widget.Pane)

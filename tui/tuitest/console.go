@@ -32,6 +32,10 @@ type Console struct {
 	OneUnit  func(unit, user string) (fleet.UnitDetail, error)
 	Lines    []fleet.LogLine // what every log begins with
 
+	// Detail and Top tell of a container; nil: nothing is told.
+	Detail func(c fleet.Container, secrets bool) (fleet.ContainerDetail, error)
+	Top    func(c fleet.Container, secrets bool) (fleet.ContainerTop, error)
+
 	// Old gives the lines of a log that is not followed; nil: Lines.
 	Old   func(fleet.LogQuery) []fleet.LogLine
 	saved map[string][]string
@@ -162,6 +166,22 @@ func (c *Console) Unit(_ context.Context, _ fleet.HostID, unit, user string) (fl
 		return fleet.UnitDetail{}, errors.New("no units here")
 	}
 	return c.OneUnit(unit, user)
+}
+
+// Container implements fleet.Console.
+func (c *Console) Container(_ context.Context, _ fleet.HostID, ct fleet.Container, secrets bool) (fleet.ContainerDetail, error) {
+	if c.Detail == nil {
+		return fleet.ContainerDetail{}, errors.New("no details here")
+	}
+	return c.Detail(ct, secrets)
+}
+
+// Processes implements fleet.Console.
+func (c *Console) Processes(_ context.Context, _ fleet.HostID, ct fleet.Container, secrets bool) (fleet.ContainerTop, error) {
+	if c.Top == nil {
+		return fleet.ContainerTop{}, errors.New("no processes here")
+	}
+	return c.Top(ct, secrets)
 }
 
 // Shell implements fleet.Console.
