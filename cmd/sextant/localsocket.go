@@ -131,10 +131,14 @@ func lockAt(path string) (*os.File, error) {
 				"use that one, or end it (kill "+pid+")")
 		}
 		if held(f, path) {
-			if err := f.Truncate(0); err == nil {
+			if err = f.Truncate(0); err == nil {
 				_, err = fmt.Fprintln(f, os.Getpid())
 			}
-			return f, err
+			if err != nil {
+				f.Close()
+				return nil, err
+			}
+			return f, nil
 		}
 		f.Close() // who had it has taken it away since
 	}
