@@ -129,4 +129,7 @@ type Console interface {
 	Unit(ctx context.Context, host HostID, unit, user string) (UnitDetail, error)
 	// Shell gives an interactive login on a host.
 	Shell(HostID) (Session, error)
+	// Exec gives a shell in a container; user is whose container it is. It ends
+	// with the context, and what was begun in the container with it.
+	Exec(ctx context.Context, host HostID, container, user string) (Session, error)
 }

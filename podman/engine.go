@@ -59,6 +59,7 @@ type api interface {
 	// act does something to a container and waits until the engine has.
 	act(ctx context.Context, verb Verb, id string) error
 	imageAPI
+	execer
 }
 
 // engine is one engine of the host and the connections to it.

@@ -175,7 +175,7 @@ func TestForwardChooses(t *testing.T) {
 		t.Error(err)
 	}
 	ben := fleet.Socket{Path: "/run/user/1002/podman/podman.sock", Owner: "ben", Open: true}
-	h.sockets[ben.Path] = newPodman(t, "4.3.1")
+	h.listen(ben.Path, newPodman(t, "4.3.1"))
 	h.listen(rootSocket, nil)
 	e = h.engines()
 	read(t, e, state(adaSock))

@@ -48,3 +48,8 @@ func (nobody) Unit(context.Context, fleet.HostID, string, string) (fleet.UnitDet
 
 // Shell gives none.
 func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody }
+
+// Exec runs nothing.
+func (nobody) Exec(context.Context, fleet.HostID, string, string) (fleet.Session, error) {
+	return nil, errNobody
+}
