@@ -34,6 +34,7 @@ type Choice struct {
 	ID     string
 	Title  string
 	Values []string // the first is what is done where nothing is chosen
+	Typed  bool     // any text may be typed: the first value is what stands there
 }
 
 // Chose gives what was chosen, or what is done where nothing is.

@@ -60,6 +60,7 @@ type api interface {
 	act(ctx context.Context, verb Verb, id string) error
 	imageAPI
 	execer
+	copier
 }
 
 // engine is one engine of the host and the connections to it.

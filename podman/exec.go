@@ -68,7 +68,6 @@ type execState struct {
 type Exec struct {
 	e       *Engines
 	api     api
-	docker  bool
 	session string
 	tty     bool
 	stream  io.ReadWriteCloser
@@ -87,7 +86,6 @@ func (e *Engines) Exec(ctx context.Context, name, user string, cmd Command) (*Ex
 	late := time.AfterFunc(readPatience, cancel) // it may last, its beginning may not
 	err := e.ask(life, name, user, func(api api, id string) (err error) {
 		x.api = api
-		_, x.docker = api.(*dockerAPI)
 		if x.session, err = api.execCreate(life, id, cmd); err == nil {
 			x.stream, err = api.execStart(life, x.session, cmd)
 		}
@@ -359,7 +357,7 @@ func (d *dockerAPI) execCreate(ctx context.Context, id string, c Command) (strin
 // the link.
 func (d *dockerAPI) execStart(ctx context.Context, session string, c Command) (io.ReadWriteCloser, error) {
 	body, _ := json.Marshal(startBody{Tty: c.TTY})
-	req, err := http.NewRequestWithContext(flowing(ctx, raw), http.MethodPost, "http://d/v"+d.cli.ClientVersion()+"/exec/"+session+"/start", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(flowing(ctx, raw), http.MethodPost, d.url("/exec/"+session+"/start"), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,8 @@ type runner struct {
 	exit    int
 	removed bool
 	deaf    bool          // a hang-up does not end it
+	box     *box          // whose files they are; nil: nobody's
+	noMv    bool          // there is no mv
 	ended   chan struct{} // closed when "wait" shall end
 }
 
@@ -61,6 +63,7 @@ func (x *runner) kill(signal string) {
 // serves answers what is of the exec API.
 func (x *runner) serves(w http.ResponseWriter, r *http.Request, path string) bool {
 	switch {
+	case x.box != nil && x.box.serves(w, r, path):
 	case strings.HasSuffix(path, "/exec"):
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -142,6 +145,10 @@ func (x *runner) play(cmd []string, in *bufio.Reader, out, errs io.Writer) {
 		return
 	case "exit":
 		fmt.Sscan(cmd[1], &code)
+	case "mv", "rm":
+		if code = 127; !x.noMv {
+			code = x.box.run(cmd)
+		}
 	}
 	x.stop(code)
 }
@@ -261,6 +268,7 @@ func TestExecIsEnded(t *testing.T) {
 		{"stopped", kindPodman, "wait", "jellyfin on storage: stopped; it was ended there", false, true, false},
 		{"deaf", kindPodman, "wait", "jellyfin on storage: stopped; it was ended there", true, true, true},
 		{"docker", kindDocker, "wait", "plex on storage: stopped; it was ended there", true, true, false},
+		{"lostDocker", kindDocker, "lost", "plex on storage: the connection to it was lost; it was ended there", false, false, false},
 		{"lost", kindPodman, "lost", "jellyfin on storage: the connection to it was lost; it was ended there", false, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -402,3 +410,5 @@ func TestHostileFrames(t *testing.T) {
 		t.Errorf("%.100v", err)
 	}
 }
+
+func inFull(err error) string { return fleet.InFull(err) }

@@ -249,7 +249,7 @@ func (h *half) Close() error {
 }
 func (h *half) SetDeadline(t time.Time) error {
 	h.to.SetWriteDeadline(t)
-	return h.Conn.SetReadDeadline(t)
+	return h.SetReadDeadline(t)
 }
 func (h *half) SetWriteDeadline(t time.Time) error { return h.to.SetWriteDeadline(t) }
 

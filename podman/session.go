@@ -106,16 +106,12 @@ func (s *Session) carry(ctx context.Context, x *Exec, in io.Reader) error {
 
 // conclude finds out how the command ended, or ends it.
 func (s *Session) conclude(ctx context.Context, x *Exec, err error) error {
-	stopped := ctx.Err() != nil
-	if err == nil && !stopped {
+	if err == nil && ctx.Err() == nil {
 		if s.status, err = x.Status(ctx); err == nil {
 			return nil
 		}
 	}
 	what := fmt.Errorf("%s on %s: %w", s.name, s.e.link.Host().Name, s.broken(ctx, err))
-	if x.docker && !x.tty && !stopped && errors.Is(err, errStillRuns) { // it closed its output, and may want to go on
-		return what
-	}
 	if serr := x.Stop(ctx); serr != nil {
 		return fleet.WithCure(fmt.Errorf("%w; it may still run there: %w", what, told{serr}), "look with sextant ssh "+s.e.link.Host().Name)
 	}

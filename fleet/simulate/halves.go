@@ -34,7 +34,7 @@ func (h *halves) Close() error {
 // SetDeadline bounds both directions.
 func (h *halves) SetDeadline(t time.Time) error {
 	_ = h.to.SetWriteDeadline(t)
-	return h.Conn.SetReadDeadline(t)
+	return h.SetReadDeadline(t)
 }
 
 // SetWriteDeadline bounds what is written.
