@@ -4,6 +4,7 @@ package podman_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"os"
 	"path/filepath"
@@ -17,9 +18,20 @@ import (
 // TestLabCopy: byte for byte in and out, also of a container that does not run, and
 // nothing beside it.
 func TestLabCopy(t *testing.T) {
-	for _, c := range append(where, struct{ host, user, container string }{"storage", "", "finished"}) {
-		t.Run(c.host+c.user+c.container, func(t *testing.T) {
+	type try struct{ host, user, container, mv string }
+	tries := []try{{"storage", "", "finished", ""}}
+	for _, w := range where {
+		tries = append(tries, try{w.host, w.user, w.container, ""}, try{w.host, w.user, w.container, "mv"})
+	}
+	for _, c := range tries {
+		t.Run(c.host+c.user+c.container+c.mv, func(t *testing.T) {
 			a := open(t, labtest.Load(t).Link(t, c.host))
+			if c.mv != "" { // the lab's images have none
+				if _, _, errs, err := sh(t.Context(), a, c.container, c.user, "", "/bin/busybox ln -sf busybox /bin/mv && /bin/busybox ln -sf busybox /bin/rm"); err != nil || errs != "" {
+					t.Fatal(errs, err)
+				}
+				defer sh(context.WithoutCancel(t.Context()), a, c.container, c.user, "", "/bin/busybox rm /bin/mv /bin/rm")
+			}
 			dir := t.TempDir()
 			want := make([]byte, 5<<20+123)
 			_, _ = rand.Read(want)
@@ -32,7 +44,9 @@ func TestLabCopy(t *testing.T) {
 			if err != nil || done.Bytes != int64(len(want)) {
 				t.Fatalf("%+v %v", done, err)
 			}
-			t.Logf("%+v", done)
+			if running := c.container != "finished"; done.Direct != (c.mv == "") || !running && c.mv != "" {
+				t.Errorf("%+v: written aside where there is mv", done)
+			}
 			if _, err := a.engines.CopyIn(t.Context(), c.container, c.user, local, name, false, nil); err == nil || !strings.Contains(err.Error(), "is there") {
 				t.Errorf("overwritten: %v", err)
 			}

@@ -256,7 +256,7 @@ type startBody struct {
 	Width       uint16 `json:"w,omitempty"`
 }
 
-func starting(c Command) startBody {
+func startOf(c Command) startBody {
 	return startBody{Tty: c.TTY, Width: cells(c.Width), Height: cells(c.Height)}
 }
 
@@ -269,7 +269,7 @@ func upgrading() http.Header {
 }
 
 func (p *podmanAPI) execStart(ctx context.Context, session string, c Command) (io.ReadWriteCloser, error) {
-	body, _ := json.Marshal(starting(c))
+	body, _ := json.Marshal(startOf(c))
 	resp, err := p.conn.DoRequest(flowing(ctx, raw), bytes.NewReader(body), http.MethodPost, "/exec/%s/start", nil, upgrading(), session)
 	if err != nil {
 		return nil, err
