@@ -34,6 +34,7 @@ type Choice struct {
 	ID     string
 	Title  string
 	Values []string // the first is what is done where nothing is chosen
+	Typed  bool     // any text may be typed: the first value is what stands there
 }
 
 // Chose gives what was chosen, or what is done where nothing is.
@@ -134,4 +135,7 @@ type Console interface {
 	Processes(ctx context.Context, host HostID, c Container, secrets bool) (ContainerTop, error)
 	// Shell gives an interactive login on a host.
 	Shell(HostID) (Session, error)
+	// Exec gives a shell in a container; user is whose container it is. It ends
+	// with the context, and what was begun in the container with it.
+	Exec(ctx context.Context, host HostID, container, user string) (Session, error)
 }

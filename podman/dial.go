@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -161,4 +162,16 @@ type counted struct {
 func (c *counted) Close() error {
 	defer c.release()
 	return c.Conn.Close()
+}
+
+// CloseWrite ends what is sent.
+func (c *counted) CloseWrite() error { return closeWrite(c.Conn) }
+
+// closeWrite ends one half of a connection: nothing more is sent, what is sent
+// to us still comes. A connection without halves is closed.
+func closeWrite(c io.Closer) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
 }

@@ -59,6 +59,8 @@ type api interface {
 	// act does something to a container and waits until the engine has.
 	act(ctx context.Context, verb Verb, id string) error
 	imageAPI
+	execer
+	copier
 }
 
 // engine is one engine of the host and the connections to it.

@@ -69,6 +69,7 @@ type host struct {
 	noRoot  bool
 	typing  time.Duration   // how long a person types a password
 	mute    map[string]bool // takes connections and says nothing
+	kill    func(signal string)
 
 	mu    sync.Mutex
 	dials []string // every Dial and DialCommand, in order
@@ -186,7 +187,12 @@ func (failing) Read([]byte) (int, error) {
 }
 func (failing) Write(b []byte) (int, error) { return len(b), nil }
 
-func (h *host) Run(context.Context, link.Command) (link.Result, error) {
+func (h *host) Run(_ context.Context, cmd link.Command) (link.Result, error) {
+	if cmd.Args[0] == "kill" && h.kill != nil {
+		h.log(strings.Join(cmd.Args, " "))
+		h.kill(cmd.Args[2])
+		return link.Result{}, nil
+	}
 	return link.Result{}, errors.New("not here")
 }
 
@@ -198,7 +204,7 @@ func (h *host) Close() error                              { return nil }
 
 // serve speaks HTTP on one new connection.
 func (h *host) serve(path string) net.Conn {
-	client, server := net.Pipe()
+	client, server := halves()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over {
@@ -221,6 +227,31 @@ func (h *host) serve(path string) net.Conn {
 	})
 	return client
 }
+
+// half is one end of a connection whose two directions end by themselves.
+type half struct {
+	net.Conn          // to read from
+	to       net.Conn // to write to
+}
+
+// halves gives both ends of one.
+func halves() (a, b *half) {
+	ar, bw := net.Pipe()
+	br, aw := net.Pipe()
+	return &half{ar, aw}, &half{br, bw}
+}
+
+func (h *half) Write(b []byte) (int, error) { return h.to.Write(b) }
+func (h *half) CloseWrite() error           { return h.to.Close() }
+func (h *half) Close() error {
+	h.to.Close()
+	return h.Conn.Close()
+}
+func (h *half) SetDeadline(t time.Time) error {
+	h.to.SetWriteDeadline(t)
+	return h.SetReadDeadline(t)
+}
+func (h *half) SetWriteDeadline(t time.Time) error { return h.to.SetWriteDeadline(t) }
 
 // answer serves one connection with net/http, which wants a listener.
 func answer(ctx context.Context, c net.Conn, handler http.Handler) {
@@ -268,6 +299,8 @@ type podmanServer struct {
 	stream     chan string // lines of /events
 	stats      chan string // lines of /containers/stats
 
+	run *runner // what runs in its containers; nil: nothing does
+
 	mu     sync.Mutex
 	asked  []string       // paths with queries
 	counts map[string]int // restarts, by ID, as inspect tells them
@@ -303,6 +336,7 @@ func (p *podmanServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		stream(w, r, p.stats)
 	case strings.HasSuffix(path, "/logs"):
 		w.Write(p.logs)
+	case p.run != nil && p.run.serves(w, r, path):
 	case strings.HasPrefix(path, "/containers/") && strings.HasSuffix(path, "/json"):
 		p.mu.Lock()
 		defer p.mu.Unlock()

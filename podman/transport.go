@@ -69,12 +69,10 @@ func newWire(first net.Conn, dial dialFunc, conns int, idle time.Duration) *wire
 	}
 	w.answers = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			select {
-			case c := <-w.first:
+			if c := w.fresh(); c != nil {
 				return c, nil
-			default:
-				return dial(ctx, false)
 			}
+			return dial(ctx, false)
 		},
 		DisableCompression:     true, // a small answer must not unpack to a large one
 		MaxResponseHeaderBytes: maxHeader,
@@ -114,14 +112,23 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// fresh is the connection by which the way was found, where nobody has used it
+// yet; else nil.
+func (w *wire) fresh() net.Conn {
+	select {
+	case c := <-w.first:
+		return c
+	default:
+		return nil
+	}
+}
+
 // close ends the connections that nobody uses.
 func (w *wire) close() {
 	w.answers.CloseIdleConnections()
 	w.streams.CloseIdleConnections()
-	select {
-	case c := <-w.first:
+	if c := w.fresh(); c != nil {
 		c.Close()
-	default:
 	}
 }
 

@@ -436,3 +436,31 @@ func TestChartsAreAskedForOnlyWhileTheirTabIsOpen(t *testing.T) {
 		t.Errorf("still looked at: %+v", last)
 	}
 }
+
+// TestAShellInAContainer is of the container the cursor is on, and only where it runs.
+func TestAShellInAContainer(t *testing.T) {
+	o := sample()
+	sh := &talker{got: make(chan string, 1)}
+	console(o).NewExec = func(id fleet.HostID, container, user string) (fleet.Session, error) {
+		if container == "postgres" {
+			return nil, errors.New("storage: HTTP 500: no such container")
+		}
+		if id != "n-storage" || container != "jellyfin" || user != "root" {
+			return nil, fmt.Errorf("%s of %s on %s", container, user, id)
+		}
+		return sh, nil
+	}
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "enter", "e").WaitFor("exec: select a container first")
+	term.Press("3", "/", "jelly", "enter").WaitFor("> jellyfin").Press("e").WaitFor("a shell in jellyfin on storage", "remote$").Send("id\r")
+	if got := <-sh.got; !strings.HasPrefix(got, "id") {
+		t.Errorf("the shell read %q", got)
+	}
+	term.WaitFor("> jellyfin")
+	sh.err = errors.New("jellyfin on storage: the connection to it was lost; it was ended there")
+	term.Press("e").WaitFor("remote$").Send("x\r").WaitFor("shell in jellyfin: jellyfin on storage: the connection")
+	term.Press("esc", "/", "immich-ml", "enter").WaitFor("> immich-ml").Press("e").WaitFor("exec: immich-ml does not run")
+	term.Press("esc", "/", "postgres", "enter").WaitFor("> postgres").Press("e").WaitFor("no shell in postgres: storage: HTTP 500")
+	o = sample()
+	o.ReadOnly = true
+	open(t, o, 80, 24).WaitFor("read-only").Press("G", "3", "e").WaitFor("exec: read-only")
+}

@@ -69,6 +69,7 @@ func init() { // a variable alone would refer to itself
 		"sieve":    (*Model).sieve,
 		"refresh":  (*Model).refresh,
 		"shell":    (*Model).shell,
+		"exec":     (*Model).exec,
 		"copy":     (*Model).copy,
 		"mouse":    (*Model).toggleMouse,
 		"progress": (*Model).showJobs,

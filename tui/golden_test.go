@@ -179,11 +179,24 @@ var stories = []struct {
 		})
 	}, []string{"G", "k", "B"}, "Type router"},
 	{"choose", choosing, []string{"G", "D"}, "< switch >"},
+	{"typing", typing, []string{"G", "3", "/", "jelly", "enter", "X", "/config/system.xml", "tab", "~/sy"}, "/sy"},
 	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
 	{"metrics-live", live, []string{"j", "6"}, ", 4m"},
 	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
+}
+
+// typing is an action of which paths are typed.
+func typing(o *tui.Options) {
+	o.Actions = append(o.Actions, fleet.Action{
+		ID: "copy-out", Title: "Copy out of the container", Help: "copy a file", Keys: []string{"X"}, Scope: fleet.ScopeContainer,
+		Choices: []fleet.Choice{
+			{ID: "there", Title: "in the container", Typed: true, Values: []string{""}}, {ID: "here", Title: "here", Typed: true, Values: []string{""}},
+			{ID: "over", Title: "what is there", Values: []string{"is kept", "is overwritten"}},
+		},
+		Run: func(context.Context, fleet.Target, func(string)) error { return nil },
+	})
 }
 
 // twoLogs are lines of two hosts, of which one is no longer heard, and a log

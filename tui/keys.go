@@ -21,6 +21,7 @@ func builtin() []screen.Binding {
 		{ID: "menu", Title: "actions", Help: "what can be done here, and why not", Keys: []string{"."}, In: []string{"global"}, Plain: true},
 		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host"}, Off: noHost},
 		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "logs"}, Danger: true, Off: noShell},
+		{ID: "exec", Title: "exec", Help: "a shell in the container; exit comes back", Keys: []string{"e"}, In: []string{"host"}, Danger: true, Off: noExec},
 		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "deploys", "timeline", "later"}},
 		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet"}},
 		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet"}},
@@ -149,6 +150,19 @@ func noShell(c *screen.Context, s screen.Screen) string {
 		return fmt.Sprintf("%d hosts are marked; a shell is for one", n)
 	}
 	return noHost(c, s)
+}
+
+func noExec(c *screen.Context, s screen.Screen) string {
+	t := s.Target(c)
+	if len(t.Hosts) != 1 || t.Container == "" {
+		return "select a container first (a host, tab 3)"
+	}
+	for _, ct := range t.Hosts[0].Containers.Value {
+		if ct.Name == t.Container && (t.User == "" || ct.User == t.User) && ct.Running() {
+			return ""
+		}
+	}
+	return t.Container + " does not run"
 }
 
 func noFind(_ *screen.Context, s screen.Screen) string {

@@ -58,3 +58,8 @@ func (nobody) Processes(context.Context, fleet.HostID, fleet.Container, bool) (f
 
 // Shell gives none.
 func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody }
+
+// Exec runs nothing.
+func (nobody) Exec(context.Context, fleet.HostID, string, string) (fleet.Session, error) {
+	return nil, errNobody
+}

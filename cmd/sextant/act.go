@@ -213,6 +213,7 @@ func containerCommand(o *options) *cobra.Command {
 			return "container-" + v.word, whyNot(*t, err)
 		}))
 	}
+	c.AddCommand(copyCommand(o, &user))
 	return c
 }
 

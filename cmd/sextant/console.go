@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/units"
+	"github.com/sextant-fleet/sextant/podman"
 )
 
 // console is what screens may ask for beyond the facts.
@@ -85,10 +86,26 @@ func (c console) Shell(id fleet.HostID) (fleet.Session, error) {
 	return l.Shell(link.Command{})
 }
 
+// Exec gives a shell in a container.
+func (c console) Exec(ctx context.Context, id fleet.HostID, container, user string) (fleet.Session, error) {
+	st, ok := c.a.store.Get(id)
+	if !ok {
+		return nil, errLeft
+	}
+	s, done, err := c.a.execSession(ctx, fleet.Target{Hosts: []fleet.State{st}, Container: container, User: user}, podman.Command{TTY: true})
+	if err != nil {
+		return nil, err
+	}
+	return &noted{s, done}, nil
+}
+
+// errLeft is a host that was there when somebody looked.
+var errLeft = errors.New("the host is no longer in the fleet")
+
 func (c console) link(id fleet.HostID) (link.Link, fleet.State, error) {
 	st, ok := c.a.store.Get(id)
 	if !ok {
-		return nil, st, fmt.Errorf("the host is no longer in the fleet")
+		return nil, st, errLeft
 	}
 	return c.a.links.Open(st.Host), st, nil
 }

@@ -52,7 +52,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		statusCommand(&o), hostsCommand(&o), generationsCommand(&o), diffCommand(&o), driftCommand(&o), containersCommand(&o), containerCommand(&o), imagesCommand(&o), imageCommand(&o), unitsCommand(&o), timersCommand(&o), unitCommand(&o),
 		backupsCommand(&o), metricsCommand(&o), alarmsCommand(&o), deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
-		garbageCommand(&o), logsCommand(&o), sshCommand(&o), demoCommand(&o),
+		garbageCommand(&o), logsCommand(&o), sshCommand(&o), execCommand(&o), socketCommand(&o), demoCommand(&o),
 	)
 	instruct(root)
 	return root

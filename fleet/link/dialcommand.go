@@ -77,6 +77,9 @@ func (c *commandConn) says() string {
 // Write writes to the command's input.
 func (c *commandConn) Write(b []byte) (int, error) { return c.in.Write(b) }
 
+// CloseWrite ends the command's input; its output still comes.
+func (c *commandConn) CloseWrite() error { return c.in.Close() }
+
 // Close ends the command.
 func (c *commandConn) Close() error {
 	c.in.Close()

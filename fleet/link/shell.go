@@ -7,13 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
-	"sync"
-	"syscall"
-	"time"
 
-	"github.com/charmbracelet/x/term"
-	"github.com/muesli/cancelreader"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -66,7 +60,7 @@ func (s *sshShell) Run() error {
 		return c.blame(ctx, err)
 	}
 	defer session.Close()
-	restore, err := s.terminal(ctx, session)
+	restore, err := s.terminal(session)
 	if err != nil {
 		return err
 	}
@@ -91,77 +85,23 @@ func (s *sshShell) Run() error {
 
 // terminal asks for a terminal like ours and connects the two. The function it
 // gives puts ours back.
-func (s *sshShell) terminal(ctx context.Context, session *ssh.Session) (func(), error) {
+func (s *sshShell) terminal(session *ssh.Session) (func(), error) {
 	session.Stdout, session.Stderr = s.out, s.err
-	file, ok := s.in.(*os.File)
-	if !ok || !term.IsTerminal(file.Fd()) {
+	file, ok := TerminalOf(s.in)
+	if !ok {
 		session.Stdin = s.in
 		return func() {}, nil
 	}
-	width, height, err := term.GetSize(file.Fd())
+	t, err := TakeTerminal(file, func(w, h int) { _ = session.WindowChange(h, w) })
 	if err != nil {
-		width, height = 80, 24
+		return nil, err
 	}
-	kind := os.Getenv("TERM")
-	if kind == "" {
-		kind = "xterm"
-	}
-	if err := session.RequestPty(kind, height, width, ssh.TerminalModes{ssh.ECHO: 1}); err != nil {
+	if err := session.RequestPty(t.Kind, t.Height, t.Width, ssh.TerminalModes{ssh.ECHO: 1}); err != nil {
+		t.Release()
 		return nil, fmt.Errorf("asking %s for a terminal: %w", s.l.Host().Name, err)
 	}
-	in, err := cancelreader.NewReader(file) // the next key after the shell is ours again
-	if err != nil {
-		return nil, err
-	}
-	old, err := term.MakeRaw(file.Fd())
-	if err != nil {
-		return nil, err
-	}
-	keys := &lastRead{Reader: in, over: make(chan struct{})}
-	session.Stdin = keys
-	resized := make(chan os.Signal, 1)
-	signal.Notify(resized, syscall.SIGWINCH)
-	ended := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-resized:
-				if w, h, err := term.GetSize(file.Fd()); err == nil {
-					_ = session.WindowChange(h, w)
-				}
-			case <-ended:
-				return
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(resized)
-		close(ended)
-		if in.Cancel() {
-			select { // nobody reads any more: what is typed next is ours
-			case <-keys.over:
-				in.Close()
-			case <-time.After(time.Second):
-			}
-		}
-		_ = term.Restore(file.Fd(), old)
-	}, nil
-}
-
-// lastRead tells when its reader will be read no more.
-type lastRead struct {
-	io.Reader
-	over chan struct{}
-	once sync.Once
-}
-
-// Read reads on; after an error nobody does again.
-func (l *lastRead) Read(b []byte) (int, error) {
-	n, err := l.Reader.Read(b)
-	if err != nil {
-		l.once.Do(func() { close(l.over) })
-	}
-	return n, err
+	session.Stdin = t // the next key after the shell is ours again
+	return t.Release, nil
 }
 
 // Shell gives the person's own shell, or an interactive command.

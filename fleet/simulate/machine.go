@@ -49,11 +49,13 @@ type machine struct {
 	breaks   string   // the unit that does not start with another system
 	dead     int      // store paths that nothing leads to
 
-	mu      sync.Mutex
-	deploys []*deploying
-	units   []*unit
-	heard   []chan event // who follows Podman's events
-	stores  map[*person][]*stored
+	mu       sync.Mutex
+	deploys  []*deploying
+	units    []*unit
+	heard    []chan event // who follows Podman's events
+	stores   map[*person][]*stored
+	runs     []*run // commands in containers, the newest last
+	runCount int
 }
 
 // generation is one NixOS system of the profile.

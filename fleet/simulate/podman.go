@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -70,6 +69,8 @@ func (p *podman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, []int{})
 	case path == "/events":
 		p.events(w, r)
+	case len(part) == 3 && part[0] == "exec":
+		p.session(w, r, part[1], part[2])
 	case len(part) == 3 && part[0] == "containers":
 		p.container(w, r, part[1], part[2])
 	default:
@@ -206,6 +207,8 @@ func (p *podman) container(w http.ResponseWriter, r *http.Request, ref, what str
 		answer(w, p.inspect(b))
 	case what == "top":
 		p.top(w, b)
+	case r.Method == http.MethodPost && what == "exec":
+		p.prepare(w, r, b)
 	case r.Method == http.MethodPost && slices.Contains([]string{"start", "stop", "restart"}, what):
 		if u := p.m.unit(b.unit); u != nil {
 			if what == "stop" { // systemd starts it again: Restart=always
@@ -285,13 +288,13 @@ func podmanProgram(c Call) int {
 		fmt.Fprintln(c.Stderr, "Error: unable to connect to Podman socket: dial unix "+socket+": connect: no such file or directory")
 		return 125
 	}
-	near, far := net.Pipe()
+	near, far := newHalves()
 	if c.h.f.enter(far, p) != nil {
 		return 125
 	}
 	go func() {
 		_, _ = io.Copy(near, c.Stdin)
-		near.Close()
+		_ = near.CloseWrite()
 	}()
 	stop := make(chan struct{})
 	defer close(stop)

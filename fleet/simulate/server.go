@@ -298,7 +298,7 @@ func (c *client) enterRegistry(ch ssh.NewChannel, m *machine) {
 
 // enter carries bytes to a service.
 func (c *client) enter(ch ssh.NewChannel, s service) {
-	near, far := net.Pipe()
+	near, far := newHalves()
 	if err := c.h.f.enter(far, s); err != nil {
 		_ = ch.Reject(ssh.ConnectionFailed, "Connection refused")
 		return
@@ -323,7 +323,7 @@ func (c *client) carry(ch ssh.NewChannel, conn net.Conn) {
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		} else {
-			conn.Close() // a pipe has no half end: who sends no more wants no more
+			conn.Close()
 		}
 	}()
 	_, _ = io.Copy(channel, conn)

@@ -17,14 +17,14 @@ func (s *session) shell() int {
 	if user == "root" {
 		mark = "#"
 	}
-	t := &tty{session: s}
+	t := &tty{ReadWriter: s.channel, echoes: s.pty}
 	t.say(greeting + "\r\nhelp tells what can be done here; exit leaves.\r\n")
 	for {
 		line, err := t.ask(fmt.Sprintf("[%s@%s:~]%s ", user, name, mark))
 		if err != nil {
 			return 0
 		}
-		if status, over := t.run(strings.TrimSpace(line)); over {
+		if status, over := s.run(t, strings.TrimSpace(line)); over {
 			return status
 		}
 	}
@@ -32,11 +32,12 @@ func (s *session) shell() int {
 
 // tty edits lines as far as people need it.
 type tty struct {
-	*session
-	rest []byte
+	io.ReadWriter
+	echoes bool
+	rest   []byte
 }
 
-func (t *tty) say(text string) { _, _ = io.WriteString(t.channel, text) }
+func (t *tty) say(text string) { _, _ = io.WriteString(t, text) }
 
 // ask prints a prompt and reads a line, echoing what is typed.
 func (t *tty) ask(prompt string) (string, error) {
@@ -71,7 +72,7 @@ func (t *tty) ask(prompt string) (string, error) {
 
 // echo prints what was typed, where there is a terminal to see it.
 func (t *tty) echo(text string) {
-	if t.pty {
+	if t.echoes {
 		t.say(text)
 	}
 }
@@ -79,7 +80,7 @@ func (t *tty) echo(text string) {
 func (t *tty) key() (byte, error) {
 	if len(t.rest) == 0 {
 		buf := make([]byte, 256)
-		n, err := t.channel.Read(buf)
+		n, err := t.Read(buf)
 		if n == 0 && err != nil {
 			return 0, err
 		}
@@ -91,7 +92,7 @@ func (t *tty) key() (byte, error) {
 }
 
 // run runs a line; over says that the shell ends.
-func (t *tty) run(line string) (status int, over bool) {
+func (s *session) run(t *tty, line string) (status int, over bool) {
 	switch line {
 	case "":
 	case "exit", "logout":
@@ -99,12 +100,12 @@ func (t *tty) run(line string) (status int, over bool) {
 	case "help":
 		t.say("exit, size, and some of what sextant runs itself: id, uname -n, systemctl show NAME, journalctl -u NAME\r\n")
 	case "size":
-		t.say(fmt.Sprintf("%d×%d\r\n", t.width.Load(), t.height.Load()))
+		t.say(fmt.Sprintf("%d×%d\r\n", s.width.Load(), s.height.Load()))
 	default:
-		out := lineEnds{t.channel}
+		out := lineEnds{s.channel}
 		Call{
-			Context: t.ctx, Host: t.c.h.role.name, User: t.c.conn.User(), Root: t.c.conn.User() == "root",
-			Stdin: strings.NewReader(""), Stdout: out, Stderr: out, h: t.c.h, w: t.c.w,
+			Context: s.ctx, Host: s.c.h.role.name, User: s.c.conn.User(), Root: s.c.conn.User() == "root",
+			Stdin: strings.NewReader(""), Stdout: out, Stderr: out, h: s.c.h, w: s.c.w,
 		}.line(line)
 	}
 	return 0, false

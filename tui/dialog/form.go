@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -21,6 +22,7 @@ type Form struct {
 	action fleet.Action
 	target fleet.Target
 	at     int // the choice the cursor is on
+	typed  map[string]*widget.Input
 }
 
 // NewForm makes the popup, with what is done where nothing is chosen.
@@ -29,16 +31,31 @@ func NewForm(a fleet.Action, t fleet.Target) *Form {
 	if t.Chosen == nil {
 		t.Chosen = map[string]string{}
 	}
-	return &Form{action: a, target: t}
+	d := &Form{action: a, target: t, typed: map[string]*widget.Input{}}
+	for _, c := range a.Choices {
+		if c.Typed {
+			d.typed[c.ID] = &widget.Input{}
+			d.typed[c.ID].Set(t.Chose(c))
+		}
+	}
+	return d
 }
 
 // Key implements screen.Popup.
 func (d *Form) Key(_ *screen.Context, k screen.Key) screen.Effect {
 	n := len(d.action.Choices)
+	if in := d.input(); in != nil && k.Name != "esc" && k.Name != "enter" && in.Key(k.Name, k.Text) {
+		d.target.Chosen[d.action.Choices[d.at].ID] = in.Value()
+		return nil
+	}
 	switch k.Name {
 	case "esc", "q", "n":
 		return screen.ClosePopup{}
 	case "enter", "y", d.key():
+		if next := d.empty(); d.input() != nil && next >= 0 {
+			d.at = next
+			return nil
+		}
 		return screen.ClosePopup{Then: Chosen{d.action, d.target}}
 	case "down", "j", "tab":
 		d.at = (d.at + 1) % n
@@ -52,6 +69,17 @@ func (d *Form) Key(_ *screen.Context, k screen.Key) screen.Effect {
 	return nil
 }
 
+// input is the line that is typed into; nil: the cursor is on something to choose.
+func (d *Form) input() *widget.Input { return d.typed[d.action.Choices[d.at].ID] }
+
+// empty is the first line in which nothing was typed yet, other than the one the
+// cursor is on; -1: there is none.
+func (d *Form) empty() int {
+	return slices.IndexFunc(d.action.Choices, func(c fleet.Choice) bool {
+		return c.Typed && d.target.Chose(c) == "" && c.ID != d.action.Choices[d.at].ID
+	})
+}
+
 // key is the action's own: pressed twice it takes what is usual.
 func (d *Form) key() string {
 	if len(d.action.Keys) > 0 {
@@ -63,12 +91,21 @@ func (d *Form) key() string {
 // turn goes to another value of the choice the cursor is on.
 func (d *Form) turn(by int) {
 	c := d.action.Choices[d.at]
+	if c.Typed {
+		return
+	}
 	i := slices.Index(c.Values, d.target.Chose(c))
 	d.target.Chosen[c.ID] = c.Values[(i+by+len(c.Values))%len(c.Values)]
 }
 
 // Paste implements screen.Popup.
-func (d *Form) Paste(*screen.Context, string) screen.Effect { return nil }
+func (d *Form) Paste(_ *screen.Context, text string) screen.Effect {
+	if in := d.input(); in != nil {
+		in.Insert(text)
+		d.target.Chosen[d.action.Choices[d.at].ID] = in.Value()
+	}
+	return nil
+}
 
 // tapChoice is a tap on a line of the form.
 type tapChoice struct{ at int }
@@ -88,19 +125,40 @@ func (d *Form) Tap(c *screen.Context, target any) screen.Effect {
 // Draw implements screen.Popup.
 func (d *Form) Draw(c *screen.Context, p widget.Pane) {
 	w := min(60, p.W)
-	about := widget.Doc{}.Add(w-4, 2, widget.L(themes.Dim, "on ").And(themes.Title, (&Job{Target: d.target}).Hosts()))
+	job := &Job{Target: d.target}
+	on := widget.L(themes.Dim, "on ")
+	if o := job.Object(); o != "" {
+		on = widget.L(themes.Title, o).And(themes.Dim, " on ")
+	}
+	about := widget.Doc{}.Add(w-4, 2, on.And(themes.Title, job.Hosts()))
 	in := widget.Box(p, w, len(about)+len(d.action.Choices)+5, d.action.Title)
 	about.Draw(in.Sub(0, 0, in.W, len(about)), &widget.Scroll{})
-	for i, choice := range d.action.Choices {
-		y := len(about) + 1 + i
-		l := widget.L(themes.Dim, "  ")
-		if i == d.at {
-			l = widget.L(themes.Accent, c.Glyphs.Cursor+" ")
-			in.Cursor(0, y)
-		}
-		l = l.And(themes.Dim, choice.Title+"  ").And(themes.Accent, "< ").And(themes.Text, d.target.Chose(choice)).And(themes.Accent, " >")
-		n := in.Line(0, y, in.W, l)
-		in.Zone(0, y, n, 1, tapChoice{i})
+	for i := range d.action.Choices {
+		d.line(c, in, len(about)+1+i, i)
 	}
-	Choices(in, in.H-1, []Choice{{"enter", "Enter", "go on", true}, {"right", "l", "change", false}, {"esc", "esc", "back", false}})
+	change := Choice{"right", "l", "change", false}
+	if d.input() != nil {
+		change = Choice{"tab", "tab", "next", false}
+	}
+	Choices(in, in.H-1, []Choice{{"enter", "Enter", "go on", true}, change, {"esc", "esc", "back", false}})
+}
+
+// line draws one choice.
+func (d *Form) line(c *screen.Context, in widget.Pane, y, i int) {
+	choice := d.action.Choices[i]
+	l := widget.L(themes.Dim, "  ")
+	if i == d.at {
+		l = widget.L(themes.Accent, c.Glyphs.Cursor+" ")
+		in.Cursor(0, y)
+	}
+	l = l.And(themes.Dim, choice.Title+"  ")
+	in.Zone(0, y, in.W, 1, tapChoice{i})
+	switch {
+	case !choice.Typed:
+		in.Line(0, y, in.W, l.And(themes.Accent, "< ").And(themes.Text, d.target.Chose(choice)).And(themes.Accent, " >"))
+	case i == d.at:
+		d.typed[choice.ID].Draw(in, y, l, "")
+	default:
+		in.Line(0, y, in.W, l.And(themes.Text, cmp.Or(d.target.Chose(choice), c.Glyphs.None)))
+	}
 }

@@ -25,6 +25,7 @@ type Console struct {
 
 	OnAnswer func(id int, r fleet.Reply)
 	NewShell func(fleet.HostID) (fleet.Session, error)
+	NewExec  func(host fleet.HostID, container, user string) (fleet.Session, error)
 	LogErr   error
 	SeriesIn []fleet.Series
 	NoSeries error           // why there are none
@@ -190,6 +191,14 @@ func (c *Console) Shell(id fleet.HostID) (fleet.Session, error) {
 		return nil, errors.New("no shell here")
 	}
 	return c.NewShell(id)
+}
+
+// Exec implements fleet.Console.
+func (c *Console) Exec(_ context.Context, id fleet.HostID, container, user string) (fleet.Session, error) {
+	if c.NewExec == nil {
+		return nil, errors.New("nothing can be run here")
+	}
+	return c.NewExec(id, container, user)
 }
 
 // Log is a log that a test writes.

@@ -1,0 +1,185 @@
+//go:build lab
+
+package podman_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/sextant-fleet/sextant/podman"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// where are the containers that commands are tried in: Podman 5.4.2 and 4.3.1,
+// root's and a user's own, through sudo, and Docker.
+var where = []struct{ host, user, container string }{
+	{"storage", "", "jellyfin"}, {"router", "", "blocky"}, {"desktop", "ada", "notes"}, {"media", "", "plex"},
+}
+
+// sh runs a script in a container on plain streams.
+func sh(ctx context.Context, a *asked, container, user, stdin, script string) (s *podman.Session, out, errs string, err error) {
+	var o, e bytes.Buffer
+	s = a.engines.Session(ctx, container, user, podman.Command{Args: []string{"/bin/sh", "-c", script}, Env: []string{"WORD=a b"}, Dir: "/", User: "0"})
+	s.SetStdin(strings.NewReader(stdin))
+	s.SetStdout(&o)
+	s.SetStderr(&e)
+	err = s.Run()
+	return s, o.String(), e.String(), err
+}
+
+// TestLabExec: outputs apart, input with its end, the exit code, the folder, the
+// user, the environment, and commands that are not there.
+func TestLabExec(t *testing.T) {
+	for _, c := range where {
+		t.Run(c.host+c.user, func(t *testing.T) {
+			a := open(t, labtest.Load(t).Link(t, c.host))
+			s, out, errs, err := sh(t.Context(), a, c.container, c.user, "one\ntwo\n", `while read -r l; do echo "got $l"; done; echo "$WORD $PWD" >&2; exit 42`)
+			if err != nil || out != "got one\ngot two\n" || errs != "a b /\n" || s.Status() != 42 {
+				t.Errorf("%d %q %q %v", s.Status(), out, errs, err)
+			}
+			big := make([]byte, 3<<20)
+			_, _ = rand.Read(big)
+			if _, out, _, err = sh(t.Context(), a, c.container, c.user, string(big), "/bin/busybox cat || cat"); err != nil || out != string(big) {
+				t.Errorf("%d of %d bytes came back: %v", len(out), len(big), err)
+			}
+			absent := a.engines.Session(t.Context(), c.container, c.user, podman.Command{Args: []string{"/not/there"}})
+			err = absent.Run()
+			t.Logf("not there: %v, status %d", err, absent.Status())
+			if err == nil && absent.Status() != 126 && absent.Status() != 127 {
+				t.Error("it was run")
+			}
+		})
+	}
+}
+
+// TestLabExecOnATerminal: the shell that is there, with the size of our terminal,
+// also after it has changed, and the terminal is ours again.
+func TestLabExecOnATerminal(t *testing.T) {
+	for _, c := range where {
+		t.Run(c.host+c.user, func(t *testing.T) {
+			a := open(t, labtest.Load(t).Link(t, c.host))
+			person, program, err := pty.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer person.Close()
+			defer program.Close()
+			_ = pty.Setsize(person, &pty.Winsize{Rows: 33, Cols: 101})
+			s := a.engines.Session(t.Context(), c.container, c.user, podman.Command{TTY: true})
+			s.SetStdin(program)
+			s.SetStdout(program)
+			done := make(chan error, 1)
+			go func() { done <- s.Run() }()
+			says := reader(t, person)
+			says("# ", "$ ")
+			fmt.Fprint(person, "busybox stty size || stty size\r")
+			says("33 101")
+			_ = pty.Setsize(person, &pty.Winsize{Rows: 20, Cols: 40})
+			_ = syscall.Kill(os.Getpid(), syscall.SIGWINCH)
+			time.Sleep(time.Second)
+			fmt.Fprint(person, "busybox stty size || stty size\r")
+			says("20 40")
+			fmt.Fprint(person, "sleep 100 || busybox sleep 100\r")
+			time.Sleep(time.Second)
+			fmt.Fprint(person, "\x03\rexit 9\r")
+			select {
+			case err := <-done:
+				if err != nil || s.Status() != 9 {
+					t.Errorf("%d %v", s.Status(), err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("Ctrl-C and exit did not end it")
+			}
+		})
+	}
+}
+
+// reader gives what waits until one of some texts was read.
+func reader(t *testing.T, r io.Reader) func(any ...string) {
+	got := make(chan string, 1000)
+	go func() {
+		defer close(got)
+		b := make([]byte, 4096)
+		for {
+			n, err := r.Read(b)
+			got <- string(b[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	all := ""
+	return func(any ...string) {
+		t.Helper()
+		late := time.After(20 * time.Second)
+		for {
+			for _, text := range any {
+				if _, after, ok := strings.Cut(all, text); ok {
+					all = after
+					return
+				}
+			}
+			select {
+			case more := <-got:
+				all += more
+			case <-late:
+				t.Fatalf("%q does not come: %q", any, all)
+			}
+		}
+	}
+}
+
+// TestLabExecThatLosesItsHost: the connection ends under a command; that is said,
+// and the command is ended on the host over a new one. So is one that is stopped.
+func TestLabExecThatLosesItsHost(t *testing.T) {
+	for _, c := range where {
+		for _, how := range []string{"lost", "stopped"} {
+			t.Run(c.host+c.user+how, func(t *testing.T) {
+				a := open(t, labtest.Load(t).Link(t, c.host))
+				mark := fmt.Sprint(100_000 + time.Now().UnixNano()%100_000)
+				runs := func() string {
+					return labtest.Output(t, a.link, "sh", "-c", "pgrep -fa 'sleep "+mark+"' | grep -v pgrep || true")
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				done := make(chan error, 1)
+				go func() {
+					_, _, _, err := sh(ctx, a, c.container, c.user, "", "exec /bin/busybox sleep "+mark)
+					done <- err
+				}()
+				for end := time.Now().Add(20 * time.Second); !strings.Contains(runs(), mark); time.Sleep(100 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatal("it does not run")
+					}
+				}
+				if how == "lost" {
+					cut(t, a.link)
+				} else {
+					cancel()
+				}
+				select {
+				case err := <-done:
+					t.Log(err)
+					if err == nil || !strings.Contains(err.Error(), how) || !strings.HasSuffix(err.Error(), "; it was ended there") {
+						t.Errorf("%v", err)
+					}
+				case <-time.After(40 * time.Second):
+					t.Fatal("it does not end")
+				}
+				if left := runs(); strings.Contains(left, mark) {
+					t.Errorf("it was left running: %s", left)
+				}
+			})
+		}
+	}
+}
