@@ -154,7 +154,7 @@ func (l listedImage) image() fleet.Image {
 		}
 	}
 	for _, d := range texts(l.RepoDigests) {
-		if !strings.HasPrefix(d, keptUnder) && !strings.HasPrefix(d, "<none>") {
+		if d = ranAs(d); !strings.HasPrefix(d, "<none>") && !slices.Contains(i.Digests, d) {
 			i.Digests = append(i.Digests, d)
 		}
 	}

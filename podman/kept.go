@@ -68,9 +68,18 @@ func parseKept(name string) (fleet.Kept, bool) {
 	if err != nil || n+1 >= len(m[3]) || m[3][n] != '-' {
 		return fleet.Kept{}, false
 	}
-	domain, path, _ := strings.Cut(fleet.ImageRepository(rest), "/")
-	image := strings.Replace(domain, portMark, ":", 1) + "/" + path + ":" + m[3][n+1:]
-	return fleet.Kept{Container: m[3][:n], Image: image, At: at}, true
+	return fleet.Kept{Container: m[3][:n], Image: ranAs(fleet.ImageRepository(name)) + ":" + m[3][n+1:], At: at}, true
+}
+
+// ranAs is the repository, or the digest, of which something is kept; others stay as
+// they are.
+func ranAs(name string) string {
+	rest, kept := strings.CutPrefix(name, keptUnder)
+	if !kept {
+		return name
+	}
+	domain, path, _ := strings.Cut(rest, "/")
+	return strings.Replace(domain, portMark, ":", 1) + "/" + path
 }
 
 // InFull is the name of an image with its registry and its tag: Docker leaves out

@@ -443,6 +443,6 @@ func (r reverting) run(ctx context.Context, say func(string)) (string, error) {
 	if err := r.engines.Name(ctx, r.c.Engine, r.c.User, r.to.ID, r.name); err != nil {
 		return "", err
 	}
-	say(r.name + " is " + imageWords(r.to, r.name, time.Now()) + " again")
+	say(imageWords(r.to, r.name, time.Now()) + " is " + r.name + " again")
 	return r.restartInto(ctx, r.c, r.to.ID, r.name, say)
 }

@@ -3,6 +3,7 @@
 
 TAILSCALE=1.102.5
 RUSTIC=0.11.4
+REGISTRY=3.1.2
 
 machine_packages() {
   local want=() p
@@ -24,6 +25,16 @@ build_tailscale() {
     (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
       nice go install -ldflags="-s -w $stamp" "tailscale.com/cmd/$m@v$TAILSCALE")
   done
+  rm -rf "$d"
+  mv "$d.part" "$d"
+}
+
+# The registry that tests of images start on a host: see test/e2e/images_test.go.
+build_registry() {
+  local d=$CACHE/registry-$REGISTRY
+  [ ! -x "$d/registry" ] || return 0
+  (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
+    nice go install -trimpath -ldflags='-s -w' "github.com/distribution/distribution/v3/cmd/registry@v$REGISTRY")
   rm -rf "$d"
   mv "$d.part" "$d"
 }
@@ -53,7 +64,7 @@ build_control() {
 put_programs() {
   local f r=$CACHE/rustic-rs-$RUSTIC/rustic
   [ -x "$r" ] || r=$CACHE/rustic-rs-$RUSTIC-stand-in/rustic
-  for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$r"; do
+  for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$CACHE/registry-$REGISTRY/registry" "$r"; do
     cmp -s "$f" "$LAB/opt/bin/${f##*/}" || install -m755 "$f" "$LAB/opt/bin/${f##*/}"
   done
   for f in seed fleet; do
@@ -80,6 +91,7 @@ lab_build() {
   job control build_control
   job tailscale build_tailscale
   job rustic build_rustic
+  job registry build_registry
   join
   put_programs
 }
