@@ -6,8 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/widget"
 )
 
 func TestGrace(t *testing.T) {
@@ -144,5 +148,19 @@ func TestAJobKeepsItsLastLines(t *testing.T) {
 	}
 	if j.Title() != "restart x.service on a, b" || j.State() != "asking" {
 		t.Errorf("%q %q", j.Title(), j.State())
+	}
+}
+
+func TestOneActionIsOne(t *testing.T) {
+	theme, err := themes.Named("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]string{1: "1 action is under way", 2: "2 actions are under way"} {
+		canvas := widget.NewCanvas(80, 20, theme, themes.ASCII)
+		(&Quit{Running: n}).Draw(nil, canvas.Pane())
+		if got := ansi.Strip(canvas.String()); !strings.Contains(got, want) {
+			t.Errorf("want %q in %s", want, got)
+		}
 	}
 }

@@ -34,7 +34,11 @@ func (d *Quit) Tap(c *screen.Context, target any) screen.Effect {
 
 // Draw implements screen.Popup.
 func (d *Quit) Draw(_ *screen.Context, p widget.Pane) {
-	doc := widget.Doc{}.Add(min(56, p.W)-4, 0, widget.T(fmt.Sprintf("%d actions are under way. Leaving stops what runs from here; what runs on the hosts goes on there.", d.Running)))
+	what := "1 action is"
+	if d.Running > 1 {
+		what = fmt.Sprintf("%d actions are", d.Running)
+	}
+	doc := widget.Doc{}.Add(min(56, p.W)-4, 0, widget.T(fmt.Sprintf("%s under way. Leaving stops what runs from here; what runs on the hosts goes on there.", what)))
 	in := widget.Box(p, 56, len(doc)+4, "Leave?")
 	doc.Draw(in.Sub(0, 0, in.W, in.H-2), &widget.Scroll{})
 	Choices(in, in.H-1, []Choice{{"n", "n", "No", true}, {"y", "y", "leave", false}})

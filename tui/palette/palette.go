@@ -271,6 +271,12 @@ func (l *List) Draw(c *screen.Context, p widget.Pane) {
 	for y := 0; y < rows && l.top+y < len(l.shown); y++ {
 		l.drawEntry(c, in, head+y, l.top+y)
 	}
+	if l.top > 0 {
+		in.Text(in.W-1, head, 1, themes.Accent, c.Glyphs.Up)
+	}
+	if l.top+rows < len(l.shown) {
+		in.Text(in.W-1, head+rows-1, 1, themes.Accent, c.Glyphs.Down)
+	}
 	if l.search {
 		l.input.Draw(in, 0, widget.L(themes.Accent, ":"), l.ghost(c))
 	} else {
@@ -293,6 +299,9 @@ func (l *List) most() int {
 // mostMore is how many lines below the list a note has at most.
 const mostMore = 3
 
+// markW is the room at the right for the sign that there are more entries.
+const markW = 2
+
 // note is what an entry does, or why it cannot be chosen.
 func (e Entry) note() string {
 	switch {
@@ -308,7 +317,7 @@ func (e Entry) note() string {
 // is room for all of it.
 func (e Entry) noteAt(w int) (x int, fits bool) {
 	x = max(6+widget.Width(e.Title)+4, min(28, w/2))
-	return x, x+widget.Width(e.note()) <= w
+	return x, x+widget.Width(e.note()) <= w-markW
 }
 
 // more is how many lines the longest note takes that has no room beside its
@@ -338,19 +347,19 @@ func (l *List) drawMore(p widget.Pane, rows int) {
 
 func (l *List) drawEntry(c *screen.Context, p widget.Pane, y, i int) {
 	e := l.entries[l.shown[i]]
-	role, room := themes.Text, p.W-2
+	role, room := themes.Text, p.W-2-markW
 	x, _ := e.noteAt(p.W)
-	beside := p.W-x > 4 // for the note
+	beside := p.W-markW-x > 4 // for the note
 	if e.Off != "" {
 		role = themes.Dim
 		if !beside {
 			room -= len(" off")
-			p.Text(p.W-len("off"), y, len("off"), themes.Dim, "off")
+			p.Text(p.W-markW-len("off"), y, len("off"), themes.Dim, "off")
 		}
 	}
 	p.Line(2, y, room, widget.L(themes.Accent, words.Left(e.Key, 6)).And(role, e.Title))
 	if beside {
-		p.Text(x, y, p.W-x, themes.Dim, e.note())
+		p.Text(x, y, p.W-markW-x, themes.Dim, e.note())
 	}
 	p.Zone(0, y, p.W, 1, tapEntry{i})
 	if i == l.at {

@@ -79,8 +79,11 @@ func TestWhatIsCutIsToldBelow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	drawn := func(down int) string {
+	drawn := func(down, others int) string {
 		l := &List{title: "cloud", entries: []Entry{{Title: "Pause what deploys by itself", Off: why}, {Title: "logs", Note: "the log"}}}
+		for range others {
+			l.entries = append(l.entries, Entry{Title: "other"})
+		}
 		l.find()
 		for range down {
 			l.Key(context, screen.Key{Name: "down"})
@@ -89,10 +92,14 @@ func TestWhatIsCutIsToldBelow(t *testing.T) {
 		l.Draw(context, canvas.Pane())
 		return strings.Join(strings.Fields(strings.ReplaceAll(ansi.Strip(canvas.String()), "|", " ")), " ")
 	}
-	if got := drawn(0); !strings.Contains(got, "i~ off logs") || !strings.Contains(got, "off: "+why) {
+	if got := drawn(0, 0); !strings.Contains(got, "by~ off logs") || !strings.Contains(got, "off: "+why) {
 		t.Errorf("selected: %q", got)
 	}
-	if got := drawn(1); !strings.Contains(got, "i~ off > logs") || strings.Contains(got, "folder") || !strings.Contains(got, "the log") {
+	if got := drawn(1, 0); !strings.Contains(got, "by~ off > logs") || strings.Contains(got, "folder") || !strings.Contains(got, "the log") {
 		t.Errorf("not selected: %q", got)
+	}
+	mark := themes.ASCII.Down
+	if strings.Count(drawn(0, 20), mark) != strings.Count(drawn(0, 0), mark)+1 || !strings.Contains(drawn(21, 20), themes.ASCII.Up) {
+		t.Errorf("that there are more is not marked: %q", drawn(0, 20))
 	}
 }
