@@ -229,6 +229,10 @@ func TestPlanDeletion(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, lines)
 		}
 	}
+	g.BootFiles[1].Generations = []int{12, 13} // all that it boots with another needs too
+	if p, err = PlanDeletion(s, g, []int{12}); err != nil || !strings.Contains(strings.Join(p.Lines, "\n"), "the boot partition gains nothing: others boot with the same files") {
+		t.Errorf("%+v, %v", p.Lines, err)
+	}
 	for n, want := range map[int]string{13: "generation 13 must stay: it was booted, runs", 15: "there is no generation 15"} {
 		if _, err := PlanDeletion(s, g, []int{12, n}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", n, err)

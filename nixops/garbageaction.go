@@ -145,7 +145,11 @@ func PlanDeletion(s fleet.State, g Garbage, numbers []int) (fleet.Plan, error) {
 		add("%s  %s", one(gen), bootEntry(gen))
 	}
 	if g.Boot != nil {
-		add("the boot partition gains %s of files that no other generation boots with", inUnits(g.BootFrees(numbers)))
+		if frees := g.BootFrees(numbers); frees > 0 {
+			add("the boot partition gains %s of files that no other generation boots with", inUnits(frees))
+		} else {
+			add("the boot partition gains nothing: others boot with the same files")
+		}
 	}
 	add("what else they need stays in the store until its garbage is collected")
 	add("what stays:")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui"
@@ -41,6 +42,19 @@ func TestWrongNamesAreRefused(t *testing.T) {
 		if _, err := tui.New(o); err == nil || !strings.Contains(err.Error(), "there are") {
 			t.Errorf("%+v: %v", o, err)
 		}
+	}
+}
+
+// TestAFlashDoesNotCoverWhatIsTyped: the line of the filter is where flashes are.
+func TestAFlashDoesNotCoverWhatIsTyped(t *testing.T) {
+	m := model(t, sample())
+	press(m, [2]int{80, 24}, "")
+	if got := ansi.Strip(m.View().Content); !strings.Contains(got, "this is the first screen") {
+		t.Fatalf("no flash in %s", got)
+	}
+	press(m, [2]int{80, 24}, "/st")
+	if got := ansi.Strip(m.View().Content); !strings.Contains(got, "/st") || strings.Contains(got, "this is the first screen") {
+		t.Errorf("the flash covers what is typed: %s", got)
 	}
 }
 

@@ -123,6 +123,7 @@ func (m *Model) sieve() {
 func (m *Model) findBy(f screen.Finder) {
 	text, _ := f.Finding()
 	m.line = &findLine{finder: f}
+	m.flash.clear() // it would cover the line
 	m.line.input.Set(text)
 }
 
