@@ -272,8 +272,8 @@ func memoryOf(t testing.TB, host string) uint64 {
 // backup is a job as its unit, its timer and its repository tell of it.
 type backup struct {
 	Tool, Unit, Result, Exit string
-	Ended              time.Time // the last run
-	Snapshots          []time.Time
+	Ended                    time.Time // the last run
+	Snapshots                []time.Time
 }
 
 // backupsOf asks systemd for the jobs there are and how they ended, and the
