@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -53,6 +54,11 @@ func TestDemoInATerminal(t *testing.T) {
 	} {
 		term.Press(step.key).WaitFor(step.see)
 	}
+	term.Press("3", "/", "jellyfin", "enter").WaitFor("> jellyfin").Press("e").WaitFor("a shell in jellyfin on storage", "this container does not exist", "[root@jellyfin /]#").Send("size\r").WaitFor("120×40")
+	term.Resize(100, 30)
+	time.Sleep(300 * time.Millisecond) // until it is told there
+	term.Send("size\r").WaitFor("100×30").Send("exit\r").WaitFor("[3 Containers]", "> jellyfin").Press("esc")
+	term.Resize(120, 40).WaitFor("[3 Containers]")
 	term.Press("?").WaitFor("┌─ Help").Press("esc").WaitGone("┌─ Help")
 	term.Press("3").WaitFor("[3 Containers]").Press("G", "enter").WaitFor("Processes", "/init --token (hidden)")
 	term.Press("v").WaitGone("(hidden)").WaitFor("/init --token ").Press("v").WaitFor("/init --token (hidden)").Press("esc")

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +57,10 @@ func execCommand(o *options) *cobra.Command {
 				return usageError{errors.New("name a host and a container: see sextant containers")}
 			}
 			f.cmd.Args, f.cmd.TTY = words[2:], !f.noTTY && !o.json
-			return execCode(withHosts(cmd.Context(), *o, words[:1], only("containers"), func(a *app, states []fleet.State) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP) // a terminal that is closed ends what runs on it, there too
+			defer stop()
+			cmd.SetContext(ctx)
+			return execCode(withHosts(ctx, *o, words[:1], only("containers"), func(a *app, states []fleet.State) error {
 				if len(states) != 1 {
 					return usageError{fmt.Errorf("%s names %d hosts: name one", words[0], len(states))}
 				}

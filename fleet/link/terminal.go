@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -81,9 +82,10 @@ func (t *Terminal) Release() {
 // Input reads an input of this program for something that runs elsewhere, and
 // leaves what comes after that unread.
 type Input struct {
-	r    cancelreader.CancelReader
-	once sync.Once
-	over chan struct{} // nobody reads any more
+	r     cancelreader.CancelReader
+	begun atomic.Bool // somebody has read
+	once  sync.Once
+	over  chan struct{} // nobody reads any more
 }
 
 // NewInput makes a reader of r that can be stopped where r is a file.
@@ -97,6 +99,7 @@ func NewInput(r io.Reader) (*Input, error) {
 
 // Read reads on; after an error nobody may again.
 func (i *Input) Read(b []byte) (int, error) {
+	i.begun.Store(true)
 	n, err := i.r.Read(b)
 	if err != nil {
 		i.once.Do(func() { close(i.over) })
@@ -108,6 +111,10 @@ func (i *Input) Read(b []byte) (int, error) {
 // until there is an error.
 func (i *Input) Stop() {
 	if !i.r.Cancel() {
+		return
+	}
+	if !i.begun.Load() {
+		i.r.Close()
 		return
 	}
 	select {
