@@ -24,5 +24,8 @@
 // [Engines.Act] changes something, to the one container it names, and nothing
 // asks for that but a person's action. Every text it hands out went through
 // [fleet.Clean]; every request has a deadline and every answer a limit,
-// because what listens on a host's socket need not be what it says.
+// because what listens on a host's socket need not be what it says. What looks
+// secret in what a container is told of ([Engines.Inspect], [Engines.Top], the
+// command in the list) is hidden before it is handed out; only a person's wish
+// to see it brings it along, and not in the list, which is kept.
 package podman

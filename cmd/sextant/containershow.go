@@ -98,6 +98,7 @@ func printContainer(w io.Writer, o options, host string, d fleet.ContainerDetail
 		healthRows(t, d.Health, now)
 		processRows(t, processes)
 		t.section("")
+		t.pair("", "source", d.Source+", "+age(d.At, now)+" ago")
 		for _, c := range d.Cut {
 			t.note("? left out because it is too much: " + c)
 		}

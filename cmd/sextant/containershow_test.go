@@ -78,7 +78,7 @@ func TestDemoContainerShow(t *testing.T) {
 			if err != nil || strings.Contains(text, secret) || strings.Count(text, fleet.Hidden) < 6 {
 				t.Errorf("to %s: %v: %s", name, err, text)
 			}
-			for _, want := range []string{"TZ", "Etc/UTC", "/config", "/etc/localtime", "10.88.0.", "org.opencontainers.image.title", c.Unit, "returned error: 503", "journald", "/init"} {
+			for _, want := range []string{"TZ", "Etc/UTC", "/config", "/etc/localtime", "10.88.0.", "org.opencontainers.image.title", c.Unit, "returned error: 503", "journald", "/init", "podman 5.8.2"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("to %s: no %q in\n%s", name, want, text)
 				}
