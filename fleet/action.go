@@ -26,6 +26,8 @@ type Target struct {
 	Image      string // the name of one, in place of a container's
 	Generation int    // of the one host's systems, where one was chosen; 0: none
 
+	Each []Target // where several containers or units are marked: each of them, with its host; see [Action.Over]
+
 	Chosen map[string]string // what was chosen of the action's choices, by their IDs
 }
 
@@ -54,6 +56,7 @@ type Action struct {
 	Keys     []string
 	Scope    Scope
 	Danger   bool                // changes a host: off when read-only, asks first
+	Single   bool                // of a container or unit: not for several at once
 	Disabled func(Target) string // why it cannot be done now; "" or nil: it can
 	Choices  []Choice            // what a person may choose before it is planned
 	Plan     func(context.Context, Target) (Plan, error)

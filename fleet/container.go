@@ -18,6 +18,7 @@ type Container struct {
 	Image      string    `json:"image"`
 	ImageID    string    `json:"imageId,omitempty"`
 	ImageAt    time.Time `json:"imageCreated,omitzero"` // when the image was made
+	Digest     string    `json:"digest,omitempty"`      // of the image's manifest, sha256:…; "" not known
 	Unit       string    `json:"unit"`                  // the systemd unit that owns it; "" none
 	UnitSub    string    `json:"unitState,omitempty"`   // active/sub of that unit
 	UnitResult string    `json:"unitResult,omitempty"`  // why that unit failed: exit-code, oom-kill, …; "" it did not

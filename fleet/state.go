@@ -23,11 +23,12 @@ type State struct {
 	Metrics     Fact[Metrics]
 	Alarms      Fact[[]Alarm]
 
-	Doing  Doing                     // what is done to it from here just now; never kept
-	Asking bool                      // a refresh is under way
-	Stats  map[string]ContainerStats // by container ID, only for what is on screen
-	Live   []Series                  // measured from now on, only while the host's metrics are on screen and nobody keeps their past
-	Trend  []float64                 // CPU of the last readings, 0…1, oldest first
+	Doing  Doing                       // what is done to it from here just now; never kept
+	Asking bool                        // a refresh is under way
+	Stats  map[string]ContainerStats   // by container ID, only for what is on screen
+	Use    map[string][]ContainerStats // the readings before and that one, oldest first; see [State.Measured]
+	Live   []Series                    // measured from now on, only while the host's metrics are on screen and nobody keeps their past
+	Trend  []float64                   // CPU of the last readings, 0…1, oldest first
 }
 
 // FailedUnits are the names of the units systemd calls failed, the system's and
@@ -75,7 +76,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Metrics, why, at)
 	lose(&s.Alarms, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
-	s.Stats, s.Live = nil, nil
+	s.Stats, s.Use, s.Live = nil, nil, nil
 	return s
 }
 

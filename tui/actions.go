@@ -42,6 +42,7 @@ type moreMsg struct {
 
 // start begins an action; where something can be chosen, that is asked first.
 func (m *Model) start(a fleet.Action, t fleet.Target) {
+	a = a.Over(t)
 	if len(a.Choices) > 0 {
 		m.popup(dialog.NewForm(a, t))
 		return

@@ -26,6 +26,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 	switch p.Screen {
 	case screen.Host:
 		return hostscreen.New(m.ctx, p)
+	case screen.Containers:
+		return hostscreen.NewContainers()
 	case screen.Logs:
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:
@@ -62,18 +64,19 @@ var rootDoes map[string]func(*Model)
 
 func init() { // a variable alone would refer to itself
 	rootDoes = map[string]func(*Model){
-		"quit":     (*Model).quit,
-		"back":     (*Model).back,
-		"find":     (*Model).find,
-		"search":   (*Model).find,
-		"sieve":    (*Model).sieve,
-		"refresh":  (*Model).refresh,
-		"shell":    (*Model).shell,
-		"exec":     (*Model).exec,
-		"copy":     (*Model).copy,
-		"mouse":    (*Model).toggleMouse,
-		"progress": (*Model).showJobs,
-		"messages": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
+		"quit":       (*Model).quit,
+		"back":       (*Model).back,
+		"find":       (*Model).find,
+		"search":     (*Model).find,
+		"sieve":      (*Model).sieve,
+		"refresh":    (*Model).refresh,
+		"shell":      (*Model).shell,
+		"exec":       (*Model).exec,
+		"copy":       (*Model).copy,
+		"mouse":      (*Model).toggleMouse,
+		"progress":   (*Model).showJobs,
+		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
+		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {
 			m.travel(func() bool { return m.nav.step(-1) }, "this is the beginning of the history")
 		},
@@ -213,7 +216,8 @@ func (m *Model) quit() {
 // refresh asks the hosts in question again, or all of them.
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
-	if m.nav.top().Place().Screen == screen.Fleet && len(t.Hosts) < 2 {
+	at := m.nav.top().Place().Screen
+	if (at == screen.Fleet || at == screen.Containers) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

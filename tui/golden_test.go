@@ -90,6 +90,10 @@ var tours = []struct {
 	{"host-generations", []string{"G", "2"}, "[2 Gen"},
 	{"host-containers", []string{"G", "3"}, "[3 Con"},
 	{"host-container", []string{"G", "3", "enter"}, "networks"},
+	{"containers", []string{"C"}, "? not known"},
+	{"containers-sorted", []string{"C", "s", "cpu", "enter"}, "750M"},
+	{"containers-marked", []string{"C", "space", "space", "."}, "(2 marked) on"},
+	{"containers-sort", []string{"C", "s"}, "Sort by"},
 	{"host-units", []string{"G", "4"}, "[4 Units]"},
 	{"host-backups", []string{"G", "5"}, "[5 Backups]"},
 	{"host-metrics", []string{"G", "6"}, "highest"},
@@ -183,6 +187,7 @@ var stories = []struct {
 	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
+	{"ascii-containers", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"C"}, "? not known"},
 	{"metrics-live", live, []string{"j", "6"}, ", 4m"},
 	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
 }

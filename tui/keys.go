@@ -19,13 +19,15 @@ func builtin() []screen.Binding {
 		{ID: "find", Title: "filter", Help: "filter the list; !word is without it", Keys: []string{"/"}, In: []string{"list", "messages"}, Off: noFind},
 		{ID: "palette", Title: "command", Help: "every action, host and screen by name", Keys: []string{":"}, In: []string{"global"}, Plain: true},
 		{ID: "menu", Title: "actions", Help: "what can be done here, and why not", Keys: []string{"."}, In: []string{"global"}, Plain: true},
-		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host"}, Off: noHost},
-		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "logs"}, Danger: true, Off: noShell},
-		{ID: "exec", Title: "exec", Help: "a shell in the container; exit comes back", Keys: []string{"e"}, In: []string{"host"}, Danger: true, Off: noExec},
-		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "deploys", "timeline", "later"}},
-		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet"}},
-		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet"}},
+		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host", "containers"}, Off: noHost},
+		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "containers", "logs"}, Danger: true, Off: noShell},
+		{ID: "exec", Title: "exec", Help: "a shell in the container; exit comes back", Keys: []string{"e"}, In: []string{"host", "containers"}, Danger: true, Off: noExec},
+		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "containers", "deploys", "timeline", "later"}},
+		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet", "containers"}},
+		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet", "containers"}},
 		{ID: "secrets", Title: "secrets", Help: "show the values that look secret, or hide them again", Keys: []string{"v"}, In: []string{"container"}},
+		{ID: "sort", Title: "sort", Help: "sort by a column; by the same again: the other way round", Keys: []string{"s"}, In: []string{"containers"}},
+		{ID: "containers", Title: "all containers", Help: "the containers of all hosts in one list", Keys: []string{"C"}, In: []string{"global"}},
 		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},
 		{ID: "messages", Title: "messages", Help: "what happened and what failed", Keys: []string{"M"}, In: []string{"global"}},
 		{ID: "progress", Title: "progress", Help: "actions under way and done", Keys: []string{"P"}, In: []string{"global"}},
@@ -79,7 +81,7 @@ func moves() []screen.Binding {
 		{ID: "previous-tab", Title: "previous tab", Keys: []string{"shift+tab", "left", "h"}, In: []string{"host"}},
 	}
 	for i, t := range hostscreen.Tabs {
-		list = append(list, screen.Binding{ID: "tab-" + t.ID, Title: t.Title, Keys: []string{fmt.Sprint(i + 1)}, In: []string{"host", "fleet"}})
+		list = append(list, screen.Binding{ID: "tab-" + t.ID, Title: t.Title, Keys: []string{fmt.Sprint(i + 1)}, In: []string{"host", "fleet", "containers"}})
 	}
 	for i := range list {
 		list[i].Plain = true
@@ -109,7 +111,7 @@ func bindings(actions []fleet.Action) []screen.Binding {
 		if slices.ContainsFunc(list, func(b screen.Binding) bool { return b.ID == a.ID }) {
 			continue
 		}
-		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host", "deploys", "timeline"}, Danger: a.Danger, Action: &a}
+		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host", "containers", "deploys", "timeline"}, Danger: a.Danger, Action: &a}
 		for _, k := range a.Keys {
 			if !taken[k] {
 				taken[k] = true
@@ -125,12 +127,13 @@ func bindings(actions []fleet.Action) []screen.Binding {
 // off is why an action cannot be done to a target: it is of the wrong kind, or
 // the action itself says so.
 func off(a fleet.Action, t fleet.Target) string {
+	a = a.Over(t)
 	switch {
 	case a.Scope == fleet.ScopeHost && len(t.Hosts) == 0:
 		return "no host is selected"
-	case a.Scope == fleet.ScopeContainer && t.Container == "":
-		return "select a container first (a host, tab 3)"
-	case a.Scope == fleet.ScopeUnit && t.Unit == "":
+	case a.Scope == fleet.ScopeContainer && !t.Has(a.Scope):
+		return "select a container first (C, or a host, tab 3)"
+	case a.Scope == fleet.ScopeUnit && !t.Has(a.Scope):
 		return "select a unit first (a host, tab 4)"
 	case a.Run == nil && a.Off(t) == "":
 		return "not in this version yet"

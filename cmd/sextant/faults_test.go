@@ -93,7 +93,7 @@ var badHosts = map[string]badHost{
 	"not UTF-8": {fault: simulate.Fault{Latin: true}, exit: 0, screen: []string{"ok"}, facts: known},
 	"hostile":   {host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, screen: []string{"FAIL"}, facts: known},
 	"hostile containers": {
-		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter", "3"}, screen: []string{"[3 Containers]", "evil"},
+		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter", "3"}, screen: []string{"[3 Containers]", "gnp.exe"},
 	},
 	"hostile units": {
 		host: "storage", fault: simulate.Fault{Hostile: true}, exit: exitProblem, keys: []string{"enter", "4"}, screen: []string{"[4 Units]", "evil"},

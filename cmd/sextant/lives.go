@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,12 +35,15 @@ func (r *readers) lives() []watch.Live {
 		{
 			Name: "stats",
 			Wanted: func(f fleet.Focus, s fleet.State) (string, bool) {
-				return strings.Join(f.Containers, " "), f.Host == s.Host.ID && !f.Idle && len(f.Containers) > 0
+				ids := lookedAt(f, s)
+				return strings.Join(ids, " "), !f.Idle && len(ids) > 0
 			},
 			Run: func(ctx context.Context, l link.Link, f fleet.Focus, put func(watch.Change), _ func(string)) error {
-				defer put(func(s *fleet.State) { s.Stats = nil })
-				return r.of(l).Stats(ctx, f.Containers, func(list []fleet.ContainerStats) { put(withStats(list)) })
+				return r.of(l).Stats(ctx, f.Containers, func(list []fleet.ContainerStats) {
+					put(func(s *fleet.State) { *s = s.Measured(list) })
+				})
 			},
+			Closed: func(s *fleet.State) { s.Stats, s.Use = nil, nil },
 		},
 		{
 			Name: "load",
@@ -86,16 +89,22 @@ func containersOf(e *podman.Engines) watch.Change {
 	}
 }
 
-// withStats replaces the readings of some containers.
-func withStats(list []fleet.ContainerStats) watch.Change {
-	return func(s *fleet.State) {
-		next := maps.Clone(s.Stats)
-		if next == nil {
-			next = map[string]fleet.ContainerStats{}
-		}
-		for _, c := range list {
-			next[c.ID] = c
-		}
-		s.Stats = next
+// lookedAt are the containers of a host that run and are on the screen, in an
+// order that does not change with their places there.
+func lookedAt(f fleet.Focus, s fleet.State) []string {
+	if len(f.Containers) == 0 || f.Host != "" && f.Host != s.Host.ID {
+		return nil
 	}
+	on := make(map[string]bool, len(f.Containers))
+	for _, id := range f.Containers {
+		on[id] = true
+	}
+	var ids []string
+	for _, c := range s.Containers.Value {
+		if on[c.ID] && (c.Running() || c.State == "paused") {
+			ids = append(ids, c.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }

@@ -119,7 +119,16 @@ func TestStatsAreOfTheContainersOnTheScreen(t *testing.T) {
 	look(fleet.Focus{Host: storage, Tab: "containers", Containers: []string{one}})
 	i.eventually("stats of the first", only(one))
 	look(fleet.Focus{Host: storage, Tab: "containers", Containers: []string{two}})
-	i.eventually("stats of the second alone", only(two))
+	i.eventually("two readings of the second", func() bool { return len(i.state("storage").Use[two]) > 1 })
+	last := i.state("storage").Stats[one].At
+	i.eventually("the first is no longer measured, and then forgotten", only(two))
+	if n := len(i.state("storage").Use[two]); n < 4 || time.Since(last) < fleet.StatsAge {
+		t.Errorf("the first was forgotten %s after its last reading, the second has %d", time.Since(last), n)
+	}
+	look(fleet.Focus{Tab: "containers", Containers: []string{two, i.state("cloud").Containers.Value[0].ID}})
+	i.eventually("of the fleet's list, those of each host", func() bool {
+		return only(two)() && len(i.state("cloud").Stats) == 1 && len(i.state("vault").Stats) == 0
+	})
 	for name, f := range map[string]fleet.Focus{
 		"none on the screen": {Host: storage, Tab: "units"}, "another host": {Host: i.Host("cloud").ID}, "nobody looks": {Host: storage, Containers: []string{two}, Idle: true},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -33,8 +34,9 @@ func (w *Watcher) run(h *watched, do func()) {
 
 // running is a Live that is open, or waiting to be opened again.
 type running struct {
-	key  string
-	stop context.CancelFunc
+	key      string
+	stop     context.CancelFunc
+	unwanted atomic.Bool // it was stopped because nobody wants it any more
 }
 
 // Run watches every host of the store, those that come later too, until ctx
@@ -128,15 +130,21 @@ func (w *Watcher) followLives(h *watched, st fleet.State) {
 		want = want && st.Reach.Current()
 		r := h.lives[lv.Name]
 		if r != nil && (!want || r.key != key) {
+			r.unwanted.Store(!want)
 			r.stop()
 			delete(h.lives, lv.Name)
 			r = nil
 		}
 		if r == nil && want {
 			ctx, cancel := context.WithCancel(w.ctx)
-			h.lives[lv.Name] = &running{key: key, stop: cancel}
+			r = &running{key: key, stop: cancel}
+			h.lives[lv.Name] = r
 			host, focus := st.Host, w.focus
-			w.run(h, func() { w.keepOpen(ctx, lv, h, host, focus) })
+			w.run(h, func() {
+				if w.keepOpen(ctx, lv, h, host, focus); r.unwanted.Load() && lv.Closed != nil {
+					w.Store.Update(host.ID, lv.Closed)
+				}
+			})
 		}
 	}
 }

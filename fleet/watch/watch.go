@@ -46,6 +46,9 @@ type Live struct {
 	// Run blocks until its end; put changes the host's state, again asks the
 	// named collector at once.
 	Run func(ctx context.Context, l link.Link, focus fleet.Focus, put func(Change), again func(collector string)) error
+	// Closed is put into the host's state once nobody wants it any more, and not
+	// where it is only opened again with another key. May be nil.
+	Closed Change
 }
 
 // Watcher keeps the states in a store fresh.

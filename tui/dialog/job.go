@@ -96,12 +96,12 @@ func (j *Job) Hosts() string {
 	return strings.Join(names, ", ")
 }
 
-// Object is the container or unit it is about, or "".
+// Object is the container or unit it is about, or "" where it is about hosts.
 func (j *Job) Object() string {
-	if j.Target.Container != "" {
-		return j.Target.Container
+	if s := j.Action.Scope; s != fleet.ScopeContainer && s != fleet.ScopeUnit {
+		return ""
 	}
-	return j.Target.Unit
+	return j.Target.Object()
 }
 
 // Title is the job in a few words: "Restart caddy on storage".

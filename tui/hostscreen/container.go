@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
@@ -13,9 +12,6 @@ import (
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
-
-// oldStats is the age from which a container's use is shown as old.
-const oldStats = time.Minute
 
 // container is all that is known of one.
 func container(c *screen.Context, st fleet.State, ct fleet.Container, w int) widget.Doc {
@@ -40,6 +36,9 @@ func container(c *screen.Context, st fleet.State, ct fleet.Container, w int) wid
 	}
 	d = d.Field(w, label, "image", made)
 	d = d.Field(w, label, "image id", widget.L(themes.Dim, cmp.Or(ct.ImageID, c.Glyphs.None)))
+	if ct.Digest != "" {
+		d = d.Field(w, label, "digest", widget.L(themes.Dim, ct.Digest))
+	}
 	d = d.Field(w, label, "created", widget.T(cmp.Or(words.When(ct.Created, c.Now), c.Glyphs.None)))
 	d = containerUse(c, d, st, ct, w)
 	d = d.Field(w, label, "ports", widget.T(cmp.Or(strings.Join(portList(ct), ", "), c.Glyphs.None)))
@@ -70,7 +69,7 @@ func containerUnit(c *screen.Context, d widget.Doc, ct fleet.Container, w int) w
 
 // containerUse is what the container uses now.
 func containerUse(c *screen.Context, d widget.Doc, st fleet.State, ct fleet.Container, w int) widget.Doc {
-	s, ok := st.Stats[ct.ID]
+	s, ok := measured(c, st, ct)
 	switch {
 	case !ct.Running():
 		return d
@@ -81,10 +80,11 @@ func containerUse(c *screen.Context, d widget.Doc, st fleet.State, ct fleet.Cont
 	if s.MemLimit > 0 {
 		mem += " of " + words.Bytes(s.MemLimit)
 	}
-	d = d.Field(w, label, "cpu", widget.T(fmt.Sprintf("%.2f cores", s.CPU)))
-	d = d.Field(w, label, "memory", widget.T(mem))
-	d = d.Field(w, label, "network", widget.T(words.Bytes(s.NetIn)+" in, "+words.Bytes(s.NetOut)+" out"))
-	d = d.Field(w, label, "disk", widget.T(words.Bytes(s.BlockIn)+" read, "+words.Bytes(s.BlockOut)+" written"))
+	u := useOf(c, st, ct)
+	d = d.Field(w, label, "cpu", widget.T(fmt.Sprintf("%.2f cores  ", s.CPU)).Join(u.spark(c, u.cpus)))
+	d = d.Field(w, label, "memory", widget.T(mem+"  ").Join(u.spark(c, u.memories)))
+	d = d.Field(w, label, "network", widget.T(words.Bytes(s.NetIn)+" in, "+words.Bytes(s.NetOut)+" out  ").Join(u.net).And(themes.Text, "/s ").Join(u.spark(c, u.nets)))
+	d = d.Field(w, label, "disk", widget.T(words.Bytes(s.BlockIn)+" read, "+words.Bytes(s.BlockOut)+" written  ").Join(u.block).And(themes.Text, "/s ").Join(u.spark(c, u.blocks)))
 	return d.Field(w, label, "processes", widget.T(strconv.FormatUint(s.PIDs, 10)))
 }
 

@@ -2,7 +2,6 @@ package hostscreen
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,25 +13,25 @@ import (
 	"github.com/sextant-fleet/sextant/tui/words"
 )
 
-// containers is the tab of a host's containers, the broken ones first.
-func containers() *tableTab {
+// containers is the list of a host's containers, or those of several hosts, the
+// broken ones first.
+func containers(several bool) *tableTab {
 	return &tableTab{
-		columns: []widget.Column{
-			{Title: "container", Width: 14, Max: 32},
-			{Title: "state", Width: 9},
-			{Title: "health", Width: 9, Drop: 2},
-			{Title: "image", Width: 16, Max: 44, Drop: 5},
-			{Title: "age", Width: 4, Drop: 6, Right: true},
-			{Title: "unit", Width: 8, Max: 32, Drop: 8},
-			{Title: "rst", Width: 3, Drop: 4, Right: true},
-			{Title: "ports", Width: 9, Max: 24, Drop: 7},
-			{Title: "cpu", Width: 5, Drop: 3, Right: true},
-			{Title: "mem", Width: 5, Drop: 3, Right: true},
-			{Title: "engine", Width: 7, Max: 18, Drop: 9},
+		several: several,
+		columns: containerColumns(several),
+		rows:    containerRows,
+		order:   brokenFirst,
+		sorts:   containerSorts(several),
+		cells: func(c *screen.Context, st fleet.State, at int) []widget.Line {
+			cells := containerCells(c, st, at)
+			if several {
+				cells = slices.Insert(cells, 1, widget.T(st.Host.Name))
+			}
+			return cells
 		},
-		rows:  containerRows,
-		cells: containerCells,
-		lines: containerLines,
+		lines: func(c *screen.Context, st fleet.State, at int) [2]widget.Line {
+			return containerLines(c, st, at, several)
+		},
 		detail: func(c *screen.Context, st fleet.State, at, w int) widget.Doc {
 			return container(c, st, st.Containers.Value[at], w)
 		},
@@ -55,6 +54,38 @@ func containers() *tableTab {
 	}
 }
 
+// containerColumns are the columns of the list. What has no room is in the
+// detail; what is told only while it is looked at goes before what a container is.
+func containerColumns(several bool) []widget.Column {
+	list := []widget.Column{
+		{Title: "container", Width: 14, Max: 32},
+		{Title: "host", Width: 8, Max: 16},
+		{Title: "user", Width: 5, Max: 10, Drop: 7},
+		{Title: "state", Width: 9},
+		{Title: "health", Width: 9, Drop: 3},
+		{Title: "rst", Width: 4, Drop: 4, Right: true},
+		{Title: "cpu", Width: 4, Max: 5, Drop: 1, Right: true},
+		{Title: "", Width: sparkWidth, Drop: 5},
+		{Title: "mem", Width: 4, Max: 5, Drop: 2, Right: true},
+		{Title: "limit", Width: 6, Drop: 8, Right: true},
+		{Title: "", Width: sparkWidth, Drop: 12},
+		{Title: "net/s", Width: 6, Drop: 9, Right: true},
+		{Title: "", Width: sparkWidth, Drop: 14},
+		{Title: "io/s", Width: 5, Drop: 10, Right: true},
+		{Title: "", Width: sparkWidth, Drop: 15},
+		{Title: "image", Width: 10, Max: 44, Drop: 6},
+		{Title: "age", Width: 4, Drop: 11, Right: true},
+		{Title: "digest", Width: 12, Drop: 18},
+		{Title: "ports", Width: 9, Max: 24, Drop: 13},
+		{Title: "unit", Width: 8, Max: 32, Drop: 17},
+		{Title: "engine", Width: 7, Drop: 16},
+	}
+	if !several {
+		list = slices.Delete(list, 1, 2)
+	}
+	return list
+}
+
 // unitUser is whose systemd the container's unit belongs to; "" is the system's.
 func unitUser(ct fleet.Container) string {
 	if ct.UserUnit {
@@ -68,15 +99,19 @@ func containerRows(_ *screen.Context, st fleet.State) []row {
 	for i, ct := range st.Containers.Value {
 		rows = append(rows, row{
 			id: ct.Engine + "/" + ct.User + "/" + ct.Name, name: ct.Name, at: i,
-			more: strings.Join([]string{ct.State, ct.Health, ct.Image, ct.Unit, ct.User, ct.Engine}, " "),
+			more: strings.Join([]string{st.Host.Name, ct.State, ct.Health, ct.Image, ct.Unit, ct.User, ct.Engine, ct.Pod, strings.Join(ct.Networks, " ")}, " "),
 		})
 	}
-	slices.SortStableFunc(rows, func(a, b row) int {
-		ca, cb := st.Containers.Value[a.at], st.Containers.Value[b.at]
-		return cmp.Or(trueFirst(ca.Broken(), cb.Broken()), strings.Compare(a.name, b.name), strings.Compare(a.id, b.id))
-	})
 	return rows
 }
+
+// brokenFirst is the order of containers that nobody sorted.
+func brokenFirst(a, b row) int {
+	return cmp.Or(trueFirst(of(a).Broken(), of(b).Broken()), strings.Compare(a.name, b.name), strings.Compare(a.of.Host.Name, b.of.Host.Name), strings.Compare(a.id, b.id))
+}
+
+// of is the container of a row.
+func of(r row) fleet.Container { return r.of.Containers.Value[r.at] }
 
 func trueFirst(a, b bool) int {
 	switch {
@@ -90,25 +125,36 @@ func trueFirst(a, b bool) int {
 
 func containerCells(c *screen.Context, st fleet.State, at int) []widget.Line {
 	ct := st.Containers.Value[at]
-	cpu, mem := usage(c, st, ct)
+	u := useOf(c, st, ct)
 	return []widget.Line{
-		widget.T(ct.Name), containerState(ct), health(c, ct), widget.T(image(ct.Image)), widget.L(themes.Dim, words.Ago(ct.ImageAt, c.Now)),
-		widget.T(strings.TrimSuffix(ct.Unit, ".service")), restarts(ct), widget.T(ports(ct)), cpu, mem, widget.L(themes.Dim, engine(ct)),
+		widget.T(ct.Name), owner(ct), containerState(ct), health(c, ct), restarts(ct),
+		u.cpu, u.spark(c, u.cpus), u.memory, u.limit, u.spark(c, u.memories), u.net, u.spark(c, u.nets), u.block, u.spark(c, u.blocks),
+		widget.T(image(ct.Image)), widget.L(themes.Dim, words.Ago(ct.ImageAt, c.Now)), widget.L(themes.Dim, digest(ct)),
+		widget.T(ports(ct)), widget.T(strings.TrimSuffix(ct.Unit, ".service")), widget.L(themes.Dim, ct.Engine),
 	}
 }
 
-func containerLines(c *screen.Context, st fleet.State, at int) [2]widget.Line {
+// digest is as much of the image's digest as tells it from others.
+func digest(ct fleet.Container) string {
+	return fleet.Short(strings.TrimPrefix(ct.Digest, "sha256:"), 12)
+}
+
+func containerLines(c *screen.Context, st fleet.State, at int, several bool) [2]widget.Line {
 	ct := st.Containers.Value[at]
-	cpu, mem := usage(c, st, ct)
+	u := useOf(c, st, ct)
 	first := widget.L(themes.Text, ct.Name).And(themes.Text, "  ").Join(containerState(ct))
 	if ct.Health != "" {
 		first = first.And(themes.Text, " ").Join(health(c, ct))
 	}
-	second := widget.L(themes.Dim, "  ").Join(cpu).And(themes.Text, " ").Join(mem).And(themes.Dim, "  "+image(ct.Image))
+	second := widget.L(themes.Dim, "  ")
+	if several {
+		second = second.And(themes.Text, st.Host.Name+"  ")
+	}
+	second = second.Join(u.cpu).And(themes.Text, " ").Join(u.spark(c, u.cpus)).And(themes.Text, " ").Join(u.memory)
 	if ct.User != "" && ct.User != "root" {
 		second = second.And(themes.Dim, "  "+ct.User)
 	}
-	return [2]widget.Line{first, second}
+	return [2]widget.Line{first, second.And(themes.Dim, "  "+image(ct.Image))}
 }
 
 // containerState is the state as a word and, where it ended badly, how.
@@ -136,22 +182,6 @@ func health(c *screen.Context, ct fleet.Container) widget.Line {
 		return widget.L(themes.Fail, "UNHEALTHY")
 	}
 	return widget.L(themes.Warn, ct.Health)
-}
-
-// usage is what the container uses now: only known while it is on the screen.
-func usage(c *screen.Context, st fleet.State, ct fleet.Container) (cpu, mem widget.Line) {
-	s, ok := st.Stats[ct.ID]
-	switch {
-	case !ct.Running():
-		return widget.L(themes.Dim, c.Glyphs.None), widget.L(themes.Dim, c.Glyphs.None)
-	case !ok:
-		return widget.L(themes.Dim, c.Glyphs.Asking), widget.L(themes.Dim, c.Glyphs.Asking)
-	}
-	role := themes.Text
-	if !s.At.IsZero() && c.Now.Sub(s.At) > oldStats {
-		role = themes.Dim
-	}
-	return widget.L(role, fmt.Sprintf("%.2f", s.CPU)), widget.L(role, words.Bytes(s.Memory))
 }
 
 func restarts(ct fleet.Container) widget.Line {
@@ -195,10 +225,10 @@ func ports(ct fleet.Container) string {
 	return strings.Join(out, " ")
 }
 
-// engine is "podman", with the user where it is not root's.
-func engine(ct fleet.Container) string {
+// owner is whose engine it is, those of people more clearly.
+func owner(ct fleet.Container) widget.Line {
 	if ct.User == "" || ct.User == "root" {
-		return ct.Engine
+		return widget.L(themes.Dim, "root")
 	}
-	return ct.Engine + " " + ct.User
+	return widget.T(ct.User)
 }

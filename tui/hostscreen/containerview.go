@@ -25,7 +25,7 @@ type containersTab struct {
 }
 
 func newContainers(ctx context.Context) *containersTab {
-	t := &containersTab{tableTab: containers(), ctx: ctx}
+	t := &containersTab{tableTab: containers(false), ctx: ctx}
 	t.detail = func(c *screen.Context, st fleet.State, at, w int) widget.Doc {
 		ct := st.Containers.Value[at]
 		return t.view.doc(c, st, ct, container(c, st, ct, w), w)
@@ -65,7 +65,7 @@ type topMsg struct {
 }
 
 func (t *containersTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
-	t.refill(c, st)
+	t.take(c, []fleet.State{st})
 	t.view.turn(t.open)
 	r, ok := t.byID[t.open]
 	if t.open == "" || !ok || !answers(st) {

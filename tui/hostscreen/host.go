@@ -64,7 +64,7 @@ func (s *Screen) show(p screen.Place) {
 			s.open = i
 		}
 	}
-	if t, ok := s.list(); ok && p.Item != "" {
+	if t := s.table(); t != nil && p.Item != "" {
 		t.open = p.Item
 		t.list.Select(p.Item)
 	}
@@ -81,12 +81,12 @@ func (s *Screen) Move(c *screen.Context, p screen.Place) (screen.Effect, bool) {
 
 func (s *Screen) tab() tab { return s.tabs[s.open] }
 
-// list is the list of the tab that is open, where it has one.
-func (s *Screen) list() (*tableTab, bool) {
-	if l, ok := s.tab().(lister); ok {
-		return l.inner(), true
+// table is the list that the open tab shows; nil: it shows none.
+func (s *Screen) table() *tableTab {
+	if t, ok := s.tab().(interface{ table() *tableTab }); ok {
+		return t.table()
 	}
-	return nil, false
+	return nil
 }
 
 // Place implements screen.Screen.
@@ -97,7 +97,7 @@ func (s *Screen) Place() screen.Place {
 // Title implements screen.Screen.
 func (s *Screen) Title(*screen.Context) []string {
 	t := []string{s.state.Host.Name, Tabs[s.open].Title}
-	if tt, ok := s.list(); ok && tt.open != "" {
+	if tt := s.table(); tt != nil && tt.open != "" {
 		t = append(t, cmp.Or(tt.name(tt.open), tt.open))
 	}
 	return t
@@ -108,7 +108,7 @@ func (s *Screen) Scopes() []string { return append(s.tab().scopes(), "host") }
 
 // Hints implements screen.Screen.
 func (s *Screen) Hints(*screen.Context) []string {
-	if t, ok := s.list(); ok {
+	if t := s.table(); t != nil {
 		if t.open != "" {
 			if h, ok := s.tab().(interface{ openHints() []string }); ok {
 				return h.openHints()
@@ -159,7 +159,9 @@ func (s *Screen) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 		if r, ok := t.(interface {
 			receive(*screen.Context, fleet.State, tea.Msg) screen.Effect
 		}); ok {
-			all = append(all, r.receive(c, s.state, msg))
+			if e := r.receive(c, s.state, msg); e != nil {
+				all = append(all, e)
+			}
 		}
 	}
 	return all
@@ -205,7 +207,7 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 func (s *Screen) turn(c *screen.Context, i int) screen.Effect {
 	i = (i + len(Tabs)) % len(Tabs)
 	if i == s.open {
-		if t, ok := s.list(); ok {
+		if t := s.table(); t != nil {
 			t.open = ""
 		}
 		return s.tab().fresh(c, s.state)
@@ -246,7 +248,7 @@ func (s *Screen) Focus(*screen.Context) fleet.Focus {
 
 // Finding implements screen.Finder.
 func (s *Screen) Finding() (text, label string) {
-	if t, ok := s.list(); ok {
+	if t := s.table(); t != nil {
 		return t.filter, fmt.Sprintf("%d of %d", t.list.Len(), len(t.byID))
 	}
 	return "", ""
@@ -254,15 +256,14 @@ func (s *Screen) Finding() (text, label string) {
 
 // Find implements screen.Finder.
 func (s *Screen) Find(c *screen.Context, text string, _ bool) {
-	if t, ok := s.tab().(lister); ok {
-		t.inner().filter = text
-		t.refill(c, s.state)
+	if t := s.table(); t != nil {
+		t.find(c, text)
 	}
 }
 
 // Copy implements screen.Copier.
 func (s *Screen) Copy(*screen.Context) (what, text string) {
-	if t, ok := s.list(); ok {
+	if t := s.table(); t != nil {
 		if id, ok := t.current(); ok {
 			return "name", t.name(id)
 		}

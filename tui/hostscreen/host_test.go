@@ -75,7 +75,12 @@ func TestTheBrokenComeFirst(t *testing.T) {
 	if got := names(unitRows(nil, st)); !slices.Equal(got, []string{"z", "a", "b"}) {
 		t.Errorf("%v", got)
 	}
-	rows := containerRows(nil, st)
+	tab := containers(false)
+	tab.take(nil, []fleet.State{st})
+	var rows []row
+	for _, id := range tab.list.All() {
+		rows = append(rows, tab.byID[id])
+	}
 	if got := names(rows); !slices.Equal(got, []string{"z", "a", "a", "b"}) || rows[1].id == rows[2].id {
 		t.Errorf("%v %v", got, rows)
 	}

@@ -1,8 +1,10 @@
 package hostscreen
 
 import (
+	"slices"
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/sahilm/fuzzy"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -14,11 +16,13 @@ import (
 // row is something in a list, by an ID that stays.
 type row struct {
 	id, name string
-	more     string // what the filter also finds it by
-	at       int    // in the fact's list
+	more     string      // what the filter also finds it by
+	at       int         // in the fact's list
+	of       fleet.State // of the host it is on
 }
 
-// tableTab is a tab that is a list, with a detail view of each row.
+// tableTab is a tab that is a list, with a detail view of each row; and the same
+// list of several hosts.
 type tableTab struct {
 	columns []widget.Column
 	rows    func(c *screen.Context, st fleet.State) []row
@@ -31,34 +35,48 @@ type tableTab struct {
 	aim     func(st fleet.State, at int, t *fleet.Target)
 	live    func(st fleet.State, at int) string // the container of a row
 
-	list   widget.List
-	filter string
-	open   string // the row that is shown in detail
-	scroll widget.Scroll
-	byID   map[string]row
+	order  func(a, b row) int // where nobody has sorted it; nil: as rows gives them
+	sorts  []sorting          // by what it can be sorted; with it come marks
+	sorted sortedBy
+
+	several bool          // it is of several hosts
+	states  []fleet.State // whose rows there are
+	list    widget.List
+	filter  string
+	open    string // the row that is shown in detail
+	scroll  widget.Scroll
+	byID    map[string]row
 }
 
-// lister is a tab that is a list, or has one inside.
-type lister interface {
-	inner() *tableTab
-	refill(c *screen.Context, st fleet.State) // the rows are others: because of the filter
-}
-
-func (t *tableTab) inner() *tableTab { return t }
+func (t *tableTab) table() *tableTab { return t }
 
 func (t *tableTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
-	t.refill(c, st)
+	t.take(c, []fleet.State{st})
 	return nil
 }
 
-func (t *tableTab) refill(c *screen.Context, st fleet.State) {
+// take takes in what is known of the hosts by now.
+func (t *tableTab) take(c *screen.Context, states []fleet.State) {
+	t.states = states
 	t.byID = map[string]row{}
-	var ids []string
-	for _, r := range t.rows(c, st) {
-		t.byID[r.id] = r
-		if t.passes(r) {
-			ids = append(ids, r.id)
+	var all []row
+	for _, st := range states {
+		for _, r := range t.rows(c, st) {
+			if r.of = st; t.several {
+				r.id = string(st.Host.ID) + " " + r.id
+			}
+			t.byID[r.id] = r
+			if t.passes(r) {
+				all = append(all, r)
+			}
 		}
+	}
+	if cmp := t.sorted.order(t.order); cmp != nil {
+		slices.SortStableFunc(all, cmp)
+	}
+	ids := make([]string, len(all))
+	for i, r := range all {
+		ids[i] = r.id
 	}
 	t.list.Set(ids)
 }
@@ -73,6 +91,12 @@ func (t *tableTab) passes(r row) bool {
 		return !in
 	}
 	return in || len(fuzzy.Find(want, []string{r.name})) > 0
+}
+
+// find filters the rows.
+func (t *tableTab) find(c *screen.Context, text string) {
+	t.filter = text
+	t.take(c, t.states)
 }
 
 // current is the row that is open or selected.
@@ -92,49 +116,66 @@ func (t *tableTab) row() (row, bool) {
 	return r, ok
 }
 
+// marked are the rows that are marked, and that what is done is done to; none
+// while one is open.
+func (t *tableTab) marked() []row {
+	if t.open != "" {
+		return nil
+	}
+	var out []row
+	for _, id := range t.list.Marks() {
+		out = append(out, t.byID[id])
+	}
+	return out
+}
+
 func (t *tableTab) name(id string) string { return t.byID[id].name }
 
 func (t *tableTab) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 	if t.open != "" {
-		t.drawDetail(c, st, p.Sub(1, 0, p.W-2, p.H))
+		t.drawDetail(c, p.Sub(1, 0, p.W-2, p.H))
 		return
 	}
-	if l := t.age(c, st); len(l) > 0 && t.list.Len() > 0 {
-		p.Line(1, 0, p.W-2, l)
-		p = p.Sub(0, 1, p.W, p.H-1)
+	for _, l := range []widget.Line{t.age(c, st), t.sorted.line(c)} {
+		if len(l) > 0 && t.list.Len() > 0 {
+			p.Line(1, 0, p.W-2, l)
+			p = p.Sub(0, 1, p.W, p.H-1)
+		}
 	}
-	t.table(c, st).Draw(p, &t.list)
+	t.widget(c, st).Draw(p, &t.list)
 }
 
-func (t *tableTab) table(c *screen.Context, st fleet.State) widget.Table {
+// widget is the table as it is drawn.
+func (t *tableTab) widget(c *screen.Context, st fleet.State) widget.Table {
 	empty := t.missing(c, st)
 	if t.filter != "" && len(t.byID) > 0 {
 		empty = []widget.Line{widget.T("Nothing matches " + t.filter + "."), widget.L(themes.Dim, "Esc shows all again.")}
 	}
 	return widget.Table{
-		Columns: t.columns,
+		Columns: t.sorted.heads(c, t.columns),
 		Tall:    c.W < screen.Narrow,
-		Cells:   func(id string) []widget.Line { return t.cells(c, st, t.byID[id].at) },
-		Lines:   func(id string) [2]widget.Line { return t.lines(c, st, t.byID[id].at) },
+		Cells:   func(id string) []widget.Line { r := t.byID[id]; return t.cells(c, r.of, r.at) },
+		Lines:   func(id string) [2]widget.Line { r := t.byID[id]; return t.lines(c, r.of, r.at) },
 		Target:  func(id string) any { return screen.TapRow{ID: id} },
+		Head:    t.tapHead(),
 		Empty:   empty,
 	}
 }
 
-func (t *tableTab) drawDetail(c *screen.Context, st fleet.State, p widget.Pane) {
+func (t *tableTab) drawDetail(c *screen.Context, p widget.Pane) {
 	r, ok := t.byID[t.open]
 	if !ok {
 		p.Text(0, 0, p.W, themes.Warn, "It is there no more.")
 		return
 	}
 	var d widget.Doc
-	if l := t.age(c, st); len(l) > 0 {
+	if l := t.age(c, r.of); len(l) > 0 {
 		d = d.Add(p.W, 2, l)
 	}
-	append(d, t.detail(c, st, r.at, p.W)...).Draw(p, &t.scroll)
+	append(d, t.detail(c, r.of, r.at, p.W)...).Draw(p, &t.scroll)
 }
 
-func (t *tableTab) do(c *screen.Context, st fleet.State, id string) screen.Effect {
+func (t *tableTab) do(_ *screen.Context, _ fleet.State, id string) screen.Effect {
 	if t.open != "" && t.scroll.Do(id) {
 		return nil
 	}
@@ -146,72 +187,131 @@ func (t *tableTab) do(c *screen.Context, st fleet.State, id string) screen.Effec
 	case id == "enter" && ok && t.open == "":
 		t.open = r.id
 		t.scroll.Reset()
+	case id == "sort":
+		return t.chooseSort()
 	case id == "logs" && ok && t.log != nil:
-		q, why := t.log(st, r.at)
-		if why != "" {
-			return screen.Flash{Level: fleet.Info, Text: "logs: " + why}
-		}
-		return logOf(st, q)
+		return t.logs(r)
 	case id == "logs":
 		return screen.Flash{Level: fleet.Info, Text: "logs: choose a container (3), a unit (4) or a backup (5)"}
 	}
 	return nil
 }
 
+// maxLogs bounds the logs that are opened as one; more can be added there.
+const maxLogs = 10
+
+// logs opens the log of a row, or those of the marked rows as one.
+func (t *tableTab) logs(r row) screen.Effect {
+	rows := t.marked()
+	if len(rows) == 0 {
+		rows = []row{r}
+	}
+	var list []fleet.LogSource
+	for _, r := range rows[:min(len(rows), maxLogs)] {
+		of, why := t.log(r.of, r.at)
+		if why != "" {
+			return screen.Flash{Level: fleet.Info, Text: "logs: " + why}
+		}
+		of.Host = r.of.Host.ID
+		list = append(list, of)
+	}
+	return screen.Go{Place: screen.Place{Screen: screen.Logs, Host: list[0].Host, Log: list}}
+}
+
 func (t *tableTab) tap(c *screen.Context, st fleet.State, target any) screen.Effect {
-	r, ok := target.(screen.TapRow)
-	if !ok {
-		return nil
+	switch r := target.(type) {
+	case tapHead:
+		t.sortBy(c, r.title)
+	case screen.TapRow:
+		if sel, _ := t.list.Selected(); sel == r.ID {
+			return t.do(c, st, "enter")
+		}
+		t.list.Select(r.ID)
 	}
-	if sel, _ := t.list.Selected(); sel == r.ID {
-		return t.do(c, st, "enter")
-	}
-	t.list.Select(r.ID)
 	return nil
 }
 
-func (t *tableTab) back(c *screen.Context, st fleet.State) bool {
-	if t.open != "" {
+// receive takes in by what a person wants the list sorted.
+func (t *tableTab) receive(c *screen.Context, _ fleet.State, msg tea.Msg) screen.Effect {
+	if m, ok := msg.(sortMsg); ok && m.of == t {
+		t.sortBy(c, m.title)
+	}
+	return nil
+}
+
+func (t *tableTab) back(c *screen.Context, _ fleet.State) bool {
+	switch {
+	case t.open != "":
 		t.open = ""
-		return true
+	case t.filter != "":
+		t.find(c, "")
+	default:
+		return t.list.ClearMarks()
 	}
-	if t.filter != "" {
-		t.filter = ""
-		t.fresh(c, st)
-		return true
-	}
-	return false
+	return true
 }
 
-func (t *tableTab) target(st fleet.State, to *fleet.Target) {
-	if r, ok := t.row(); ok && t.aim != nil {
-		t.aim(st, r.at, to)
+// target aims at the row, or at the marked ones.
+func (t *tableTab) target(_ fleet.State, to *fleet.Target) {
+	if t.aim == nil {
+		return
+	}
+	rows := t.marked()
+	if r, ok := t.row(); ok && len(rows) < 2 {
+		if len(rows) == 1 {
+			r = rows[0]
+		}
+		to.Hosts = []fleet.State{r.of}
+		t.aim(r.of, r.at, to)
+		return
+	}
+	if len(rows) > 0 {
+		to.Hosts = nil
+	}
+	for _, r := range rows {
+		one := fleet.Target{Hosts: []fleet.State{r.of}}
+		t.aim(r.of, r.at, &one)
+		to.Each = append(to.Each, one)
+		if !slices.ContainsFunc(to.Hosts, func(st fleet.State) bool { return st.Host.ID == r.of.Host.ID }) {
+			to.Hosts = append(to.Hosts, r.of)
+		}
 	}
 }
 
-// focus names the containers on the screen.
-func (t *tableTab) focus(f *fleet.Focus, st fleet.State) {
+// focus names the containers on the screen; all that are listed where they are
+// sorted by what they use.
+func (t *tableTab) focus(f *fleet.Focus, _ fleet.State) {
 	if t.live == nil {
 		return
 	}
 	visible := t.list.Visible()
-	if t.open != "" {
+	switch {
+	case t.open != "":
 		visible = []string{t.open}
+	case t.sorted.live:
+		visible = t.list.All()
 	}
 	for _, id := range visible {
 		if r, ok := t.byID[id]; ok {
-			if cid := t.live(st, r.at); cid != "" {
+			if cid := t.live(r.of, r.at); cid != "" {
 				f.Containers = append(f.Containers, cid)
 			}
 		}
+	}
+	if t.sorted.live {
+		slices.Sort(f.Containers) // else every change of place would be another thing to look at
 	}
 }
 
 func (t *tableTab) item() string { return t.open }
 
 func (t *tableTab) scopes() []string {
+	list := []string{"table", "list"}
 	if t.open != "" {
-		return []string{"scroll"}
+		list = []string{"scroll"}
 	}
-	return []string{"table", "list"}
+	if t.sorts != nil {
+		list = append(list, "containers")
+	}
+	return list
 }

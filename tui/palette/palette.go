@@ -65,10 +65,8 @@ func Choose(title string, entries []Entry) *List {
 func Menu(c *screen.Context, s screen.Screen) *List {
 	t, title := s.Target(c), "Actions"
 	switch n := len(t.Hosts); {
-	case t.Container != "":
-		title = t.Container + " on " + t.Hosts[0].Host.Name
-	case t.Unit != "":
-		title = t.Unit + " on " + t.Hosts[0].Host.Name
+	case t.Has(fleet.ScopeContainer), t.Has(fleet.ScopeUnit):
+		title = t.On()
 	case n == 1:
 		title = t.Hosts[0].Host.Name
 	case n > 1:
@@ -99,10 +97,8 @@ func Menu(c *screen.Context, s screen.Screen) *List {
 // fits tells whether actions of a scope are about such a target at all.
 func fits(s fleet.Scope, t fleet.Target) bool {
 	switch s {
-	case fleet.ScopeContainer:
-		return t.Container != ""
-	case fleet.ScopeUnit:
-		return t.Unit != ""
+	case fleet.ScopeContainer, fleet.ScopeUnit:
+		return t.Has(s)
 	}
 	return true
 }

@@ -67,13 +67,14 @@ type Place struct {
 
 // Names of screens.
 const (
-	Fleet    = "fleet"
-	Host     = "host"
-	Logs     = "logs"
-	Messages = "messages"
-	Deploys  = "deploys"
-	Timeline = "timeline"
-	Later    = "later" // screens of a later version; Tab says which
+	Fleet      = "fleet"
+	Host       = "host"
+	Logs       = "logs"
+	Messages   = "messages"
+	Containers = "containers"
+	Deploys    = "deploys"
+	Timeline   = "timeline"
+	Later      = "later" // screens of a later version; Tab says which
 )
 
 // Screen is one full-screen part of the UI.

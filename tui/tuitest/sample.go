@@ -100,17 +100,29 @@ func storage() fleet.State {
 	us = append(us, fleet.Unit{Name: "podman-immich-ml.service", Load: "loaded", Active: "failed", Sub: "failed", Description: "Immich machine learning", Result: "exit-code", ExitStatus: 137, Restarts: 5, Type: "notify", Exited: ago(3 * time.Hour)})
 	st.Units.Value = us
 	st.Containers = fleet.Known(containers(), st.Units.At, "podman 5.8")
-	st.Stats = map[string]fleet.ContainerStats{}
-	for i, c := range st.Containers.Value {
-		if c.Running() {
-			st.Stats[c.ID] = fleet.ContainerStats{ID: c.ID, CPU: 0.03 * float64(i+1), Memory: uint64(i+1) * 150 << 20, MemLimit: 2 << 30, NetIn: 120 << 20, NetOut: 9 << 20, PIDs: 12, At: Now}
+	for k := 11; k >= 0; k-- { // what they used while they were looked at, the newest last
+		var list []fleet.ContainerStats
+		for i, c := range st.Containers.Value {
+			if c.Running() {
+				list = append(list, reading(i, k, c.ID))
+			}
 		}
+		st = st.Measured(list)
 	}
 	st.Backups.Value = []fleet.BackupJob{job("home", fleet.BackupFresh, 9*time.Hour), job("photos", fleet.BackupFresh, 5*time.Hour), job("postgres", fleet.BackupStale, 3*day), failedJob()}
 	st.Metrics.Value.Disks = append(st.Metrics.Value.Disks, fleet.Disk{Mount: "/srv/media", Source: "tank/media", Used: 93 << 40, Total: 100 << 40, Avail: 7 << 40})
 	st.Metrics.Source = "netdata v1.37"
 	st.Alarms = fleet.Known([]fleet.Alarm{{Name: "disk_space_usage", Status: "WARNING", Value: "93%", Since: ago(26 * time.Hour), Info: "disk /srv/media space utilization"}}, st.Metrics.At, "netdata v1.37")
 	return st
+}
+
+// reading is what the i-th container used k readings ago.
+func reading(i, k int, id string) fleet.ContainerStats {
+	moved := uint64((12-k)*(i*i+1)) * 90 << 10
+	return fleet.ContainerStats{
+		ID: id, CPU: 0.03 * float64(i+1) * (1 - 0.07*float64(k)), Memory: uint64(i+1) * 150 << 20, MemLimit: 2 << 30, PIDs: 12,
+		NetIn: 120<<20 + moved, NetOut: 9 << 20, BlockIn: 30 << 20, BlockOut: moved / 7, At: Now.Add(-time.Duration(k) * 2 * time.Second),
+	}
 }
 
 func failedJob() fleet.BackupJob {

@@ -37,6 +37,9 @@ func (l *List) Set(ids []string) {
 // Len is how many rows there are.
 func (l *List) Len() int { return len(l.ids) }
 
+// All are all rows, in their order.
+func (l *List) All() []string { return l.ids }
+
 // Selected is the row the cursor is on.
 func (l *List) Selected() (string, bool) {
 	if l.cursor < 0 || l.cursor >= len(l.ids) {

@@ -24,6 +24,7 @@ type Table struct {
 	Lines   func(id string) [2]Line // for Tall
 	Empty   []Line                  // what is said when there are no rows
 	Target  func(id string) any     // what tapping a row means
+	Head    func(column int) any    // what tapping a heading means; nil: nothing
 	Plain   func(id string) bool    // rows that are dimmed
 }
 
@@ -51,6 +52,9 @@ func (t Table) Draw(p Pane, l *List) {
 			continue
 		}
 		drawCell(p, x, 0, cols[i], c.Right, L(themes.Dim, c.Title))
+		if t.Head != nil {
+			p.Zone(x, 0, cols[i], 1, t.Head(i))
+		}
 		x += cols[i] + gap
 	}
 	body := p.Sub(0, 1, p.W, p.H-1)
