@@ -129,6 +129,8 @@ type Console interface {
 	Series(ctx context.Context, host HostID, window time.Duration) ([]Series, error)
 	// Units reads all units of a host, with what each costs to ask for.
 	Units(context.Context, HostID) (UnitList, error)
+	// Shared reads the pods, networks and volumes of a host, and who uses them.
+	Shared(context.Context, HostID) Fact[Shared]
 	// Unit reads all that systemd tells of one unit; user is whose it is.
 	Unit(ctx context.Context, host HostID, unit, user string) (UnitDetail, error)
 	// Container reads all that an engine tells of a container of the store; what

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -8,28 +9,29 @@ import (
 // Container is a container of Podman or Docker, or the unit that should be
 // running one but does not (State "absent").
 type Container struct {
-	Engine     string    `json:"engine"` // "podman" or "docker"
-	User       string    `json:"user"`   // whose engine
-	Name       string    `json:"name"`
-	ID         string    `json:"id"`     // 64 hex digits; empty when absent
-	State      string    `json:"state"`  // created, running, paused, exited, …, or "absent"
-	Health     string    `json:"health"` // healthy, unhealthy, starting, "" no check
-	ExitCode   int       `json:"exitCode,omitempty"`
-	Image      string    `json:"image"`
-	ImageID    string    `json:"imageId,omitempty"`
-	ImageAt    time.Time `json:"imageCreated,omitzero"` // when the image was made
-	Digest     string    `json:"digest,omitempty"`      // of the image's manifest, sha256:…; "" not known
-	Unit       string    `json:"unit"`                  // the systemd unit that owns it; "" none
-	UnitSub    string    `json:"unitState,omitempty"`   // active/sub of that unit
-	UnitResult string    `json:"unitResult,omitempty"`  // why that unit failed: exit-code, oom-kill, …; "" it did not
-	UserUnit   bool      `json:"userUnit,omitempty"`    // Unit belongs to the user's own systemd
-	Restarts   *int      `json:"restarts"`              // null: the engine does not tell
-	Created    time.Time `json:"created,omitzero"`
-	Started    time.Time `json:"started,omitzero"`
-	Ports      []Port    `json:"ports"`
-	Pod        string    `json:"pod,omitempty"`
-	Networks   []string  `json:"networks,omitempty"`
-	Command    []string  `json:"command,omitempty"`
+	Engine     string     `json:"engine"` // "podman" or "docker"
+	User       string     `json:"user"`   // whose engine
+	Name       string     `json:"name"`
+	ID         string     `json:"id"`                  // 64 hex digits; empty when absent
+	State      string     `json:"state"`               // created, running, paused, exited, …, or "absent"
+	Health     string     `json:"health"`              // healthy, unhealthy, starting, "" no check
+	Check      *HealthRun `json:"lastCheck,omitempty"` // the last run of its health check; null: none, or not asked
+	ExitCode   int        `json:"exitCode,omitempty"`
+	Image      string     `json:"image"`
+	ImageID    string     `json:"imageId,omitempty"`
+	ImageAt    time.Time  `json:"imageCreated,omitzero"` // when the image was made
+	Digest     string     `json:"digest,omitempty"`      // of the image's manifest, sha256:…; "" not known
+	Unit       string     `json:"unit"`                  // the systemd unit that owns it; "" none
+	UnitSub    string     `json:"unitState,omitempty"`   // active/sub of that unit
+	UnitResult string     `json:"unitResult,omitempty"`  // why that unit failed: exit-code, oom-kill, …; "" it did not
+	UserUnit   bool       `json:"userUnit,omitempty"`    // Unit belongs to the user's own systemd
+	Restarts   *int       `json:"restarts"`              // null: the engine does not tell
+	Created    time.Time  `json:"created,omitzero"`
+	Started    time.Time  `json:"started,omitzero"`
+	Ports      []Port     `json:"ports"`
+	Pod        string     `json:"pod,omitempty"`
+	Networks   []string   `json:"networks,omitempty"`
+	Command    []string   `json:"command,omitempty"`
 }
 
 // Absent is the state of a container that its unit should run but that the
@@ -67,6 +69,21 @@ type Port struct {
 	Container uint16 `json:"container"`
 	Range     uint16 `json:"range,omitempty"` // how many ports from these on; 0 and 1 mean one
 	Protocol  string `json:"protocol"`
+}
+
+// String is the port in short: "443", "8443>443", "53/udp", "5000+9" for ten.
+func (p Port) String() string {
+	s := strconv.Itoa(int(p.Host))
+	if p.Host != p.Container {
+		s += ">" + strconv.Itoa(int(p.Container))
+	}
+	if p.Range > 1 {
+		s += "+" + strconv.Itoa(int(p.Range-1))
+	}
+	if p.Protocol != "tcp" && p.Protocol != "" {
+		s += "/" + p.Protocol
+	}
+	return s
 }
 
 // ContainerStats is one reading of a container's use of its host.

@@ -104,20 +104,31 @@ func mergePorts(ports []fleet.Port) []fleet.Port {
 	return out
 }
 
-// fillDates sets when the containers' images were made, from what is known of
+// manifest is the digest of an image's manifest.
+var manifest = regexp.MustCompile(`^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$`)
+
+// digest is a digest that a host told, or "".
+func digest(s string) string {
+	if !manifest.MatchString(s) {
+		return ""
+	}
+	return s
+}
+
+// fillDates sets the digests of the containers' images, and when the containers' images were made, from what is known of
 // the images, and tells whether all are known. When the images were just read,
 // one that is not among them (deleted, but still in use) counts as known, so
 // that it is not looked for again.
-func fillDates(list []fleet.Container, images map[string]time.Time, fresh bool) bool {
+func fillDates(list []fleet.Container, images map[string]imageFacts, fresh bool) bool {
 	all := images != nil || len(list) == 0
 	for i, c := range list {
-		at, ok := images[c.ImageID]
-		if list[i].ImageAt = at; ok || c.ImageID == "" {
+		image, ok := images[c.ImageID]
+		if list[i].ImageAt, list[i].Digest = image.Made, image.Digest; ok || c.ImageID == "" {
 			continue
 		}
 		all = false
 		if fresh && images != nil {
-			images[c.ImageID] = time.Time{}
+			images[c.ImageID] = imageFacts{}
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -28,8 +29,8 @@ type dockerAPI struct {
 	agreed   bool // on an API version, and that it is Docker
 
 	mu     sync.Mutex
-	images map[string]time.Time // when each image was made, by its ID
-	memory uint64               // bytes the host has; 0: not asked yet
+	images map[string]imageFacts // by their IDs
+	memory uint64                // bytes the host has; 0: not asked yet
 }
 
 func newDockerAPI(w *wire) *dockerAPI {
@@ -136,9 +137,14 @@ func (d *dockerAPI) date(ctx context.Context, list []fleet.Container) {
 		return // an age is no reason to have no list
 	}
 	d.mu.Lock()
-	d.images = make(map[string]time.Time, len(in))
+	d.images = make(map[string]imageFacts, len(in))
 	for _, i := range in {
-		d.images[text(i.ID)] = epoch(i.Created)
+		f := imageFacts{Made: epoch(i.Created)}
+		for _, name := range i.RepoDigests { // "name@sha256:…"
+			_, d, _ := strings.Cut(name, "@")
+			f.Digest = cmp.Or(f.Digest, digest(d))
+		}
+		d.images[text(i.ID)] = f
 	}
 	d.mu.Unlock()
 	d.fill(list, true)

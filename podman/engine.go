@@ -61,6 +61,8 @@ type api interface {
 	imageAPI
 	execer
 	copier
+	// shared gives the pods, networks and volumes, and who uses them.
+	shared(ctx context.Context) (fleet.Shared, error)
 }
 
 // engine is one engine of the host and the connections to it.
@@ -159,6 +161,7 @@ func (e *engine) list(ctx context.Context, api api, ids []string) ([]fleet.Conta
 		}
 		return nil, err
 	}
+	sick(ctx, api, list)
 	user := e.where().user
 	for i := range list {
 		list[i].User = user

@@ -296,8 +296,9 @@ type podmanServer struct {
 	images     []byte
 	logs       []byte
 	info       string
-	stream     chan string // lines of /events
-	stats      chan string // lines of /containers/stats
+	stream     chan string                                                    // lines of /events
+	stats      chan string                                                    // lines of /containers/stats
+	more       func(w http.ResponseWriter, r *http.Request, path string) bool // is asked first; may be nil
 
 	run *runner // what runs in its containers; nil: nothing does
 
@@ -322,6 +323,7 @@ func (p *podmanServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "Libpod/"+p.version+" (linux)")
 	path := strings.TrimPrefix(r.URL.Path, "/v5.8.6/libpod")
 	switch {
+	case p.more != nil && p.more(w, r, path):
 	case path == "/_ping":
 		w.Write([]byte("OK"))
 	case path == "/containers/json" && r.URL.Query().Get("all") == "true":

@@ -24,10 +24,10 @@ type podmanAPI struct {
 	wire *wire
 
 	mu     sync.Mutex
-	images map[string]time.Time // when each image was made, by its ID
-	health map[string]string    // of each container, by its ID, as last told
-	counts map[string]restarts  // of each container, by its ID, where the list does not tell
-	memory uint64               // bytes the host has; 0: not asked yet
+	images map[string]imageFacts // by their IDs
+	health map[string]string     // of each container, by its ID, as last told
+	counts map[string]restarts   // of each container, by its ID, where the list does not tell
+	memory uint64                // bytes the host has; 0: not asked yet
 }
 
 func newPodmanAPI(w *wire, path string) *podmanAPI {
@@ -156,13 +156,13 @@ func (p *podmanAPI) readImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dates, err := parseImages(b)
+	images, err := parseImages(b)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.images = dates
+	p.images = images
 	return nil
 }
 
@@ -249,19 +249,25 @@ func (l listed) container() fleet.Container {
 	return c
 }
 
-// parseImages reads when each image was made from the answer of
-// GET /libpod/images/json.
-func parseImages(b []byte) (map[string]time.Time, error) {
+// imageFacts are what a container's row tells of its image.
+type imageFacts struct {
+	Made   time.Time
+	Digest string // of its manifest; "" not known
+}
+
+// parseImages reads the answer of GET /libpod/images/json.
+func parseImages(b []byte) (map[string]imageFacts, error) {
 	var in []struct {
 		ID      string `json:"Id"`
 		Created int64  // seconds since 1970
+		Digest  string
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
 		return nil, fmt.Errorf("this is no list of images: %w", jsonError(err))
 	}
-	out := make(map[string]time.Time, len(in))
+	out := make(map[string]imageFacts, len(in))
 	for _, i := range in {
-		out[text(i.ID)] = epoch(i.Created)
+		out[text(i.ID)] = imageFacts{epoch(i.Created), digest(i.Digest)}
 	}
 	return out, nil
 }

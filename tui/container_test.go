@@ -48,7 +48,7 @@ func TestScreensOfAContainer(t *testing.T) {
 			keys []string
 			see  string
 		}{
-			{"detail", nil, "UNHEALTHY"}, {"health", []string{"pgdown"}, "failed 17 times"}, {"end", []string{"G"}, "PODMAN_SYSTEMD_UNIT"},
+			{"detail", nil, "UNHEALTHY"}, {"health", []string{"pgdown"}, "failed 17 time"}, {"end", []string{"G"}, "PODMAN_SYSTEMD_UNIT"},
 		} {
 			name := fmt.Sprintf("host-container-%s-%dx%d", story.name, size[0], size[1])
 			t.Run(name, func(t *testing.T) {

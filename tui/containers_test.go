@@ -75,7 +75,7 @@ func TestOneOfTheMarkedFailsOrIsOff(t *testing.T) {
 func TestContainersAreSortedByAnyColumn(t *testing.T) {
 	term := open(t, sample(), 200, 40).WaitFor("> cloud").Press("C").WaitFor("jellyfin", "media-r2s")
 	first := func() string {
-		for _, l := range strings.Split(term.Screen(), "\n")[3:] {
+		for _, l := range strings.Split(term.Screen(), "\n")[4:] { // below the title, the lists, what is not known, the heading
 			if f := strings.Fields(strings.TrimLeft(l, "> ")); len(f) > 2 {
 				return f[0] + " " + f[1]
 			}
@@ -113,7 +113,7 @@ func TestWhatIsVisibleIsMeasured(t *testing.T) {
 		})
 	}
 	term := open(t, o, 80, 11).WaitFor("> cloud").Press("C").WaitFor("jellyfin")
-	rows := len(strings.Split(term.Screen(), "\n")) - 4 // title, holes, heading, footer
+	rows := len(strings.Split(term.Screen(), "\n")) - 5 // title, lists, holes, heading, footer
 	look("those on the screen, without the one that is absent", rows-1)
 	term.Press("s", "cpu", "enter").WaitFor("cpu↓")
 	look("all that run", 7)
@@ -128,6 +128,34 @@ func TestTheListOfAllLeadsToOne(t *testing.T) {
 	term.Press("esc").WaitFor("› storage › Containers").WaitGone("networks").Press("esc").WaitFor("> jellyfin", "media-r2s")
 	term.Press("4").WaitFor("[4 Units]", "storage ›").Press("esc").WaitFor("> jellyfin")
 	term.Press("space", "space", "L").WaitFor("following")
+}
+
+// TestWhatIsSharedIsReadWhenLookedAt: not before, once, again where the containers
+// are others or a person says so, and only on hosts that have some.
+func TestWhatIsSharedIsReadWhenLookedAt(t *testing.T) {
+	o := sample()
+	asked := func(what string, n int) {
+		t.Helper()
+		eventually(t, what, func() bool { return len(console(o).AskedShared()) == n })
+	}
+	term := open(t, o, 80, 24).WaitFor("> cloud").Press("G", "3").WaitFor("jellyfin").Settle(100 * time.Millisecond)
+	asked("nobody looked yet", 0)
+	term.Press("v").WaitFor("[Pods 2]", "left-over", "unused").Press("v").WaitFor("[Networks 4]", "mealie").Settle(100 * time.Millisecond)
+	asked("once for all lists", 1)
+	o.Store.Update("n-storage", func(s *fleet.State) { s.Trend = []float64{0.5} })
+	term.Settle(300 * time.Millisecond)
+	asked("what changes elsewhere does not matter", 1)
+	o.Store.Update("n-storage", func(s *fleet.State) { s.Containers.Value = s.Containers.Value[1:] })
+	asked("there are other containers", 2)
+	term.Press("r").WaitFor("asking storage again")
+	asked("a person says so", 3)
+	term.Press("v").WaitFor("[Volumes 4]", "mealie-data").Press("/", "vault", "enter").WaitFor("1 of 4", "vault-data").WaitGone("mealie")
+	term.Press("enter").WaitFor("/home/vault/").Press("esc").WaitFor("1 of 4").Press("esc").WaitFor("mealie").Press("esc").WaitFor("[Containers")
+	term.Press("esc").WaitFor("backups").Press("C").WaitFor("[Containers 7]").ClickOn("Volumes").WaitFor("plex-config", "in part: media-r2s")
+	asked("all hosts that are reached and have some", 5)
+	if got := console(o).AskedShared(); !slices.Contains(got[3:], "n-media-r2s") || !slices.Contains(got[3:], "n-storage") {
+		t.Errorf("asked are %v", got)
+	}
 }
 
 func TestHostileNamesInTheListOfAll(t *testing.T) {

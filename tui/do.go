@@ -27,7 +27,7 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 	case screen.Host:
 		return hostscreen.New(m.ctx, p)
 	case screen.Containers:
-		return hostscreen.NewContainers()
+		return hostscreen.NewContainers(m.ctx)
 	case screen.Logs:
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:

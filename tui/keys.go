@@ -27,6 +27,7 @@ func builtin() []screen.Binding {
 		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet", "containers"}},
 		{ID: "secrets", Title: "secrets", Help: "show the values that look secret, or hide them again", Keys: []string{"v"}, In: []string{"container"}},
 		{ID: "sort", Title: "sort", Help: "sort by a column; by the same again: the other way round", Keys: []string{"s"}, In: []string{"containers"}},
+		{ID: "view", Title: "view", Help: "containers, pods, networks, volumes: the next of them", Keys: []string{"v"}, In: []string{"containers"}},
 		{ID: "containers", Title: "all containers", Help: "the containers of all hosts in one list", Keys: []string{"C"}, In: []string{"global"}},
 		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},
 		{ID: "messages", Title: "messages", Help: "what happened and what failed", Keys: []string{"M"}, In: []string{"global"}},

@@ -41,6 +41,11 @@ func (nobody) Units(context.Context, fleet.HostID) (fleet.UnitList, error) {
 	return fleet.UnitList{}, errNobody
 }
 
+// Shared tells nothing.
+func (nobody) Shared(context.Context, fleet.HostID) fleet.Fact[fleet.Shared] {
+	return fleet.Unknown[fleet.Shared](errNobody, time.Now(), "")
+}
+
 // Unit tells nothing.
 func (nobody) Unit(context.Context, fleet.HostID, string, string) (fleet.UnitDetail, error) {
 	return fleet.UnitDetail{}, errNobody

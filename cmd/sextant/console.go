@@ -50,6 +50,15 @@ func (c console) Units(ctx context.Context, id fleet.HostID) (fleet.UnitList, er
 	return units.Read(ctx, l)
 }
 
+// Shared reads the pods, networks and volumes of a host.
+func (c console) Shared(ctx context.Context, id fleet.HostID) fleet.Fact[fleet.Shared] {
+	l, _, err := c.link(id)
+	if err != nil {
+		return fleet.Unknown[fleet.Shared](err, time.Now(), "")
+	}
+	return c.a.readers.of(l).Shared(ctx)
+}
+
 // Unit reads all that is told of one unit.
 func (c console) Unit(ctx context.Context, id fleet.HostID, unit, user string) (fleet.UnitDetail, error) {
 	l, _, err := c.link(id)

@@ -130,29 +130,19 @@ func marks(g fleet.Generation) string {
 	return strings.Join(m, ", ")
 }
 
-func containersCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use: "containers [SEL…]", Short: "Containers of Podman and Docker, with the units that own them",
-		RunE: func(cmd *cobra.Command, sel []string) error {
-			return failed(withHosts(cmd.Context(), *o, sel, only("containers"), func(_ *app, states []fleet.State) error {
-				return printContainers(cmd.OutOrStdout(), *o, states)
-			}))
-		},
-	}
-}
-
 type containerRow struct {
 	Host string `json:"host"`
 	fleet.Container
+	Use *containerUse `json:"use,omitempty"` // with --stats: null where it was not measured
 }
 
-func printContainers(w io.Writer, o options, states []fleet.State) error {
+func printContainers(w io.Writer, o options, states []fleet.State, stats bool) error {
 	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.Container] { return s.Containers },
 		func(s fleet.State, c fleet.Container) containerRow {
 			if c.Ports == nil {
 				c.Ports = []fleet.Port{}
 			}
-			return containerRow{s.Host.Name, c}
+			return containerRow{s.Host.Name, c, useOf(s, c)}
 		})
 	out := struct {
 		Schema     int            `json:"schema"`
@@ -163,9 +153,16 @@ func printContainers(w io.Writer, o options, states []fleet.State) error {
 	now := time.Now()
 	ages := aged(hosts, now)
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "NAME", "STATE", "HEALTH", "IMAGE", "UNIT", "USER", "STARTED", "AGE")
+		if stats {
+			containerStats(t, rows)
+			holes(t, hosts, now)
+			return
+		}
+		t.row("HOST", "NAME", "STATE", "HEALTH", "RESTARTS", "IMAGE", "MADE", "DIGEST", "PORTS", "UNIT", "USER", "STARTED", "AGE")
 		for _, c := range rows {
-			t.row(c.Host, c.Name, c.State, cmp.Or(c.Health, "-"), c.Image, cmp.Or(c.Unit, "-"), c.User, age(c.Started, now), ages[c.Host])
+			t.row(c.Host, c.Name, c.State, cmp.Or(c.Health, "-"), count(c.Restarts), c.Image, age(c.ImageAt, now), cmp.Or(fleet.Short(strings.TrimPrefix(c.Digest, "sha256:"), 12), "-"),
+				cmp.Or(published(c.Ports), "-"), cmp.Or(c.Unit, "-"), c.User, age(c.Started, now), ages[c.Host])
+			checkNote(t, c.Container, now)
 		}
 		holes(t, hosts, now)
 	})

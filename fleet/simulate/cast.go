@@ -193,7 +193,7 @@ func desktop(m *machine) {
 	m.container("devdb", "docker.io/library/postgres:17", 5432)
 	m.programs = append(m.programs, "restic", "restic-home")
 	ada := m.person(1000, "ada")
-	ada.quadlet(m, "miniflux", "docker.io/miniflux/miniflux:2.2.17")
+	ada.quadlet(m, "miniflux", "docker.io/miniflux/miniflux:2.2.17").volumes = []string{"miniflux-data"}
 	ada.daemon("syncthing", "Syncthing - Open Source Continuous File Synchronization", m.began.Add(-m.up))
 	m.backup("home", "restic", day, 224*gib, 17).missed = 2
 }

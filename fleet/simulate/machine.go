@@ -36,6 +36,7 @@ type machine struct {
 	booted   int          // and of the one it booted
 	disks    []disk
 	boxes    []*box
+	spare    spare
 	people   []*person
 	backups  []backup
 	alarms   []alarm
@@ -119,6 +120,7 @@ type box struct {
 	cpu         wave // cores
 	mem         wave // bytes
 	limit       uint64
+	sharing
 }
 
 type port struct {
@@ -275,6 +277,7 @@ func (m *machine) generations(n, first int) {
 // settle makes a machine whole, once its role has said what it is.
 func (m *machine) settle() {
 	m.backupUnits()
+	m.share()
 	if m.booted != 0 {
 		return
 	}

@@ -66,7 +66,11 @@ func (p *podman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case part[0] == "images" && len(part) == 3:
 		p.imageDo(w, r, part[1], part[2])
 	case path == "/pods/json":
-		answer(w, []int{})
+		p.pods(w)
+	case path == "/networks/json":
+		p.networks(w)
+	case path == "/volumes/json":
+		p.volumes(w, r)
 	case path == "/events":
 		p.events(w, r)
 	case len(part) == 3 && part[0] == "exec":
@@ -154,12 +158,11 @@ type listed struct {
 
 func (p *podman) list(w http.ResponseWriter, r *http.Request) {
 	all := r.URL.Query().Get("all") == "true"
-	var only struct{ ID []string }
-	_ = json.Unmarshal([]byte(r.URL.Query().Get("filters")), &only)
+	only := filterOf(r)
 	p.m.mu.Lock()
 	rows := make([]listed, 0, len(p.boxes()))
 	for _, b := range p.boxes() {
-		if !b.gone && (all || b.state == "running") && (len(only.ID) == 0 || slices.Contains(only.ID, p.m.boxID(b))) {
+		if !b.gone && (all || b.state == "running") && only.has(p.m, b) {
 			rows = append(rows, p.m.listed(b))
 		}
 	}
@@ -171,7 +174,7 @@ func (m *machine) listed(b *box) listed {
 	l := listed{
 		AutoRemove: true, Command: []string{"/init"}, Created: b.made, ExitedAt: never, ID: m.boxID(b), Image: b.image, ImageID: m.boxImage(b),
 		Labels: map[string]string{"org.opencontainers.image.title": b.name}, Mounts: []string{"/config"}, Names: []string{b.name},
-		Namespaces: map[string]string{}, Networks: []string{b.network}, Pid: 2000 + int(dice(m.seed, b.name)%30000), Restarts: b.restarts,
+		Namespaces: map[string]string{}, Networks: []string{b.network}, PodName: b.pod, Pid: 2000 + int(dice(m.seed, b.name)%30000), Restarts: b.restarts,
 		StartedAt: b.made.Unix(), State: b.state, Status: b.health,
 	}
 	if b.unit != "" {

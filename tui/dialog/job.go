@@ -98,7 +98,7 @@ func (j *Job) Hosts() string {
 
 // Object is the container or unit it is about, or "" where it is about hosts.
 func (j *Job) Object() string {
-	if s := j.Action.Scope; s != fleet.ScopeContainer && s != fleet.ScopeUnit {
+	if s := j.Action.Scope; s == fleet.ScopeHost || s == fleet.ScopeFleet {
 		return ""
 	}
 	return j.Target.Object()

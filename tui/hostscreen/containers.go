@@ -208,16 +208,7 @@ func image(name string) string {
 func ports(ct fleet.Container) string {
 	var out []string
 	for _, p := range ct.Ports {
-		s := strconv.Itoa(int(p.Host))
-		if p.Host != p.Container {
-			s += ">" + strconv.Itoa(int(p.Container))
-		}
-		if p.Range > 1 {
-			s += "+" + strconv.Itoa(int(p.Range-1))
-		}
-		if p.Protocol != "tcp" && p.Protocol != "" {
-			s += "/" + p.Protocol
-		}
+		s := p.String()
 		if !slices.Contains(out, s) {
 			out = append(out, s)
 		}

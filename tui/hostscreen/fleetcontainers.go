@@ -1,6 +1,7 @@
 package hostscreen
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -15,23 +16,41 @@ import (
 
 // Containers is the screen of the containers of all hosts: the list of a host's
 // tab, with the host as a column. One in full is on its host's screen.
-type Containers struct{ list *tableTab }
+type Containers struct{ *around }
 
-// NewContainers makes the screen.
-func NewContainers() *Containers {
-	s := &Containers{list: containers(true)}
-	s.list.age = func(c *screen.Context, _ fleet.State) widget.Line { return holes(c, s.list.states) }
-	s.list.missing = func(c *screen.Context, _ fleet.State) []widget.Line { return nowhere(c, s.list.states) }
+// NewContainers makes the screen; what containers share is asked for until ctx ends.
+func NewContainers(ctx context.Context) *Containers {
+	s := &Containers{newAround(ctx, true)}
+	for i, t := range s.views {
+		t.age = func(c *screen.Context, st fleet.State) widget.Line {
+			if st.Host.ID != "" { // of the one that is open
+				return s.outdated(c, st)
+			}
+			return s.holes(c, i)
+		}
+		t.missing = func(c *screen.Context, _ fleet.State) []widget.Line { return s.nowhere(c, i) }
+	}
 	return s
 }
 
-// holes names the hosts whose containers are not known, or only from before.
-func holes(c *screen.Context, states []fleet.State) widget.Line {
-	var missing, old, asked []string
-	for _, st := range states {
-		f, name := st.Containers, st.Host.Name
+// standing is how a part of the fleet's list stands: of the containers, or of
+// what they share.
+func (s *Containers) standing(st fleet.State, view int) fleet.Fact[struct{}] {
+	if view == 0 || !s.asks(st) && !s.factOf(st).Asked() {
+		return fleet.Derive(st.Containers, func([]fleet.Container) struct{} { return struct{}{} })
+	}
+	return fleet.Derive(s.factOf(st), func(fleet.Shared) struct{} { return struct{}{} })
+}
+
+// holes names the hosts of which a list is not known, or only from before.
+func (s *Containers) holes(c *screen.Context, view int) widget.Line {
+	var missing, part, old, asked []string
+	for _, st := range s.views[0].states {
+		f, name := s.standing(st, view), st.Host.Name
 		switch {
 		case f.Current() || f.None:
+		case f.HasValue() && !f.ErrAt.After(f.At):
+			part = append(part, name)
 		case f.HasValue():
 			old = append(old, name+" "+words.Ago(f.At, c.Now))
 		case !f.Asked() && st.Reach.Err == "":
@@ -45,7 +64,7 @@ func holes(c *screen.Context, states []fleet.State) widget.Line {
 		role  themes.Role
 		word  string
 		names []string
-	}{{themes.Unknown, "? not known: ", missing}, {themes.Unknown, "from before: ", old}, {themes.Dim, c.Glyphs.Asking + " asking: ", asked}} {
+	}{{themes.Unknown, "? not known: ", missing}, {themes.Unknown, "in part: ", part}, {themes.Unknown, "from before: ", old}, {themes.Dim, c.Glyphs.Asking + " asking: ", asked}} {
 		if len(part.names) == 0 {
 			continue
 		}
@@ -58,12 +77,13 @@ func holes(c *screen.Context, states []fleet.State) widget.Line {
 }
 
 // nowhere says why there is no row at all.
-func nowhere(c *screen.Context, states []fleet.State) []widget.Line {
-	lines := []widget.Line{widget.T("No container is known on any host.")}
-	if len(states) == 0 {
+func (s *Containers) nowhere(c *screen.Context, view int) []widget.Line {
+	kind := strings.ToLower(strings.TrimSuffix(viewNames[view], "s"))
+	lines := []widget.Line{widget.T("No " + kind + " is known on any host.")}
+	if len(c.Snap.Hosts) == 0 {
 		lines = []widget.Line{widget.T("There is no host yet.")}
 	}
-	if l := holes(c, states); len(l) > 0 {
+	if l := s.holes(c, view); len(l) > 0 {
 		lines = append(lines, l)
 	}
 	return lines
@@ -73,14 +93,26 @@ func nowhere(c *screen.Context, states []fleet.State) []widget.Line {
 func (s *Containers) Place() screen.Place { return screen.Place{Screen: screen.Containers} }
 
 // Title implements screen.Screen.
-func (s *Containers) Title(*screen.Context) []string { return []string{"Containers"} }
+func (s *Containers) Title(*screen.Context) []string {
+	t := []string{viewNames[s.at]}
+	if open := s.table().open; open != "" {
+		t = append(t, s.table().name(open))
+	}
+	return t
+}
 
 // Scopes implements screen.Screen.
-func (s *Containers) Scopes() []string { return s.list.scopes() }
+func (s *Containers) Scopes() []string { return s.scopes() }
 
 // Hints implements screen.Screen.
 func (s *Containers) Hints(*screen.Context) []string {
-	return []string{"back", "enter", "logs", "find", "sort", "mark", "menu", "refresh", "shell", "help"}
+	switch {
+	case s.table().open != "":
+		return []string{"back", "view", "menu", "copy", "shell", "help"}
+	case s.at > 0:
+		return []string{"back", "enter", "view", "find", "sort", "menu", "refresh", "shell", "help"}
+	}
+	return []string{"back", "enter", "logs", "find", "sort", "mark", "view", "menu", "refresh", "shell", "help"}
 }
 
 // Open implements screen.Screen.
@@ -91,50 +123,52 @@ func (s *Containers) Close() {}
 
 // Fresh implements screen.Screen.
 func (s *Containers) Fresh(c *screen.Context) screen.Effect {
-	s.list.take(c, c.Snap.Hosts)
-	return nil
+	return s.take(c, c.Snap.Hosts)
 }
 
 // Receive implements screen.Screen.
 func (s *Containers) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
-	return s.list.receive(c, fleet.State{}, msg)
+	return s.receive(c, fleet.State{}, msg)
 }
 
+// Again implements screen.Asker.
+func (s *Containers) Again(c *screen.Context) screen.Effect { return s.again(c, fleet.State{}) }
+
 // Draw implements screen.Screen.
-func (s *Containers) Draw(c *screen.Context, p widget.Pane) { s.list.draw(c, fleet.State{}, p) }
+func (s *Containers) Draw(c *screen.Context, p widget.Pane) { s.draw(c, fleet.State{}, p) }
 
 // Do implements screen.Screen.
 func (s *Containers) Do(c *screen.Context, id string) screen.Effect {
-	r, ok := s.list.row()
+	r, ok := s.table().row()
 	tab, isTab := strings.CutPrefix(id, "tab-")
 	switch {
-	case ok && id == "enter":
+	case ok && id == "enter" && s.at == 0:
 		item := strings.TrimPrefix(r.id, string(r.of.Host.ID)+" ")
 		return screen.Go{Place: screen.Place{Screen: screen.Host, Host: r.of.Host.ID, Tab: "containers", Item: item}}
 	case ok && isTab:
 		return screen.Go{Place: screen.Place{Screen: screen.Host, Host: r.of.Host.ID, Tab: tab}}
 	}
-	return s.list.do(c, fleet.State{}, id)
+	return s.do(c, fleet.State{}, id)
 }
 
 // Tap implements screen.Screen: the first tap selects a row, one on the
 // selected row opens it.
 func (s *Containers) Tap(c *screen.Context, target any) screen.Effect {
 	if r, ok := target.(screen.TapRow); ok {
-		if sel, _ := s.list.list.Selected(); sel == r.ID {
+		if sel, _ := s.table().list.Selected(); sel == r.ID {
 			return s.Do(c, "enter")
 		}
 	}
-	return s.list.tap(c, fleet.State{}, target)
+	return s.tap(c, fleet.State{}, target)
 }
 
 // Back implements screen.Screen: the filter goes first, then the marks.
-func (s *Containers) Back(c *screen.Context) bool { return s.list.back(c, fleet.State{}) }
+func (s *Containers) Back(c *screen.Context) bool { return s.back(c, fleet.State{}) }
 
 // Target implements screen.Screen: the marked containers, or the selected one.
 func (s *Containers) Target(*screen.Context) fleet.Target {
 	var t fleet.Target
-	s.list.target(fleet.State{}, &t)
+	s.target(fleet.State{}, &t)
 	return t
 }
 
@@ -142,21 +176,21 @@ func (s *Containers) Target(*screen.Context) fleet.Target {
 // that has some of it.
 func (s *Containers) Focus(*screen.Context) fleet.Focus {
 	f := fleet.Focus{Tab: "containers"}
-	s.list.focus(&f, fleet.State{})
+	s.focus(&f, fleet.State{})
 	return f
 }
 
 // Finding implements screen.Finder.
 func (s *Containers) Finding() (text, label string) {
-	return s.list.filter, fmt.Sprintf("%d of %d", s.list.list.Len(), len(s.list.byID))
+	return s.table().filter, fmt.Sprintf("%d of %d", s.table().list.Len(), len(s.table().byID))
 }
 
 // Find implements screen.Finder.
-func (s *Containers) Find(c *screen.Context, text string, _ bool) { s.list.find(c, text) }
+func (s *Containers) Find(c *screen.Context, text string, _ bool) { s.table().find(c, text) }
 
 // Copy implements screen.Copier.
 func (s *Containers) Copy(*screen.Context) (what, text string) {
-	r, ok := s.list.row()
+	r, ok := s.table().row()
 	if !ok {
 		return "", ""
 	}

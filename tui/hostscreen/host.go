@@ -49,7 +49,7 @@ type Screen struct {
 // New makes the screen of a place; charts are asked for until ctx ends.
 func New(ctx context.Context, p screen.Place) *Screen {
 	s := &Screen{host: p.Host, tabs: []tab{
-		&overview{}, generations(), newContainers(ctx), units(), backups(), newMetrics(ctx),
+		&overview{}, generations(), newAround(ctx, false), units(), backups(), newMetrics(ctx),
 		later("Services", "which services a host offers, and how they do"),
 		timeline(),
 	}}
@@ -63,6 +63,9 @@ func (s *Screen) show(p screen.Place) {
 			s.leave()
 			s.open = i
 		}
+	}
+	if t, ok := s.tab().(*around); ok && p.Item != "" {
+		t.at = 0 // a place is one of a container
 	}
 	if t := s.table(); t != nil && p.Item != "" {
 		t.open = p.Item
@@ -114,6 +117,9 @@ func (s *Screen) Hints(*screen.Context) []string {
 				return h.openHints()
 			}
 			return []string{"back", "logs", "menu", "copy", "shell", "help"}
+		}
+		if t.sorts != nil {
+			return []string{"back", "enter", "logs", "find", "view", "sort", "mark", "menu", "shell", "refresh", "help"}
 		}
 		return []string{"back", "enter", "logs", "find", "menu", "shell", "refresh", "help"}
 	}

@@ -114,6 +114,7 @@ func (t *tableTab) sortBy(c *screen.Context, title string) {
 		t.sorted = sortedBy{sorting: t.sorts[i]}
 	}
 	t.take(c, t.states)
+	t.list.Do("top") // what is first now is what was asked for
 }
 
 // chooseSort lets a column be chosen.

@@ -54,6 +54,9 @@ func useOf(c *screen.Context, st fleet.State, ct fleet.Container) use {
 	}
 	u.nets, u.blocks = fleet.Rates(past, fleet.ContainerStats.Net), fleet.Rates(past, fleet.ContainerStats.Block)
 	u.net, u.block = rateOf(c, u.nets), rateOf(c, u.blocks)
+	if full == 0 { // without a limit the bars only tell how it grew
+		full = 2 * float64(s.Memory)
+	}
 	u.cpus, u.memories = shares(u.cpus, muchCPU), shares(u.memories, full)
 	u.nets, u.blocks = shares(u.nets, muchIO), shares(u.blocks, muchIO)
 	return u

@@ -22,6 +22,7 @@ type Console struct {
 	answers   map[int]fleet.Reply
 	logs      []*Log
 	series    []fleet.HostID
+	shared    []fleet.HostID
 
 	OnAnswer func(id int, r fleet.Reply)
 	NewShell func(fleet.HostID) (fleet.Session, error)
@@ -32,6 +33,7 @@ type Console struct {
 	AllUnits *fleet.UnitList // what the host's systemds tell; nil: nothing
 	OneUnit  func(unit, user string) (fleet.UnitDetail, error)
 	Lines    []fleet.LogLine // what every log begins with
+	SharedBy map[fleet.HostID]fleet.Fact[fleet.Shared]
 
 	// Detail and Top tell of a container; nil: nothing is told.
 	Detail func(c fleet.Container, secrets bool) (fleet.ContainerDetail, error)
@@ -159,6 +161,24 @@ func (c *Console) Units(context.Context, fleet.HostID) (fleet.UnitList, error) {
 		return fleet.UnitList{}, errors.New("no units here")
 	}
 	return *c.AllUnits, nil
+}
+
+// Shared implements fleet.Console.
+func (c *Console) Shared(_ context.Context, id fleet.HostID) fleet.Fact[fleet.Shared] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shared = append(c.shared, id)
+	if f, ok := c.SharedBy[id]; ok {
+		return f
+	}
+	return fleet.Unknown[fleet.Shared](errors.New("nothing is shared here"), Now, "")
+}
+
+// AskedShared are the hosts whose pods, networks and volumes were read, in order.
+func (c *Console) AskedShared() []fleet.HostID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]fleet.HostID(nil), c.shared...)
 }
 
 // Unit implements fleet.Console.

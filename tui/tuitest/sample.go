@@ -146,6 +146,8 @@ func containers() []fleet.Container {
 		make(3, "jellyfin", "docker.io/jellyfin/jellyfin:10.11", 8096), make(4, "postgres", "docker.io/library/postgres:18", 5432), make(5, "vaultwarden", "docker.io/vaultwarden/server:1.35", 8222),
 	}
 	list[2].Health, list[2].Restarts = "unhealthy", n(3)
+	list[2].Check = &fleet.HealthRun{Start: ago(12 * time.Second), End: ago(11 * time.Second), ExitCode: 7, Output: "curl: (7) Failed to connect to localhost port 8096: Connection refused\n"}
+	list[2].Digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	list[4].User, list[4].Health, list[4].Restarts = "vault", "", nil
 	return append(list, fleet.Container{Engine: "podman", User: "root", Name: "immich-ml", State: fleet.Absent, Unit: "podman-immich-ml.service", UnitSub: "failed/failed"})
 }
