@@ -283,7 +283,7 @@ func TestAQuestion(t *testing.T) {
 func TestAQuestionWaitsForWhoTypes(t *testing.T) {
 	for _, key := range []string{"/", ":"} {
 		o := sample()
-		term := open(t, o, 80, 24).WaitFor("storage").Press(key).Press("de")
+		term := open(t, o, 80, 24).WaitFor("storage").Press(key).Press("dex").WaitFor("dex").Press("backspace").WaitGone("dex")
 		o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskSudo, Text: "password of ada for sudo on desk", Secret: true}})
 		term.WaitFor("1 asked").Press("ploy").WaitFor("deploy")
 		if strings.Contains(term.Screen(), "Password for root rights") {

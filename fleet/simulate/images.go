@@ -142,6 +142,14 @@ func (m *machine) named(b *box) string {
 	return i.id
 }
 
+// cutTag cuts a reference to an image into its name and its tag, which may be missing.
+func cutTag(ref string) (name, tag string) {
+	if at := strings.LastIndexByte(ref, ':'); at > strings.LastIndexByte(ref, '/') {
+		return ref[:at], ref[at+1:]
+	}
+	return ref, ""
+}
+
 func (p *podman) images(w http.ResponseWriter) {
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
@@ -154,7 +162,8 @@ func (p *podman) images(w http.ResponseWriter) {
 			}
 		}
 		for _, n := range append(slices.Clone(i.names), i.before...) {
-			if d := n[:strings.LastIndex(n, ":")] + "@" + i.digest; !slices.Contains(digests, d) {
+			name, _ := cutTag(n)
+			if d := name + "@" + i.digest; !slices.Contains(digests, d) {
 				digests = append(digests, d)
 			}
 		}
