@@ -86,7 +86,7 @@ TimeoutStopSec=20
 	s.Cleanup(func() {
 		ctx, cancel := contextFor(60 * time.Second)
 		defer cancel()
-		script := ctl + " stop podman-pulled.service; rm -f " + dir + "/podman-pulled.service; " + ctl + ` daemon-reload; podman rm -f -t 0 pulled
+		script := ctl + " stop podman-pulled.service; rm -f " + dir + "/podman-pulled.service; " + ctl + " daemon-reload; " + ctl + ` reset-failed podman-pulled.service 2>/dev/null; podman rm -f -t 0 pulled
 			for i in $(podman images --format '{{.Repository}}:{{.Tag}}' | grep -e '^localhost:5000/' -e '^localhost/sextant-kept/'); do podman untag $i; done; podman image prune -f`
 		cmd := link.Command{Args: []string{"sh", "-c", "cd / && " + script}, Root: true}
 		if s.user != "" {
