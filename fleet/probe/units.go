@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/internal/systemd"
 )
 
 // unitFacts reads systemd's services and timers, and failed units of any kind.
@@ -41,7 +42,7 @@ func unitFacts(s sections, now time.Time) (fleet.Fact[[]fleet.Unit], fleet.Fact[
 func Units(list, details []byte) ([]fleet.Unit, []fleet.Timer) {
 	shown, timers := map[string]fleet.Unit{}, []fleet.Timer{}
 	for block := range strings.SplitSeq(string(details), "\n\n") {
-		p := properties(block)
+		p := systemd.Properties(block)
 		switch {
 		case strings.HasSuffix(p["Id"], ".timer"):
 			timers = append(timers, timer(p))
@@ -68,21 +69,10 @@ func Units(list, details []byte) ([]fleet.Unit, []fleet.Timer) {
 	return units, timers
 }
 
-// properties reads one block; a value may hold "=".
-func properties(block string) map[string]string {
-	p := map[string]string{}
-	for l := range strings.SplitSeq(block, "\n") {
-		if k, v, ok := strings.Cut(l, "="); ok {
-			p[k] = fleet.Clean(v)
-		}
-	}
-	return p
-}
-
 func unit(p map[string]string) fleet.Unit {
 	u := fleet.Unit{
 		Name: p["Id"], Description: p["Description"], Load: p["LoadState"], Active: p["ActiveState"], Sub: p["SubState"],
-		Result: p["Result"], Started: stamp(p["ExecMainStartTimestamp"]), Exited: stamp(p["ExecMainExitTimestamp"]),
+		Result: p["Result"], Started: systemd.Stamp(p["ExecMainStartTimestamp"]), Exited: systemd.Stamp(p["ExecMainExitTimestamp"]),
 		Type: p["Type"], Invocation: p["InvocationID"], Triggers: strings.Fields(p["TriggeredBy"]),
 		Source: p["SourcePath"], FileState: p["UnitFileState"],
 	}
@@ -101,27 +91,11 @@ func forgotten(p map[string]string) bool {
 		!slices.Contains(strings.Fields(accepts), p["ExecMainStatus"])
 }
 
-// stamp reads a time of systemctl: "@1795375729" where --timestamp=unix is
-// known, else "Sun 2026-11-22 19:28:48 UTC"; zero where there is none.
-func stamp(v string) time.Time {
-	if sec, ok := strings.CutPrefix(v, "@"); ok {
-		if n, err := strconv.ParseInt(sec, 10, 64); err == nil && n > 0 {
-			return time.Unix(n, 0).UTC()
-		}
-		return time.Time{}
-	}
-	t, err := time.Parse("Mon 2006-01-02 15:04:05 MST", v)
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
 // timer reads a timer's properties. How often it runs is told by its calendar
 // expression where that is one of the usual ones, else by its last and next run.
 func timer(p map[string]string) fleet.Timer {
 	t := fleet.Timer{
-		Name: p["Id"], Activates: p["Unit"], Next: stamp(p["NextElapseUSecRealtime"]), Last: stamp(p["LastTriggerUSec"]),
+		Name: p["Id"], Activates: p["Unit"], Next: systemd.Stamp(p["NextElapseUSecRealtime"]), Last: systemd.Stamp(p["LastTriggerUSec"]),
 	}
 	period := Period(p["TimersCalendar"])
 	if period == 0 && !t.Last.IsZero() && t.Next.After(t.Last) {

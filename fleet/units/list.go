@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/internal/systemd"
 	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
@@ -142,13 +143,13 @@ func parseUnits(text []byte) []fleet.Unit {
 
 // detail adds what systemctl show tells.
 func detail(u *fleet.Unit, p map[string]string) {
-	u.Since, u.Memory = stamp(p["StateChangeTimestamp"]), memory(p["MemoryCurrent"])
+	u.Since, u.Memory = systemd.Stamp(p["StateChangeTimestamp"]), memory(p["MemoryCurrent"])
 	u.Result, u.Type, u.Source, u.FileState = p["Result"], p["Type"], p["SourcePath"], p["UnitFileState"]
-	u.Started, u.Exited = stamp(p["ExecMainStartTimestamp"]), stamp(p["ExecMainExitTimestamp"])
+	u.Started, u.Exited = systemd.Stamp(p["ExecMainStartTimestamp"]), systemd.Stamp(p["ExecMainExitTimestamp"])
 	u.Triggers = strings.Fields(p["TriggeredBy"])
 	u.ExitStatus, _ = strconv.Atoi(p["ExecMainStatus"])
 	u.Restarts, _ = strconv.Atoi(p["NRestarts"])
-	u.Skipped = p["ConditionResult"] == "no" && !stamp(p["ConditionTimestamp"]).IsZero()
+	u.Skipped = p["ConditionResult"] == "no" && !systemd.Stamp(p["ConditionTimestamp"]).IsZero()
 }
 
 // memory reads a size of systemd, which says "[not set]" or the highest number
@@ -159,22 +160,6 @@ func memory(v string) *uint64 {
 		return nil
 	}
 	return &n
-}
-
-// stamp reads a time of systemctl: "@1795375729" where --timestamp=unix is
-// known, else "Sun 2026-11-22 19:28:48 UTC"; zero where there is none.
-func stamp(v string) time.Time {
-	if sec, ok := strings.CutPrefix(v, "@"); ok {
-		if n, err := strconv.ParseInt(sec, 10, 64); err == nil && n > 0 {
-			return time.Unix(n, 0).UTC()
-		}
-		return time.Time{}
-	}
-	t, err := time.Parse("Mon 2006-01-02 15:04:05 MST", v)
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // parseTimers reads `systemctl list-timers --all --output=json`. Times are
@@ -231,7 +216,7 @@ func joinTimers(timers []fleet.Timer, units []fleet.Unit, files map[string]strin
 		i, ok := at[name]
 		if !ok {
 			i = len(timers)
-			timers = append(timers, fleet.Timer{Name: name, Activates: cmp.Or(shown[name]["Unit"], strings.TrimSuffix(name, ".timer")+".service"), Last: stamp(shown[name]["LastTriggerUSec"])})
+			timers = append(timers, fleet.Timer{Name: name, Activates: cmp.Or(shown[name]["Unit"], strings.TrimSuffix(name, ".timer")+".service"), Last: systemd.Stamp(shown[name]["LastTriggerUSec"])})
 			at[name] = i
 		}
 		return i

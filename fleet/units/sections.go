@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"strings"
 
-	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/internal/systemd"
 )
 
 // newMark is a random word that begins each section of an answer: no text of a
@@ -38,13 +38,7 @@ func parts(out []byte, mark string) []section {
 func blocks(text []byte) []map[string]string {
 	var list []map[string]string
 	for b := range strings.SplitSeq(string(text), "\n\n") {
-		p := map[string]string{}
-		for l := range strings.SplitSeq(b, "\n") {
-			if k, v, ok := strings.Cut(l, "="); ok {
-				p[k] = fleet.Clean(v)
-			}
-		}
-		if p["Id"] != "" {
+		if p := systemd.Properties(b); p["Id"] != "" {
 			list = append(list, p)
 		}
 	}
