@@ -3,6 +3,8 @@ package fleet
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -117,6 +119,34 @@ type Unit struct {
 // Failed tells whether systemd calls the unit failed.
 func (u Unit) Failed() bool { return u.Active == "failed" }
 
+// LastExit is how the unit's last run ended: "exit-code 1", "timeout", "0"; ""
+// where none has ended that systemd knows of.
+func (u Unit) LastExit() string {
+	switch {
+	case u.Result != "" && u.Result != "success" && u.ExitStatus != 0:
+		return u.Result + " " + strconv.Itoa(u.ExitStatus)
+	case u.Result != "" && u.Result != "success":
+		return u.Result
+	case !u.Exited.IsZero():
+		return strconv.Itoa(u.ExitStatus)
+	}
+	return ""
+}
+
+// Listed tells whether the unit is listed where nobody asks for units of every
+// kind: what runs, what starts it, and what failed.
+func (u Unit) Listed() bool {
+	if u.Failed() {
+		return true
+	}
+	for _, kind := range []string{".service", ".timer", ".socket", ".path"} {
+		if strings.HasSuffix(u.Name, kind) {
+			return u.Load != "not-found"
+		}
+	}
+	return false
+}
+
 // Label is the unit's name, with the user's in front where it belongs to a
 // user's own systemd: "ada: notes.service".
 func (u Unit) Label() string {
@@ -124,6 +154,14 @@ func (u Unit) Label() string {
 		return u.Name
 	}
 	return u.User + ": " + u.Name
+}
+
+// UnitLabelled gives the name of a unit and its user out of its label.
+func UnitLabelled(label string) (name, user string) {
+	if user, name, ok := strings.Cut(label, ": "); ok {
+		return name, user
+	}
+	return label, ""
 }
 
 // OfSystem gives those units that belong to the system, not to a user: one of
@@ -144,6 +182,9 @@ type Timer struct {
 	FileState string    `json:"fileState,omitempty"`
 	Skipped   bool      `json:"skipped,omitempty"` // it is not active because its conditions were not met
 }
+
+// Label is the timer's name, as [Unit.Label] gives a unit's.
+func (t Timer) Label() string { return Unit{Name: t.Name, User: t.User}.Label() }
 
 // Idle tells whether the timer is enabled and yet will start nothing, because it
 // is not active. One whose conditions were not met is meant to be so.

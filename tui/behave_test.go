@@ -116,7 +116,7 @@ func TestEverythingCanBeTapped(t *testing.T) {
 	term.Click(13, 1).WaitFor("[2 Generations]").ClickOn("back").WaitFor("cloud")
 	term.ClickOn("help").WaitFor("┌─ Help").ClickOn("esc close").WaitGone("┌─ Help")
 	term.ClickOn("command").WaitFor("Commands")
-	term.Press("esc").WaitGone("Commands").ClickOn("storage").WaitFor("> storage").Press("4").WaitFor("FAIL  Immich")
+	term.Press("esc").WaitGone("Commands").ClickOn("storage").WaitFor("> storage").Press("4").WaitFor("FAIL  3h")
 	term.Click(1, 0).WaitFor("cloud") // the title leads back
 }
 

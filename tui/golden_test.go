@@ -50,6 +50,8 @@ func sample() tui.Options {
 			Detail:   tuitest.ContainerDetail,
 			Top:      tuitest.ContainerTop,
 			SharedBy: tuitest.Shared(),
+			AllUnits: tuitest.AllUnits(),
+			OneUnit:  tuitest.OneUnit,
 			SeriesIn: []fleet.Series{tuitest.Wave("cpu", "%", 80), tuitest.Wave("memory", "B", 6e9), tuitest.Wave("net in", "B/s", 3e6)},
 		},
 	}
@@ -100,7 +102,11 @@ var tours = []struct {
 	{"containers-volumes", []string{"C", "v", "v", "v"}, "unused"},
 	{"host-volumes", []string{"G", "3", "v", "v", "v"}, "unused"},
 	{"host-network", []string{"G", "3", "v", "v", "enter"}, "made"},
-	{"host-units", []string{"G", "4"}, "[4 Units]"},
+	{"host-units", []string{"G", "4"}, "[units 11]"},
+	{"host-units-all", []string{"G", "4", "a", "s", "memory", "enter"}, " 14]"},
+	{"host-unit", []string{"G", "4", "enter"}, "srv-photos.mount"},
+	{"host-timers", []string{"G", "4", "t"}, "[timers 5]"},
+	{"host-timer", []string{"G", "4", "t", "enter"}, "starts"},
 	{"host-backups", []string{"G", "5"}, "[5 Backups]"},
 	{"host-metrics", []string{"G", "6"}, "highest"},
 	{"host-services", []string{"G", "7"}, "not in this version"},
@@ -195,6 +201,8 @@ var stories = []struct {
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
 	{"ascii-containers", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"C"}, "? not known"},
 	{"metrics-live", live, []string{"j", "6"}, ", 4m"},
+	{"units-unknown", func(o *tui.Options) { console(*o).AllUnits = nil }, []string{"G", "4"}, "only what the probe tells"},
+	{"units-away", func(*tui.Options) {}, []string{"jjj", "4"}, "no answer within"},
 	{"flash", func(o *tui.Options) {}, []string{"S"}, "no shell here"},
 }
 

@@ -45,6 +45,25 @@ func poisoned(texts ...string) tui.Options {
 		ms.Disks = append([]fleet.Disk{{Mount: text(), Used: 99, Total: 100, Avail: 1}}, ms.Disks...)
 		st.Metrics.Value = ms
 	})
+	all := tuitest.AllUnits()
+	for i := range all.Units {
+		u := &all.Units[i]
+		u.Description, u.Sub, u.FileState = text(), text(), text()
+		if i%3 == 0 {
+			u.Name, u.User, u.Result = "a"+text(), text(), text()
+		}
+	}
+	for i := range all.Timers {
+		all.Timers[i].Name, all.Timers[i].Activates, all.Timers[i].FileState = text(), text(), text()
+	}
+	all.Unseen = []string{text()}
+	console(o).AllUnits = all
+	console(o).OneUnit = func(string, string) (fleet.UnitDetail, error) {
+		return fleet.UnitDetail{
+			Unit: fleet.Unit{Name: text(), Description: text(), Type: text(), Active: text()}, File: "[Unit]\n" + text() + "\nExecStart=" + text(), Source: text(),
+			Properties: [][2]string{{text(), text()}}, Broken: []fleet.Dependency{{Name: text(), Kind: text(), Via: []string{text()}, State: text()}}, Unseen: []string{text()},
+		}, nil
+	}
 	o.Store.Update("n-cloud", func(st *fleet.State) {
 		st.Reach = fleet.Unknown[fleet.Reach](errors.New(text()), tuitest.Now, text())
 	})
@@ -81,7 +100,11 @@ func walk(t *testing.T, term *tuitest.Term) {
 	for _, key := range []string{"2", "3", "4", "5", "6"} {
 		whole(t, term.Press(key).WaitFor("["+key).Settle(calm), "storage", "help")
 	}
-	whole(t, term.Press("4", "enter", "L").WaitFor("following").Settle(calm), "storage", "help")
+	whole(t, term.Press("4", "t").WaitFor("[timers 5]").Settle(calm), "storage", "help")
+	whole(t, term.Press("a").WaitFor("[all", " 14]").Settle(calm), "storage", "help")
+	whole(t, term.Press("enter").WaitFor("state").Settle(calm), "storage", "help")
+	whole(t, term.Press("G").Settle(calm), "storage", "help")
+	whole(t, term.Press("L").WaitFor("following").Settle(calm), "storage", "help")
 	whole(t, term.Press("M").WaitFor(" Messages").Settle(calm), "Messages", "help")
 	if term.Title() != "sextant" || !term.AltScreen() {
 		t.Errorf("the host changed the terminal: title %q", term.Title())

@@ -68,7 +68,7 @@ func (a *app) unitActions(d *nixops.Deployer) []fleet.Action {
 	for _, v := range unitVerbs {
 		list = append(list, fleet.Action{
 			ID: "unit-" + v.word, Title: v.title + " the unit", Help: "systemctl " + v.word, Scope: fleet.ScopeUnit, Danger: true,
-			Disabled: nixops.Unreachable,
+			Disabled: offUnit,
 			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 				return planUnit(v, t.Hosts[0].Host, t.Unit, t.User), nil
 			},
@@ -78,6 +78,14 @@ func (a *app) unitActions(d *nixops.Deployer) []fleet.Action {
 		})
 	}
 	return list
+}
+
+// offUnit is why nothing can be done to a unit.
+func offUnit(t fleet.Target) string {
+	if strings.HasSuffix(t.Unit, ".device") {
+		return "a device is the kernel's: systemd can neither start nor stop it"
+	}
+	return nixops.Unreachable(t)
 }
 
 // managerOf is whose systemd the container's unit belongs to; "" is the system's.

@@ -62,7 +62,8 @@ func TestDemoInATerminal(t *testing.T) {
 	term.Press("?").WaitFor("┌─ Help").Press("esc").WaitGone("┌─ Help")
 	term.Press("3").WaitFor("[3 Containers]").Press("G", "enter").WaitFor("Processes", "/init --token (hidden)")
 	term.Press("v").WaitGone("(hidden)").WaitFor("/init --token ").Press("v").WaitFor("/init --token (hidden)").Press("esc")
-	term.Press("4").WaitFor("[4 Units]", "podman-grafana").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
+	term.Press("4").WaitFor("[4 Units]", "podman-grafana").Press("t").WaitFor("NOT ACTIVE").Press("a").WaitFor("[all kinds").Press("/", "multi-user", "enter", "enter").WaitFor("Its file").Press("esc", "esc")
+	term.Press("a").WaitFor("podman-grafana").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
 	term.Resize(40, 20).WaitFor("[4 Units]").Press("esc").WaitFor("2 of 9").Press("q")
 	if err := term.Wait(); err != nil {
 		t.Errorf("it ended with %v:\n%s", err, term.Screen())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,10 +37,8 @@ func (w whichUnits) has(u fleet.Unit) bool {
 		return false
 	case w.failed:
 		return u.Failed()
-	case w.all || u.Failed():
-		return true
 	}
-	return u.Load != "not-found" && units.Listed(u.Name)
+	return w.all || u.Listed()
 }
 
 func unitsCommand(o *options) *cobra.Command {
@@ -146,7 +143,7 @@ func printUnits(w io.Writer, o options, states []fleet.State, which whichUnits) 
 			if u.Memory != nil {
 				memory = size(*u.Memory)
 			}
-			t.row(u.Host, u.Label(), u.Active, u.Sub, age(u.Since, now), memory, cmp.Or(lastExit(u.Unit), "-"), ages[u.Host], u.Description)
+			t.row(u.Host, u.Label(), u.Active, u.Sub, age(u.Since, now), memory, cmp.Or(u.LastExit(), "-"), ages[u.Host], u.Description)
 		}
 		holes(t, hosts, now)
 		notes(t, more)
@@ -162,19 +159,6 @@ func failedFirst(a, b bool) int {
 		return -1
 	}
 	return 1
-}
-
-// lastExit is how the last run of a unit ended; "" where none has.
-func lastExit(u fleet.Unit) string {
-	switch {
-	case u.Result != "" && u.Result != "success" && u.ExitStatus != 0:
-		return u.Result + " " + strconv.Itoa(u.ExitStatus)
-	case u.Result != "" && u.Result != "success":
-		return u.Result
-	case !u.Exited.IsZero():
-		return strconv.Itoa(u.ExitStatus)
-	}
-	return ""
 }
 
 func printTimers(w io.Writer, o options, states []fleet.State) error {
@@ -208,7 +192,7 @@ func printTimers(w io.Writer, o options, states []fleet.State) error {
 			if !r.Next.IsZero() {
 				next = r.Next.Local().Format("01-02 15:04")
 			}
-			t.row(r.Host, fleet.Unit{Name: r.Name, User: r.User}.Label(), state, next, age(r.Last, now), r.Activates, ages[r.Host])
+			t.row(r.Host, r.Label(), state, next, age(r.Last, now), r.Activates, ages[r.Host])
 		}
 		holes(t, hosts, now)
 		notes(t, more)

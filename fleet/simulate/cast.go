@@ -205,7 +205,8 @@ func laptop(m *machine) {
 	m.daemons("display-manager", "Display Manager", "NetworkManager", "Network Manager")
 }
 
-// vault keeps secrets; one unit failed, and a container vanished with it.
+// vault keeps secrets; one unit failed, and a container vanished with it. What is
+// exported needs the dump of the database that failed.
 func vault(m *machine) {
 	m.memory = 4 * gib
 	m.generations(3, 64)
@@ -213,6 +214,8 @@ func vault(m *machine) {
 	m.programs = append(m.programs, "podman", "netdata", "restic", "restic-secrets", "backup-status")
 	dump := m.timed("postgresqlBackup-vaultwarden", "Backup of vaultwarden database(s)", day, "*-*-* 01:15:00", 0)
 	dump.fail(dump.started.Add(2*time.Second), 1)
+	export := m.timed("vault-export", "Export of all secrets to the offline disk", 7*day, "Sun *-*-* 04:00:00", 0)
+	export.needs = dump.name
 	m.container("openbao", "docker.io/openbao/openbao:2.5.0", 8200).health = "healthy"
 	b := m.container("step-ca", "docker.io/smallstep/step-ca:0.29.0", 9000)
 	b.gone, b.exit = true, 2

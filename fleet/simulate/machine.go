@@ -53,6 +53,7 @@ type machine struct {
 	mu       sync.Mutex
 	deploys  []*deploying
 	units    []*unit
+	others   []*unit      // targets, sockets, mounts: told only to who asks for units of every kind
 	heard    []chan event // who follows Podman's events
 	stores   map[*person][]*stored
 	runs     []*run // commands in containers, the newest last
@@ -152,6 +153,10 @@ func newMachine(name string, seed uint64, began time.Time) *machine {
 		"sshd", "SSH Daemon", "tailscaled", "Tailscale node agent", "avahi-daemon", "Avahi mDNS/DNS-SD Stack")
 	m.tasks("systemd-sysctl", "Apply Kernel Variables", "systemd-tmpfiles-setup", "Create System Files and Directories",
 		"firewall", "Firewall", "systemd-modules-load", "Load Kernel Modules")
+	m.kinds("-.mount", "Root Mount", "mounted", "boot.mount", "/boot", "mounted", "dbus.socket", "D-Bus System Message Bus Socket", "running",
+		"nix-daemon.socket", "Nix Daemon Socket", "running", "systemd-udevd-kernel.socket", "udev Kernel Socket", "running",
+		"system.slice", "System Slice", "active", "user.slice", "User and Session Slice", "active", "basic.target", "Basic System", "active",
+		"multi-user.target", "Multi-User System", "active", "network-online.target", "Network is Online", "active", "timers.target", "Timer Units", "active")
 	m.timed("nix-gc", "Nix Garbage Collector", 7*day, "Sat *-*-* 03:15:00", 2*day)
 	m.timed("logrotate", "Logrotate Service", time.Hour, "*-*-* *:00:00", 25*time.Minute)
 	m.timed("systemd-tmpfiles-clean", "Cleanup of Temporary Directories", day, "", 7*time.Hour)
@@ -249,12 +254,21 @@ func (m *machine) unit(name string) *unit {
 	if !strings.Contains(name, ".") {
 		name += ".service"
 	}
-	for _, u := range m.units {
+	for _, u := range slices.Concat(m.units, m.others) {
 		if u.name == name {
 			return u
 		}
 	}
 	return nil
+}
+
+// kinds adds units that are no services: name, what it is, and its state.
+func (m *machine) kinds(nameAboutSub ...string) {
+	for three := range slices.Chunk(nameAboutSub, 3) {
+		m.others = append(m.others, &unit{
+			name: three[0], about: three[1], active: "active", sub: three[2], started: m.boot().Add(time.Second), file: "static",
+		})
+	}
 }
 
 // generations makes n of them, about five days apart, with gaps in their

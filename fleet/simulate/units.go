@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +19,7 @@ func tellUnits(c Call) int {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c.tellManager(m, mark, "system", m.sorted())
+	c.tellManager(m, mark, "system", slices.Concat(m.sorted(), m.others))
 	for _, p := range m.people {
 		if !c.Root {
 			fmt.Fprintf(c.Stdout, "\n%s closed %d\n", mark, p.uid)

@@ -241,14 +241,3 @@ func joinTimers(timers []fleet.Timer, units []fleet.Unit, files map[string]strin
 	slices.SortFunc(timers, func(a, b fleet.Timer) int { return strings.Compare(a.Name, b.Name) })
 	return timers
 }
-
-// Listed tells whether a unit is of a kind that is listed also where it did not
-// fail: what runs, and what starts it.
-func Listed(name string) bool {
-	for _, kind := range []string{".service", ".timer", ".socket", ".path"} {
-		if strings.HasSuffix(name, kind) {
-			return true
-		}
-	}
-	return false
-}

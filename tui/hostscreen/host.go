@@ -49,7 +49,7 @@ type Screen struct {
 // New makes the screen of a place; charts are asked for until ctx ends.
 func New(ctx context.Context, p screen.Place) *Screen {
 	s := &Screen{host: p.Host, tabs: []tab{
-		&overview{}, generations(), newAround(ctx, false), units(), backups(), newMetrics(ctx),
+		&overview{}, generations(), newAround(ctx, false), units(ctx), backups(), newMetrics(ctx),
 		later("Services", "which services a host offers, and how they do"),
 		timeline(),
 	}}
@@ -117,6 +117,9 @@ func (s *Screen) Hints(*screen.Context) []string {
 				return h.openHints()
 			}
 			return []string{"back", "logs", "menu", "copy", "shell", "help"}
+		}
+		if h, ok := s.tab().(interface{ hints() []string }); ok {
+			return h.hints()
 		}
 		if t.sorts != nil {
 			return []string{"back", "enter", "logs", "find", "view", "sort", "mark", "menu", "shell", "refresh", "help"}

@@ -72,7 +72,10 @@ func TestTheBrokenComeFirst(t *testing.T) {
 		}
 		return out
 	}
-	if got := names(unitRows(nil, st)); !slices.Equal(got, []string{"z", "a", "b"}) {
+	all := units(t.Context())
+	all.every = true
+	all.refill(nil, st)
+	if got := all.list.All(); !slices.Equal(got, []string{"z", "a", "b"}) {
 		t.Errorf("%v", got)
 	}
 	tab := containers(false)
@@ -87,7 +90,7 @@ func TestTheBrokenComeFirst(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
-	tab := units()
+	tab := units(t.Context())
 	r := row{name: "podman-caddy.service", more: "active running Caddy"}
 	for filter, want := range map[string]bool{"": true, "caddy": true, "CADDY": true, "pdmcd": true, "running": true, "zz": false, "!caddy": false, "!zz": true, "!": true} {
 		tab.filter = filter

@@ -23,6 +23,7 @@ type Console struct {
 	logs      []*Log
 	series    []fleet.HostID
 	shared    []fleet.HostID
+	units     []string // what was asked for of units: a host, or a unit
 
 	OnAnswer func(id int, r fleet.Reply)
 	NewShell func(fleet.HostID) (fleet.Session, error)
@@ -32,7 +33,8 @@ type Console struct {
 	NoSeries error           // why there are none
 	AllUnits *fleet.UnitList // what the host's systemds tell; nil: nothing
 	OneUnit  func(unit, user string) (fleet.UnitDetail, error)
-	Lines    []fleet.LogLine // what every log begins with
+	OnUnits  func(context.Context) (fleet.UnitList, error) // in place of AllUnits
+	Lines    []fleet.LogLine                               // what every log begins with
 	SharedBy map[fleet.HostID]fleet.Fact[fleet.Shared]
 
 	// Detail and Top tell of a container; nil: nothing is told.
@@ -156,8 +158,12 @@ func (c *Console) Charted() []fleet.HostID {
 }
 
 // Units implements fleet.Console.
-func (c *Console) Units(context.Context, fleet.HostID) (fleet.UnitList, error) {
-	if c.AllUnits == nil {
+func (c *Console) Units(ctx context.Context, id fleet.HostID) (fleet.UnitList, error) {
+	c.askedUnits(string(id))
+	switch {
+	case c.OnUnits != nil:
+		return c.OnUnits(ctx)
+	case c.AllUnits == nil:
 		return fleet.UnitList{}, errors.New("no units here")
 	}
 	return *c.AllUnits, nil
@@ -183,6 +189,7 @@ func (c *Console) AskedShared() []fleet.HostID {
 
 // Unit implements fleet.Console.
 func (c *Console) Unit(_ context.Context, _ fleet.HostID, unit, user string) (fleet.UnitDetail, error) {
+	c.askedUnits(fleet.Unit{Name: unit, User: user}.Label())
 	if c.OneUnit == nil {
 		return fleet.UnitDetail{}, errors.New("no units here")
 	}
@@ -203,6 +210,19 @@ func (c *Console) Processes(_ context.Context, _ fleet.HostID, ct fleet.Containe
 		return fleet.ContainerTop{}, errors.New("no processes here")
 	}
 	return c.Top(ct, secrets)
+}
+
+func (c *Console) askedUnits(what string) {
+	c.mu.Lock()
+	c.units = append(c.units, what)
+	c.mu.Unlock()
+}
+
+// AskedUnits are the hosts whose units were asked for, and the units that were, in order.
+func (c *Console) AskedUnits() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.units)
 }
 
 // Shell implements fleet.Console.

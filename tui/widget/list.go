@@ -134,6 +134,9 @@ func (l *List) ClearMarks() bool {
 	return had
 }
 
+// FromTop shows the list from its first row on, as far as the cursor stays in sight.
+func (l *List) FromTop() { l.top = 0; l.clamp() }
+
 // Window gives the rows to draw in so many rows of screen: from…to.
 func (l *List) Window(rows int) (from, to int) {
 	l.rows = max(rows, 0)
