@@ -22,7 +22,7 @@ func tellUnits(c Call) int {
 	c.tellManager(m, mark, "system", slices.Concat(m.sorted(), m.others))
 	for _, p := range m.people {
 		if !c.Root {
-			fmt.Fprintf(c.Stdout, "\n%s closed %d\n", mark, p.uid)
+			fmt.Fprintf(c.Stdout, "\n%s closed %d\n%s\n", mark, p.uid, p.name)
 			continue
 		}
 		fmt.Fprintf(c.Stdout, "\n%s user %d\n%s\n", mark, p.uid, p.name)

@@ -56,13 +56,9 @@ func parseList(out []byte, mark string) (fleet.UnitList, error) {
 		case "end":
 			whole = true
 		case "closed":
-			list.Unseen = append(list.Unseen, "units of user "+fleet.Clean(s.of)+": not root")
+			list.Unseen = append(list.Unseen, "units of user "+userOf(s)+": not root")
 		case "user":
-			name := fleet.Clean(strings.TrimSpace(string(s.text)))
-			if name == "" || name == "UNKNOWN" { // so stat calls whom /etc/passwd does not
-				name = fleet.Clean(s.of)
-			}
-			of[s.of] = &manager{user: name}
+			of[s.of] = &manager{user: userOf(s)}
 			order = append(order, s.of)
 		default:
 			if m := of[s.of]; m != nil {
@@ -80,6 +76,15 @@ func parseList(out []byte, mark string) (fleet.UnitList, error) {
 		return list, errors.New("systemctl tells no units")
 	}
 	return list, nil
+}
+
+// userOf is the name of the user that a section is about, or the number.
+func userOf(s section) string {
+	name := fleet.Clean(strings.TrimSpace(string(s.text)))
+	if name == "" || name == "UNKNOWN" { // so stat calls whom /etc/passwd does not
+		return fleet.Clean(s.of)
+	}
+	return name
 }
 
 func (m *manager) take(s section) {

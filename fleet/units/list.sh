@@ -37,13 +37,14 @@ if [ ! -d /run/systemd/system ]; then
 fi
 tell system systemctl
 for d in /run/user/[0-9]*; do
-	[ -S "$d/systemd/private" ] || continue
-	if [ "$uid" = 0 ] || [ "$d" = "/run/user/$uid" ]; then
+	[ -d "$d" ] || continue
+	if [ "$uid" != 0 ] && [ "$d" != "/run/user/$uid" ]; then # nobody else may look into it
+		begin "closed ${d##*/}"
+		stat -c %U "$d"
+	elif [ -S "$d/systemd/private" ]; then
 		begin "user ${d##*/}"
 		stat -c %U "$d"
 		tell "${d##*/}" own "${d##*/}"
-	else
-		begin "closed ${d##*/}"
 	fi
 done
 begin end
