@@ -138,6 +138,9 @@ type Console interface {
 	Container(ctx context.Context, host HostID, c Container, secrets bool) (ContainerDetail, error)
 	// Processes reads which processes run in a container, as Container does.
 	Processes(ctx context.Context, host HostID, c Container, secrets bool) (ContainerTop, error)
+	// Images reads the images of a host under each of their names; newer has the
+	// registries asked before.
+	Images(ctx context.Context, host HostID, newer bool) Fact[[]NamedImage]
 	// Shell gives an interactive login on a host.
 	Shell(HostID) (Session, error)
 	// Exec gives a shell in a container; user is whose container it is. It ends

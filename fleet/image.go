@@ -198,3 +198,63 @@ func withVersion(list []ImageVersion, host string, i Image, repository string) [
 	}
 	return list
 }
+
+// NamedImage is an image under one of its names, with what the registry has there.
+type NamedImage struct {
+	Name string `json:"name"` // "": it has none now
+	Image
+	Registry Fact[string] `json:"registry"` // the digest that the name has there
+}
+
+// Standing is how an image stands to what its name has in the registry.
+type Standing string
+
+// Standings.
+const (
+	Same      Standing = "same"
+	Newer     Standing = "newer"
+	Replaced  Standing = "replaced"   // another image has the name on the host: a restart runs that
+	NotPulled Standing = "not pulled" // it was built or loaded on the host: there is nothing to compare
+	NotAsked  Standing = "not asked"
+	NotKnown  Standing = "?"
+	NoName    Standing = "-" // no registry can have it
+)
+
+// Standing is how it stands.
+func (n NamedImage) Standing() Standing {
+	newer, known := n.Newer(n.Name, n.Registry)
+	switch {
+	case n.Name == "" && len(n.UsedBy) > 0:
+		return Replaced
+	case n.Name == "" || n.Registry.None:
+		return NoName
+	case n.Digest(ImageRepository(n.Name)) == "":
+		return NotPulled
+	case known && newer:
+		return Newer
+	case known:
+		return Same
+	case !n.Registry.Asked():
+		return NotAsked
+	}
+	return NotKnown
+}
+
+// Title is its name, or what it is known by where it has none.
+func (n NamedImage) Title() string {
+	switch {
+	case n.Name != "":
+		return n.Name
+	case len(n.Kept) > 0:
+		return "(was " + n.Kept[0].Image + ", kept for " + n.Kept[0].Container + ")"
+	case len(n.Before) > 0:
+		return "(was " + n.Before[0] + ")"
+	}
+	return "(no name)"
+}
+
+// ShortDigest is the beginning of a digest or an ID, as people compare them.
+func ShortDigest(d string) string {
+	d = strings.TrimPrefix(d, "sha256:")
+	return d[:min(12, len(d))]
+}

@@ -19,6 +19,10 @@ func (m *Model) commands() []palette.Entry {
 			list = append(list, palette.Entry{Title: tab.Title + " of " + h.Name, Note: "tab", Does: goTo(screen.Place{Screen: screen.Host, Host: h.ID, Tab: tab.ID})})
 		}
 	}
+	if t := top.Target(m.c); len(t.Hosts) == 1 {
+		h := t.Hosts[0].Host
+		list = append(list, palette.Entry{Title: "Images of " + h.Name, Note: "screen", Does: goTo(screen.Place{Screen: screen.Images, Host: h.ID})})
+	}
 	list = append(list, palette.Entry{Title: "Fleet", Note: "screen", Does: goTo(screen.Place{Screen: screen.Fleet})})
 	list = append(list, palette.Entry{Title: "Deploys", Note: "screen", Does: goTo(screen.Place{Screen: screen.Deploys})})
 	list = append(list, palette.Entry{Title: "Timeline of the fleet", Note: "screen", Does: goTo(screen.Place{Screen: screen.Timeline})})

@@ -13,6 +13,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/fleetscreen"
 	"github.com/sextant-fleet/sextant/tui/helpscreen"
 	"github.com/sextant-fleet/sextant/tui/hostscreen"
+	"github.com/sextant-fleet/sextant/tui/imagescreen"
 	"github.com/sextant-fleet/sextant/tui/laterscreen"
 	"github.com/sextant-fleet/sextant/tui/logscreen"
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
@@ -36,6 +37,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return deployscreen.New()
 	case screen.Timeline:
 		return timelinescreen.New()
+	case screen.Images:
+		return imagescreen.New(m.ctx, p)
 	case screen.Later:
 		return laterscreen.New(p.Tab)
 	}
@@ -86,6 +89,17 @@ func init() { // a variable alone would refer to itself
 		"menu":            func(m *Model) { m.popup(palette.Menu(m.c, m.nav.top())) },
 		"palette":         func(m *Model) { m.popup(palette.New(m.commands())) },
 	}
+	rootDoes["images"] = (*Model).images
+}
+
+// images opens the images of the host in question.
+func (m *Model) images() {
+	t := m.nav.top().Target(m.c)
+	if len(t.Hosts) != 1 {
+		m.tell(screen.Flash{Level: fleet.Info, Text: "images: choose one host"})
+		return
+	}
+	m.apply(screen.Go{Place: screen.Place{Screen: screen.Images, Host: t.Hosts[0].Host.ID}})
 }
 
 func (m *Model) popup(p screen.Popup) { m.popups = append(m.popups, p) }

@@ -41,8 +41,17 @@ func builtin() []screen.Binding {
 		{ID: "help", Title: "help", Help: "every key, and why it is off", Keys: []string{"?"}, In: []string{"global"}, Plain: true},
 		{ID: "quit", Title: "quit", Help: "leave Sextant", Keys: []string{"q"}, In: []string{"global"}},
 	}
+	list = append(list, imageKeys()...)
 	list = append(list, logKeys()...)
 	return append(list, moves()...)
+}
+
+// imageKeys are the keys of images.
+func imageKeys() []screen.Binding {
+	return []screen.Binding{
+		{ID: "images", Title: "images", Help: "images of the host: which are newer in their registries, and what uses them", Keys: []string{"I"}, In: []string{"fleet", "host"}, Off: noHost},
+		{ID: "newer", Title: "newer?", Help: "ask the registries which images they have newer ones of", Keys: []string{"n"}, In: []string{"images"}},
+	}
 }
 
 // logKeys are the keys of a log.

@@ -61,6 +61,11 @@ func (nobody) Processes(context.Context, fleet.HostID, fleet.Container, bool) (f
 	return fleet.ContainerTop{}, errNobody
 }
 
+// Images gives none.
+func (nobody) Images(context.Context, fleet.HostID, bool) fleet.Fact[[]fleet.NamedImage] {
+	return fleet.Unknown[[]fleet.NamedImage](errNobody, time.Now(), "")
+}
+
 // Shell gives none.
 func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody }
 

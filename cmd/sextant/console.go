@@ -86,6 +86,25 @@ func (c console) Processes(ctx context.Context, id fleet.HostID, ct fleet.Contai
 	return c.a.readers.of(l).Top(ctx, ct.User, ct.ID, secrets)
 }
 
+// Images reads the images of a host, after the registries were asked where newer is.
+func (c console) Images(ctx context.Context, id fleet.HostID, newer bool) fleet.Fact[[]fleet.NamedImage] {
+	_, st, err := c.link(id)
+	if err != nil {
+		return fleet.Unknown[[]fleet.NamedImage](err, time.Now(), "")
+	}
+	f := c.a.imagesOf(ctx, st)
+	if newer {
+		c.a.askRegistries(ctx, []fleet.State{st}, map[fleet.HostID]imageFact{id: f}, false)
+	}
+	return fleet.Derive(f, func(list []fleet.Image) []fleet.NamedImage {
+		rows := []fleet.NamedImage{}
+		for _, i := range list {
+			rows = append(rows, c.a.named(id, i)...)
+		}
+		return rows
+	})
+}
+
 // Shell gives a login on a host.
 func (c console) Shell(id fleet.HostID) (fleet.Session, error) {
 	l, _, err := c.link(id)

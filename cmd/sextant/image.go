@@ -181,7 +181,7 @@ func nameOf(h fleet.Host, c fleet.Container) (string, error) {
 
 // imageWords tell an image: its digest, and when it was made.
 func imageWords(i fleet.Image, name string, now time.Time) string {
-	s := shortDigest(cmp.Or(i.Digest(fleet.ImageRepository(name)), i.ID))
+	s := fleet.ShortDigest(cmp.Or(i.Digest(fleet.ImageRepository(name)), i.ID))
 	if !i.Created.IsZero() {
 		s += ", made " + age(i.Created, now) + " ago"
 	}
@@ -194,7 +194,7 @@ func (a *app) registryLine(h fleet.HostID, i fleet.Image, name string) string {
 	newer, known := i.Newer(name, f)
 	switch {
 	case known && newer:
-		return "the registry had another " + age(f.At, time.Now()) + " ago: " + shortDigest(f.Value)
+		return "the registry had another " + age(f.At, time.Now()) + " ago: " + fleet.ShortDigest(f.Value)
 	case known:
 		return "the registry had the same " + age(f.At, time.Now()) + " ago"
 	case f.Err != "":

@@ -148,26 +148,29 @@ func (a *app) registry(h fleet.HostID, name string) fleet.Fact[string] {
 // imageRow is an image under one of its names.
 type imageRow struct {
 	Host string `json:"host"`
-	Name string `json:"name"` // "": it has none now
-	fleet.Image
-	Registry fleet.Fact[string] `json:"registry"` // the digest that the name has there
-	Newer    *bool              `json:"newer"`    // null: not known
+	fleet.NamedImage
+	Newer *bool `json:"newer"` // null: not known
+}
+
+// named are the names of an image of a host, with what their registries have.
+func (a *app) named(h fleet.HostID, i fleet.Image) []fleet.NamedImage {
+	if len(i.Tags) == 0 {
+		return []fleet.NamedImage{{Image: i}}
+	}
+	var list []fleet.NamedImage
+	for _, name := range i.Tags {
+		list = append(list, fleet.NamedImage{Name: name, Image: i, Registry: a.registry(h, name)})
+	}
+	return list
 }
 
 // imageRows are the images of a host, one row for each name.
 func (a *app) imageRows(s fleet.State, i fleet.Image) []imageRow {
-	names := i.Tags
-	if len(names) == 0 {
-		names = []string{""}
-	}
 	var rows []imageRow
-	for _, name := range names {
-		r := imageRow{Host: s.Host.Name, Name: name, Image: i}
-		if name != "" {
-			r.Registry = a.registry(s.Host.ID, name)
-			if newer, known := i.Newer(name, r.Registry); known {
-				r.Newer = &newer
-			}
+	for _, n := range a.named(s.Host.ID, i) {
+		r := imageRow{Host: s.Host.Name, NamedImage: n}
+		if newer, known := i.Newer(n.Name, n.Registry); known && n.Name != "" {
+			r.Newer = &newer
 		}
 		rows = append(rows, r)
 	}
@@ -202,9 +205,8 @@ func (a *app) printImages(w io.Writer, states []fleet.State, images map[fleet.Ho
 	err := a.opts.write(w, out, func(t *table) {
 		t.row("HOST", "USER", "IMAGE", "DIGEST", "MADE", "SIZE", "USED BY", "REGISTRY", "ASKED")
 		for _, r := range rows {
-			word, asked := r.registryWord(now)
-			t.row(r.Host, r.User, r.title(), cmp.Or(shortDigest(r.Digest(fleet.ImageRepository(r.Name))), shortDigest(r.ID)), age(r.Created, now), size(r.Size),
-				cmp.Or(strings.Join(r.UsedBy, " "), "-"), word, asked)
+			t.row(r.Host, r.User, r.Title(), cmp.Or(fleet.ShortDigest(r.Digest(fleet.ImageRepository(r.Name))), fleet.ShortDigest(r.ID)), age(r.Created, now), size(r.Size),
+				cmp.Or(strings.Join(r.UsedBy, " "), "-"), string(r.Standing()), r.askedAgo(now))
 		}
 		for _, line := range registryNotes(rows) {
 			t.note(line)
@@ -220,48 +222,12 @@ func (a *app) printImages(w io.Writer, states []fleet.State, images map[fleet.Ho
 	return cmp.Or(err, unknown(errs))
 }
 
-// title is an image's name, or what it is known by where it has none.
-func (r imageRow) title() string {
-	switch {
-	case r.Name != "":
-		return r.Name
-	case len(r.Kept) > 0:
-		return "(was " + r.Kept[0].Image + ", kept for " + r.Kept[0].Container + ")"
-	case len(r.Before) > 0:
-		return "(was " + r.Before[0] + ")"
+// askedAgo is how old what the registry said is.
+func (r imageRow) askedAgo(now time.Time) string {
+	if s := r.Standing(); s != fleet.Same && s != fleet.Newer && s != fleet.NotKnown || !r.Registry.HasValue() {
+		return "-"
 	}
-	return "(no name)"
-}
-
-// registryWord says whether the registry has a newer one, and how old that answer is.
-func (r imageRow) registryWord(now time.Time) (word, asked string) {
-	asked = "-"
-	if r.Registry.HasValue() {
-		asked = age(r.Registry.At, now)
-	}
-	switch {
-	case r.Name == "" && len(r.UsedBy) > 0:
-		return "replaced", "-" // another image has its name: a restart runs that
-	case r.Name == "" || r.Registry.None:
-		return "-", "-"
-	case r.Digest(fleet.ImageRepository(r.Name)) == "":
-		return "not pulled", "-" // built or loaded on the host: there is nothing to compare
-	case r.Newer != nil && *r.Newer:
-		word = "newer"
-	case r.Newer != nil:
-		word = "same"
-	case !r.Registry.Asked():
-		return "not asked", "-"
-	default:
-		word = "?"
-	}
-	return word, asked
-}
-
-// shortDigest is the beginning of a digest or an ID.
-func shortDigest(d string) string {
-	d = strings.TrimPrefix(d, "sha256:")
-	return d[:min(12, len(d))]
+	return age(r.Registry.At, now)
 }
 
 // registryNotes say why registries did not tell, each reason once.
@@ -282,7 +248,7 @@ func registryNotes(rows []imageRow) []string {
 func versionLine(v fleet.ImageVersions) string {
 	var parts []string
 	for _, x := range v.Versions {
-		parts = append(parts, fmt.Sprintf("%s (%s) on %s", cmp.Or(strings.Join(x.Tags, "/"), "older"), shortDigest(cmp.Or(x.Digest, x.ID)), strings.Join(x.Hosts, " ")))
+		parts = append(parts, fmt.Sprintf("%s (%s) on %s", cmp.Or(strings.Join(x.Tags, "/"), "older"), fleet.ShortDigest(cmp.Or(x.Digest, x.ID)), strings.Join(x.Hosts, " ")))
 	}
 	return fmt.Sprintf("%d versions of %s: %s", len(v.Versions), v.Repository, strings.Join(parts, ", "))
 }

@@ -72,8 +72,8 @@ func (a *app) planPrune(ctx context.Context, t fleet.Target) (fleet.Plan, error)
 	p := fleet.Plan{Title: fmt.Sprintf("Remove %d images of %s", len(list), j.host.Name), Lines: []string{"frees " + frees}}
 	now := time.Now()
 	for _, i := range list {
-		r := imageRow{Name: strings.Join(i.Tags, " "), Image: i}
-		line := fmt.Sprintf("  %s  %s  %s, made %s ago", r.title(), shortDigest(i.ID), size(i.Size), age(i.Created, now))
+		r := fleet.NamedImage{Name: strings.Join(i.Tags, " "), Image: i}
+		line := fmt.Sprintf("  %s  %s  %s, made %s ago", r.Title(), fleet.ShortDigest(i.ID), size(i.Size), age(i.Created, now))
 		if i.User != "root" {
 			line += ", of " + i.User
 		}
@@ -108,8 +108,8 @@ func (a *app) prune(ctx context.Context, d *nixops.Deployer, t fleet.Target, say
 			continue
 		}
 		gone++
-		r := imageRow{Name: strings.Join(i.Tags, " "), Image: i}
-		say("removed " + r.title() + " " + shortDigest(i.ID))
+		r := fleet.NamedImage{Name: strings.Join(i.Tags, " "), Image: i}
+		say("removed " + r.Title() + " " + fleet.ShortDigest(i.ID))
 	}
 	said := fmt.Sprintf("%d images removed", gone)
 	if gone == len(list) {

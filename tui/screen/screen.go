@@ -77,6 +77,9 @@ const (
 	Later      = "later" // screens of a later version; Tab says which
 )
 
+// Images is the screen of the images of one host.
+const Images = "images"
+
 // Screen is one full-screen part of the UI.
 type Screen interface {
 	// Place is what the screen shows, for the title, history and focus.

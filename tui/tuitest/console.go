@@ -16,6 +16,9 @@ import (
 
 // Console is a fleet.Console without hosts. It remembers what it was asked.
 type Console struct {
+	// AllImages gives the images of a host; nil: none.
+	AllImages func(newer bool) fleet.Fact[[]fleet.NamedImage]
+
 	mu        sync.Mutex
 	looks     []fleet.Focus
 	refreshes []fleet.HostID
