@@ -189,12 +189,13 @@ func (a *app) execSession(ctx context.Context, t fleet.Target, c podman.Command)
 	if a.opts.readOnly || a.cfg.ReadOnly {
 		return nil, nil, &nixops.Refusal{Host: host.Name, Why: errReadOnly.Error()}
 	}
-	if why := offExec(t); why != "" {
-		return nil, nil, errors.New(host.Name + ": " + why)
-	}
 	ct, err := containerOf(t)
-	if err != nil {
+	why := offExec(t)
+	switch {
+	case err != nil && why == err.Error(): // it names the host itself
 		return nil, nil, err
+	case why != "":
+		return nil, nil, errors.New(host.Name + ": " + why)
 	}
 	d := a.deployer()
 	e := fleet.Event{At: time.Now(), Kind: fleet.EventAction, Level: fleet.Info, Text: execTitle(c) + " in container " + ct.Name}

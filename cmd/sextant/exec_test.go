@@ -143,9 +143,9 @@ func piped(t *testing.T, a *app, target fleet.Target) {
 func refused(t *testing.T, a *app, cmd *cobra.Command, target fleet.Target) {
 	t.Helper()
 	for want, t2 := range map[string]fleet.Target{
-		"no container nobody there": {Hosts: target.Hosts, Container: "nobody"},
+		"storage refuses: no container nobody there": {Hosts: target.Hosts, Container: "nobody"},
 	} {
-		if err := a.exec(cmd, t2, podman.Command{}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := a.exec(cmd, t2, podman.Command{}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
