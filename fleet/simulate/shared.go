@@ -16,7 +16,7 @@ type sharing struct {
 }
 
 // spare is what is there and nobody uses.
-type spare struct{ pods, networks, volumes []string }
+type spare struct{ networks, volumes []string }
 
 // share gives containers of the machine a pod, a network and volumes: databases
 // keep their files in one, and some things are left of what was once there.
