@@ -199,7 +199,7 @@ var (
 func (a *app) copyActions(d *nixops.Deployer) []fleet.Action {
 	action := func(id, title, help string, in bool, choices ...fleet.Choice) fleet.Action {
 		return fleet.Action{
-			ID: id, Title: title, Help: help, Scope: fleet.ScopeContainer, Danger: in, Choices: append(choices, choiceOver),
+			ID: id, Title: title, Help: help, Scope: fleet.ScopeContainer, Danger: in, Single: true, Choices: append(choices, choiceOver),
 			Disabled: offCopy,
 			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 				return planCopy(t, in)

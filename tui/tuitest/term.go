@@ -223,7 +223,7 @@ func (t *Term) Press(keys ...string) *Term {
 		if s, ok := names[k]; ok {
 			t.Send(s)
 			if k == "esc" { // alone, or it is the beginning of a longer key
-				time.Sleep(80 * time.Millisecond)
+				time.Sleep(200 * time.Millisecond)
 			}
 			continue
 		}
