@@ -263,19 +263,21 @@ func TestWhatProgramsWriteIsClean(t *testing.T) {
 // container that keeps none says so.
 func TestLogsByDriver(t *testing.T) {
 	l := labtest.Load(t).Link(t, "storage")
+	began := time.Now().Unix()
 	const program = `busybox yes x 2>/dev/null | busybox head -n 12000 | busybox tr -d '\n'; echo; for i in one two three; do echo "line $i"; done; busybox sleep 600`
+	named := func(driver string) string { return fmt.Sprintf("e2e-log-%s-%d", driver, began) } // the journal remembers earlier ones
 	for _, driver := range []string{"journald", "k8s-file", "none"} {
-		name := "e2e-log-" + driver
+		name := named(driver)
 		labtest.Output(t, l, "podman", "run", "-d", "--replace", "--name", name, "--log-driver", driver, "docker.io/library/lab-busybox:1.0", "/bin/sh", "-c", program)
 		defer labtest.Output(t, l, "podman", "rm", "-f", "-t", "0", name)
 	}
 	time.Sleep(2 * time.Second)
-	out, errs, code := sextant(t, "logs", "storage", "e2e-log-none")
+	out, errs, code := sextant(t, "logs", "storage", named("none"))
 	if code != 1 || !strings.Contains(out+errs, "keeps no log (driver none)") {
 		t.Errorf("none: %d: %s%s", code, out, errs)
 	}
 	for _, driver := range []string{"journald", "k8s-file"} {
-		name := "e2e-log-" + driver
+		name := named(driver)
 		lines := logLines(t, "storage", name, "--since", "1m")
 		if len(lines) < 4 || len(lines[len(lines)-4].Text) != 12000 || lines[len(lines)-1].Text != "line three" {
 			t.Errorf("%s: %d lines", driver, len(lines))

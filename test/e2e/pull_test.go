@@ -32,7 +32,7 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 	timer := func() string { return sh("systemctl is-active nixos-upgrade.timer; true") }
 	before := runs(t, "cloud")
 
-	ui := screen(t, 80, 24)
+	ui := screen(t, 120, 40) // with what is wrong with the host there may be much above it
 	answer(ui)
 	ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter").WaitFor("pulls", "nixos-upgrade.timer")
 	ui.Press("R").WaitFor("Roll cloud back", "deploys to it by itself").Press("esc").Press("q")
