@@ -134,8 +134,12 @@ func (u Unit) LastExit() string {
 }
 
 // Listed tells whether the unit is listed where nobody asks for units of every
-// kind: what runs, what starts it, and what failed.
+// kind: what runs, what starts it, and what failed; but none in which Podman checks
+// a container's health, of which the container tells.
 func (u Unit) Listed() bool {
+	if healthCheck.MatchString(u.Name) {
+		return false
+	}
 	if u.Failed() {
 		return true
 	}

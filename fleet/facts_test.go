@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ func TestWhichUnitsAreListed(t *testing.T) {
 	for u, want := range map[[3]string]bool{
 		{"a.service", "loaded", "active"}: true, {"a.socket", "loaded", "inactive"}: true, {"a.mount", "loaded", "failed"}: true,
 		{"a.service", "not-found", "inactive"}: false, {"a.target", "loaded", "active"}: false, {"a.service", "not-found", "failed"}: true,
+		{strings.Repeat("0a", 32) + "-40969c72a670a5a1.service", "loaded", "failed"}: false,
 	} {
 		if got := (fleet.Unit{Name: u[0], Load: u[1], Active: u[2]}).Listed(); got != want {
 			t.Errorf("%v: %v", u, got)

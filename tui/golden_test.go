@@ -118,6 +118,17 @@ var tours = []struct {
 	{"filter", []string{"/", "r"}, "6 of 7"},
 }
 
+// pressAll presses keys; what is to be opened may have to be read first.
+func pressAll(term *tuitest.Term, keys []string) *tuitest.Term {
+	for _, k := range keys {
+		if k == "enter" {
+			term.Settle(150 * time.Millisecond)
+		}
+		term.Press(k)
+	}
+	return term
+}
+
 func TestScreens(t *testing.T) {
 	for _, size := range sizes {
 		for _, tour := range tours {
@@ -125,7 +136,7 @@ func TestScreens(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				term := open(t, sample(), size[0], size[1])
-				term.WaitFor("storage").Press(tour.keys...).WaitFor(tour.see).Settle(250 * time.Millisecond)
+				pressAll(term.WaitFor("storage"), tour.keys).WaitFor(tour.see).Settle(250 * time.Millisecond)
 				tuitest.Golden(t, name, term.Screen(), *update)
 			})
 		}
@@ -291,7 +302,7 @@ func TestStories(t *testing.T) {
 				story.make(&o)
 				term := open(t, o, size[0], size[1])
 				if len(story.keys) > 0 {
-					term.WaitFor("storage").Press(story.keys...)
+					pressAll(term.WaitFor("storage"), story.keys)
 				}
 				term.WaitFor(story.see).Settle(250 * time.Millisecond)
 				tuitest.Golden(t, name, term.Screen(), *update)

@@ -200,7 +200,7 @@ func fullAt(folder string) func(*rig, *rand.Rand) {
 		r.sh("mkdir -p /run/lab-full && mount -t tmpfs -o size=1m,nr_inodes=2k tmpfs /run/lab-full && cp -a " + folder + "/. /run/lab-full && mount --bind /run/lab-full " + folder + " && umount /run/lab-full")
 		r.later = func() {
 			r.reach("AWAITING")
-			r.sh("cd " + folder + " && mkdir filler && dd if=/dev/zero of=filler/bytes bs=4096 2>/dev/null; n=0; while touch filler/$n 2>/dev/null; do n=$((n + 1)); done")
+			r.sh("cd " + folder + " && mkdir filler && dd if=/dev/zero of=filler/bytes bs=4096 2>/dev/null; seq 3000 | sed s,^,filler/, | xargs touch 2>/dev/null; true")
 			r.ended()
 			r.gone()
 			r.sh("umount " + folder)
