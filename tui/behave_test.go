@@ -144,7 +144,7 @@ func TestLookSaysWhatIsOnTheScreen(t *testing.T) {
 		last := looks[len(looks)-1]
 		return last.Host == "n-storage" && last.Tab == "containers" && len(last.Containers) == 5
 	})
-	term.Press("j").Settle(150*time.Millisecond).Press("enter").WaitFor("networks")
+	term.Press("j").Settle(150 * time.Millisecond).Press("enter").WaitFor("networks")
 	eventually(t, "only the open container is looked at", func() bool {
 		looks := console(o).Looks()
 		return len(looks[len(looks)-1].Containers) == 1
