@@ -31,12 +31,20 @@ func (m *Model) lookLater() {
 	if f.Host != m.looked.Host || f.Tab != m.looked.Tab || f.Idle != m.looked.Idle {
 		m.look(f)
 	}
+	if m.aiming && reflect.DeepEqual(f, m.aimed) {
+		return // waited for already: whatever else happens meanwhile, that comes
+	}
+	m.aimed, m.aiming = f, true
 	m.lookGen++ // which rows are visible is known only when they were drawn
 	m.later(m.after(settle, lookMsg{m.lookGen}))
 }
 
 func (m *Model) lookNow(msg lookMsg) {
-	if f := m.focus(); msg.gen == m.lookGen && !reflect.DeepEqual(f, m.looked) {
+	if msg.gen != m.lookGen {
+		return
+	}
+	m.aiming = false
+	if f := m.focus(); !reflect.DeepEqual(f, m.looked) {
 		m.look(f)
 	}
 }
