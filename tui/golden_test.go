@@ -97,10 +97,10 @@ var tours = []struct {
 	{"containers-sorted", []string{"C", "s", "cpu", "enter"}, "600M"},
 	{"containers-marked", []string{"C", "space", "space", "."}, "(2 marked) on"},
 	{"containers-sort", []string{"C", "s"}, "Sort by"},
-	{"containers-pods", []string{"C", "v"}, "[Pods 2]"},
-	{"containers-networks", []string{"C", "v", "v"}, "[Networks 4]"},
-	{"containers-volumes", []string{"C", "v", "v", "v"}, "[Volumes 5]"},
-	{"host-volumes", []string{"G", "3", "v", "v", "v"}, "[Volumes 4]"},
+	{"containers-pods", []string{"C", "v", "g"}, "[Pods 2]"},
+	{"containers-networks", []string{"C", "v", "v", "g"}, "[Networks 4]"},
+	{"containers-volumes", []string{"C", "v", "v", "v", "g"}, "[Volumes 5]"},
+	{"host-volumes", []string{"G", "3", "v", "v", "v", "g"}, "[Volumes 4]"},
 	{"host-network", []string{"G", "3", "v", "v", "enter"}, "made"},
 	{"host-units", []string{"G", "4"}, "[units 11]"},
 	{"host-units-all", []string{"G", "4", "a", "s", "memory", "enter"}, " 14]"},
@@ -118,11 +118,11 @@ var tours = []struct {
 	{"filter", []string{"/", "r"}, "6 of 7"},
 }
 
-// pressAll presses keys; what is to be opened may have to be read first.
+// pressAll presses keys; what is to be opened, or is the first, may have to be read first.
 func pressAll(term *tuitest.Term, keys []string) *tuitest.Term {
 	for _, k := range keys {
-		if k == "enter" {
-			term.Settle(150 * time.Millisecond)
+		if k == "enter" || k == "g" {
+			term.Settle(300 * time.Millisecond)
 		}
 		term.Press(k)
 	}
