@@ -97,10 +97,10 @@ var tours = []struct {
 	{"containers-sorted", []string{"C", "s", "cpu", "enter"}, "600M"},
 	{"containers-marked", []string{"C", "space", "space", "."}, "(2 marked) on"},
 	{"containers-sort", []string{"C", "s"}, "Sort by"},
-	{"containers-pods", []string{"C", "v", "g"}, "[Pods 2]"},
-	{"containers-networks", []string{"C", "v", "v", "g"}, "[Networks 4]"},
-	{"containers-volumes", []string{"C", "v", "v", "v", "g"}, "[Volumes 5]"},
-	{"host-volumes", []string{"G", "3", "v", "v", "v", "g"}, "[Volumes 4]"},
+	{"containers-pods", []string{"C", "v"}, "[Pods 2]"},
+	{"containers-networks", []string{"C", "v", "v"}, "[Networks 4]"},
+	{"containers-volumes", []string{"C", "v", "v", "v"}, "[Volumes 5]"},
+	{"host-volumes", []string{"G", "3", "v", "v", "v"}, "[Volumes 4]"},
 	{"host-network", []string{"G", "3", "v", "v", "enter"}, "made"},
 	{"host-units", []string{"G", "4"}, "[units 11]"},
 	{"host-units-all", []string{"G", "4", "a", "s", "memory", "enter"}, " 14]"},
@@ -118,11 +118,11 @@ var tours = []struct {
 	{"filter", []string{"/", "r"}, "6 of 7"},
 }
 
-// pressAll presses keys; what is to be opened, or is the first, may have to be read first.
+// pressAll presses keys; what is to be opened may have to be read first.
 func pressAll(term *tuitest.Term, keys []string) *tuitest.Term {
 	for _, k := range keys {
-		if k == "enter" || k == "g" {
-			term.Settle(300 * time.Millisecond)
+		if k == "enter" {
+			term.Settle(150 * time.Millisecond)
 		}
 		term.Press(k)
 	}
@@ -136,7 +136,11 @@ func TestScreens(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				term := open(t, sample(), size[0], size[1])
-				pressAll(term.WaitFor("storage"), tour.keys).WaitFor(tour.see).Settle(250 * time.Millisecond)
+				pressAll(term.WaitFor("storage"), tour.keys).WaitFor(tour.see)
+				if strings.HasPrefix(tour.see, "[Volumes") {
+					term.Press("g") // the first row, whichever host told first
+				}
+				term.Settle(250 * time.Millisecond)
 				tuitest.Golden(t, name, term.Screen(), *update)
 			})
 		}
