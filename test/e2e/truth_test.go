@@ -224,6 +224,11 @@ func passing(unit string) bool {
 			return true
 		}
 	}
+	return healthCheck(unit)
+}
+
+// healthCheck tells a unit in which Podman checks a container's health.
+func healthCheck(unit string) bool {
 	return len(unit) > 64 && strings.Trim(unit[:64], "0123456789abcdef") == ""
 }
 

@@ -78,7 +78,7 @@ func TestTenFollowers(t *testing.T) {
 		}
 		most = max(most, heap()-begin)
 		// Of each log what the screen keeps, and what waits to be shown.
-		if limit := uint64(10 * (maxBytes + maxPending) * 3 / 2); most > limit || came < 1000 {
+		if limit := uint64(10 * (maxBytes + maxPending) * 3 / 2); most > limit || came < 5000 {
 			t.Errorf("lines of %d bytes: %d came, %d MiB are held, the limit is %d", size, came, most>>20, limit>>20)
 		}
 		t.Logf("lines of %d bytes: %d came, %d MiB are held by ten screens", size, came, most>>20)
