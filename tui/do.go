@@ -78,6 +78,7 @@ func init() { // a variable alone would refer to itself
 		"copy":       (*Model).copy,
 		"mouse":      (*Model).toggleMouse,
 		"progress":   (*Model).showJobs,
+		"images":     (*Model).images,
 		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {
@@ -89,7 +90,6 @@ func init() { // a variable alone would refer to itself
 		"menu":            func(m *Model) { m.popup(palette.Menu(m.c, m.nav.top())) },
 		"palette":         func(m *Model) { m.popup(palette.New(m.commands())) },
 	}
-	rootDoes["images"] = (*Model).images
 }
 
 // images opens the images of the host in question.

@@ -31,10 +31,10 @@ func (m *Model) lookLater() {
 	if f.Host != m.looked.Host || f.Tab != m.looked.Tab || f.Idle != m.looked.Idle {
 		m.look(f)
 	}
-	if m.aiming && reflect.DeepEqual(f, m.aimed) {
+	if m.aimed != nil && reflect.DeepEqual(f, *m.aimed) {
 		return // waited for already: whatever else happens meanwhile, that comes
 	}
-	m.aimed, m.aiming = f, true
+	m.aimed = &f
 	m.lookGen++ // which rows are visible is known only when they were drawn
 	m.later(m.after(settle, lookMsg{m.lookGen}))
 }
@@ -43,7 +43,7 @@ func (m *Model) lookNow(msg lookMsg) {
 	if msg.gen != m.lookGen {
 		return
 	}
-	m.aiming = false
+	m.aimed = nil
 	if f := m.focus(); !reflect.DeepEqual(f, m.looked) {
 		m.look(f)
 	}

@@ -41,8 +41,7 @@ type Model struct {
 	mouseOff bool
 	counting bool // a countMsg is on its way
 	looked   fleet.Focus
-	aimed    fleet.Focus // what will be looked at if it stays so for a moment
-	aiming   bool
+	aimed    *fleet.Focus // what will be looked at if it stays so for a moment; nil: what is
 	lookGen  int
 
 	cmds   []tea.Cmd // of the message that is being handled

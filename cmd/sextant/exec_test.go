@@ -7,13 +7,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/sextant-fleet/sextant/fleet"
-	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/podman"
 )
 
@@ -58,18 +56,8 @@ func TestExecCode(t *testing.T) {
 
 // TestExecInTheDemo runs commands in a container of a simulated host.
 func TestExecInTheDemo(t *testing.T) {
-	err := withDemo(t.Context(), options{json: true, timeout: 30 * time.Second}, &discover.Config{}, 0, func(a *app) error {
-		if err := a.find(t.Context(), false); err != nil {
-			return err
-		}
-		states, err := a.pick([]string{"storage"})
-		if err != nil {
-			return err
-		}
-		a.ask(t.Context(), states, only("containers"))
-		if states, err = a.pick([]string{"storage"}); err != nil {
-			return err
-		}
+	withContainers(t, []string{"storage"}, func(a *app, states []fleet.State) {
+		a.opts.json = true
 		target := fleet.Target{Hosts: states, Container: "jellyfin"}
 		var out bytes.Buffer
 		cmd := &cobra.Command{}
@@ -108,11 +96,7 @@ func TestExecInTheDemo(t *testing.T) {
 			t.Errorf("what was typed is written down: %s", written)
 		}
 		refused(t, a, cmd, target)
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // piped runs a shell whose commands are piped into it.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -120,4 +123,21 @@ func holes(t *table, hosts []hostFact, now time.Time) {
 		t.note(line)
 		cureNote(t, h.Cure)
 	}
+}
+
+// ofEach asks all of some hosts at once for a fact, for as long as people want to wait.
+func ofEach[T any](ctx context.Context, a *app, states []fleet.State, ask func(context.Context, fleet.State) fleet.Fact[T]) map[fleet.HostID]fleet.Fact[T] {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.opts.timeout, time.Minute))
+	defer cancel()
+	facts := make([]fleet.Fact[T], len(states))
+	var wg sync.WaitGroup
+	for i, s := range states {
+		wg.Go(func() { facts[i] = ask(ctx, s) })
+	}
+	wg.Wait()
+	out := map[fleet.HostID]fleet.Fact[T]{}
+	for i, s := range states {
+		out[s.Host.ID] = facts[i]
+	}
+	return out
 }

@@ -16,7 +16,17 @@ func doImage(t *testing.T, a *app, id, host, container, user string) (plan strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := fleet.Target{Hosts: states, Container: container, User: user}
+	plan, said, err = doAction(t, a, id, fleet.Target{Hosts: states, Container: container, User: user})
+	if states, pickErr := a.pick([]string{host}); pickErr == nil {
+		a.ask(t.Context(), states, only("containers"))
+	}
+	return plan, said, err
+}
+
+// doAction does an action after it was planned, and gives what that says, and what
+// was said while it ran.
+func doAction(t *testing.T, a *app, id string, target fleet.Target) (plan string, said []string, err error) {
+	t.Helper()
 	action, err := a.allowed(a.deployer(), id, target)
 	if err != nil {
 		return "", nil, err
@@ -26,9 +36,6 @@ func doImage(t *testing.T, a *app, id, host, container, user string) (plan strin
 		return "", nil, err
 	}
 	err = action.Run(t.Context(), target, func(s string) { said = append(said, s) })
-	if states, pickErr := a.pick([]string{host}); pickErr == nil {
-		a.ask(t.Context(), states, only("containers"))
-	}
 	return p.Title + "\n" + strings.Join(p.Lines, "\n"), said, err
 }
 
@@ -151,17 +158,7 @@ func doHost(t *testing.T, a *app, id, host string, chosen map[string]string) (pl
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := fleet.Target{Hosts: states, Chosen: chosen}
-	action, err := a.allowed(a.deployer(), id, target)
-	if err != nil {
-		return "", nil, err
-	}
-	p, err := action.Planned(t.Context(), target, func(string) {})
-	if err != nil {
-		return "", nil, err
-	}
-	err = action.Run(t.Context(), target, func(s string) { said = append(said, s) })
-	return p.Title + "\n" + strings.Join(p.Lines, "\n"), said, err
+	return doAction(t, a, id, fleet.Target{Hosts: states, Chosen: chosen})
 }
 
 // TestDemoPrune: what is shown goes, and nothing else; what a container may go back to

@@ -47,19 +47,7 @@ type imageFact = fleet.Fact[[]fleet.Image]
 
 // readImages asks the engines of hosts for their images.
 func (a *app) readImages(ctx context.Context, states []fleet.State) map[fleet.HostID]imageFact {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.opts.timeout, time.Minute))
-	defer cancel()
-	facts := make([]imageFact, len(states))
-	var wg sync.WaitGroup
-	for i, s := range states {
-		wg.Go(func() { facts[i] = a.imagesOf(ctx, s) })
-	}
-	wg.Wait()
-	out := map[fleet.HostID]imageFact{}
-	for i, s := range states {
-		out[s.Host.ID] = facts[i]
-	}
-	return out
+	return ofEach(ctx, a, states, a.imagesOf)
 }
 
 // imagesOf asks the engines of a host whose containers were read before.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,25 +19,12 @@ type sharedOf map[fleet.HostID]fleet.Fact[fleet.Shared]
 
 // readShared asks the hosts whose containers are known what those share.
 func (a *app) readShared(ctx context.Context, states []fleet.State) sharedOf {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.opts.timeout, time.Minute))
-	defer cancel()
-	out := sharedOf{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, s := range states {
+	return ofEach(ctx, a, states, func(ctx context.Context, s fleet.State) fleet.Fact[fleet.Shared] {
 		if !s.Containers.Current() && (s.Containers.None || !s.Containers.HasValue() || !s.Reach.Current()) {
-			out[s.Host.ID] = fleet.Derive(s.Containers, func([]fleet.Container) fleet.Shared { return fleet.Shared{} })
-			continue
+			return fleet.Derive(s.Containers, func([]fleet.Container) fleet.Shared { return fleet.Shared{} })
 		}
-		wg.Go(func() {
-			f := console{a}.Shared(ctx, s.Host.ID)
-			mu.Lock()
-			defer mu.Unlock()
-			out[s.Host.ID] = f
-		})
-	}
-	wg.Wait()
-	return out
+		return console{a}.Shared(ctx, s.Host.ID)
+	})
 }
 
 // sharedCommand lists one kind of what containers share.

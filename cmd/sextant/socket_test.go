@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sextant-fleet/sextant/fleet"
-	"github.com/sextant-fleet/sextant/fleet/discover"
 )
 
 // written is an output that a test reads while a command writes to it.
@@ -43,18 +42,8 @@ func (w *written) String() string {
 // nothing of it is left.
 func TestSocketOfTheDemo(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
-	err := withDemo(t.Context(), options{json: true, timeout: 30 * time.Second}, &discover.Config{}, 0, func(a *app) error {
-		if err := a.find(t.Context(), false); err != nil {
-			return err
-		}
-		states, err := a.pick([]string{"storage"})
-		if err != nil {
-			return err
-		}
-		a.ask(t.Context(), states, only("containers"))
-		if states, err = a.pick([]string{"storage"}); err != nil {
-			return err
-		}
+	withContainers(t, []string{"storage"}, func(a *app, states []fleet.State) {
+		a.opts.json = true
 		var out, errs written
 		ctx, end := context.WithCancel(t.Context())
 		cmd := &cobra.Command{}
@@ -98,11 +87,7 @@ func TestSocketOfTheDemo(t *testing.T) {
 		if err := a.serveSocket(cmd, states[0], "", ""); err == nil || !strings.Contains(err.Error(), "--read-only") {
 			t.Errorf("with --read-only: %v", err)
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestStaleSocketIsReplaced: one of a process that died, with its lock.

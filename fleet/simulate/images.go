@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // stored is an image in the store of a Podman.
@@ -142,14 +144,6 @@ func (m *machine) named(b *box) string {
 	return i.id
 }
 
-// cutTag cuts a reference to an image into its name and its tag, which may be missing.
-func cutTag(ref string) (name, tag string) {
-	if at := strings.LastIndexByte(ref, ':'); at > strings.LastIndexByte(ref, '/') {
-		return ref[:at], ref[at+1:]
-	}
-	return ref, ""
-}
-
 func (p *podman) images(w http.ResponseWriter) {
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
@@ -162,8 +156,7 @@ func (p *podman) images(w http.ResponseWriter) {
 			}
 		}
 		for _, n := range append(slices.Clone(i.names), i.before...) {
-			name, _ := cutTag(n)
-			if d := name + "@" + i.digest; !slices.Contains(digests, d) {
+			if d := fleet.ImageRepository(n) + "@" + i.digest; !slices.Contains(digests, d) {
 				digests = append(digests, d)
 			}
 		}

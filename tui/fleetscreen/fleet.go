@@ -165,10 +165,9 @@ func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
 	if !ok {
 		return nil
 	}
-	if sel, _ := s.list.Selected(); sel == row.ID {
+	if s.list.Tap(row.ID) {
 		return s.Do(c, "enter")
 	}
-	s.list.Select(row.ID)
 	s.summary.Reset()
 	return nil
 }

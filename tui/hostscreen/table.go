@@ -223,10 +223,9 @@ func (t *tableTab) tap(c *screen.Context, st fleet.State, target any) screen.Eff
 	case tapHead:
 		t.sortBy(c, r.title)
 	case screen.TapRow:
-		if sel, _ := t.list.Selected(); sel == r.ID {
+		if t.list.Tap(r.ID) {
 			return t.do(c, st, "enter")
 		}
-		t.list.Select(r.ID)
 	}
 	return nil
 }

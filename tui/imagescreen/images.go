@@ -356,10 +356,9 @@ func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
 	if !ok {
 		return nil
 	}
-	if sel, _ := s.list.Selected(); sel == t.ID {
+	if s.list.Tap(t.ID) {
 		return s.Do(c, "enter")
 	}
-	s.list.Select(t.ID)
 	return nil
 }
 

@@ -58,6 +58,15 @@ func (l *List) Select(id string) bool {
 	return i >= 0
 }
 
+// Tap selects a row that was tapped; it tells whether it was selected already.
+func (l *List) Tap(id string) bool {
+	if sel, _ := l.Selected(); sel == id {
+		return true
+	}
+	l.Select(id)
+	return false
+}
+
 // Move moves the cursor by n rows.
 func (l *List) Move(n int) { l.cursor += n; l.clamp() }
 
