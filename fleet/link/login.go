@@ -104,7 +104,8 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set
 		ClientVersion: "SSH-2.0-sextant", BannerCallback: says.say,
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	sc, chans, reqs, err := ssh.NewClientConn(conn, addr.Join(set.port), cfg)
+	wire := newWire(conn)
+	sc, chans, reqs, err := ssh.NewClientConn(wire, addr.Join(set.port), cfg)
 	stop()
 	auth.close(err == nil)
 	if t.no != nil {
@@ -114,7 +115,9 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set
 		conn.Close()
 		return nil, says.blame(handshakeError(ctx, h, set, err))
 	}
-	return newConnection(d, ssh.NewClient(sc, chans, reqs), h, set, addr, t.shown), nil
+	client := ssh.NewClient(sc, chans, reqs)
+	wire.carries(client)
+	return newConnection(d, client, h, set, addr, t.shown), nil
 }
 
 // handshakeError says why a login failed, and what to do.
