@@ -7,7 +7,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,23 +146,27 @@ func seeRow(t *testing.T, ui *tuitest.Term, h labtest.Host) {
 
 func percentOf(d disk) int { return int(100*float64(d.Used)/float64(d.Used+d.Free) + 0.5) }
 
-// jobsInARow is how the jobs of a host are counted on its row.
+// jobsInARow is how the jobs of a host are counted on its row: those in the worst state, of all.
 func jobsInARow(t *testing.T, h labtest.Host) string {
 	t.Helper()
 	count := map[string]int{}
 	for name := range backupsOf(t, h.Name) {
 		count[backupStates[h.Name+"/"+name]]++
 	}
-	var parts []string
+	all := 0
+	for _, n := range count {
+		all += n
+	}
 	for _, state := range []string{"failed", "stale", "never", "fresh"} {
-		if count[state] > 0 {
-			parts = append(parts, strconv.Itoa(count[state])+word[state])
+		switch n := count[state]; n {
+		case 0:
+		case all:
+			return fmt.Sprintf("%d%s", n, word[state])
+		default:
+			return fmt.Sprintf("%d%s/%d", n, word[state], all)
 		}
 	}
-	if len(parts) == 0 {
-		return "–"
-	}
-	return strings.Join(parts, " ")
+	return "–"
 }
 
 // tabs are a host's tabs with what must be on them, as patterns of lines.
@@ -229,14 +232,11 @@ var tabs = []struct {
 			if state == "exited" && c.Exit != 0 {
 				state = fmt.Sprintf("FAIL %d", c.Exit)
 			}
-			line := regexp.QuoteMeta(c.Name) + " +" + state + health
+			line := regexp.QuoteMeta(c.Name) + " +"
 			if wide {
-				line += ".* " + c.Engine[:3]
-				if c.User != "root" {
-					line += `\S* ` + c.User[:1]
-				}
+				line += regexp.QuoteMeta(c.User) + " +"
 			}
-			want = append(want, line)
+			want = append(want, line+state+health)
 		}
 		return want
 	}},
