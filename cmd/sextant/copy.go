@@ -121,8 +121,8 @@ func inWords(done podman.Copied) string {
 // is changed.
 func (a *app) copy(ctx context.Context, d *nixops.Deployer, t fleet.Target, what copying, progress func(bytes, of int64)) (podman.Copied, error) {
 	host := t.Hosts[0].Host
-	if what.in && (a.opts.readOnly || a.cfg.ReadOnly) {
-		return podman.Copied{}, &nixops.Refusal{Host: host.Name, Why: errReadOnly.Error()}
+	if err := a.mayChange(host.Name); what.in && err != nil {
+		return podman.Copied{}, err
 	}
 	if why := nixops.Unreachable(t); why != "" {
 		return podman.Copied{}, errors.New(host.Name + ": " + why)

@@ -232,6 +232,14 @@ func oneHost(cmd *cobra.Command, o options, sel string, then func(*app, fleet.St
 
 var errReadOnly = errors.New("nothing is changed: --read-only")
 
+// mayChange refuses to change a host where only reading is allowed; nil: it is not.
+func (a *app) mayChange(host string) error {
+	if a.opts.readOnly || a.cfg.ReadOnly {
+		return &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
+	}
+	return nil
+}
+
 func rollbackCommand(o *options) *cobra.Command {
 	var f changeFlags
 	var to int
@@ -292,8 +300,8 @@ func (a *app) agree(cmd *cobra.Command, d *nixops.Deployer, id string, t fleet.T
 // allowed gives an action, where it may and can be done.
 func (a *app) allowed(d *nixops.Deployer, id string, t fleet.Target) (fleet.Action, error) {
 	host := t.Hosts[0].Host.Name
-	if a.opts.readOnly || a.cfg.ReadOnly {
-		return fleet.Action{}, &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
+	if err := a.mayChange(host); err != nil {
+		return fleet.Action{}, err
 	}
 	for _, action := range a.actionsWith(d) {
 		if action.ID != id {
@@ -393,13 +401,24 @@ func attachCommand(o *options) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				dep, err := d.Attach(cmd.Context(), s.Host, at(args, 1), confirm, telling(cmd.ErrOrStderr(), s.Host.Name))
+				dep, err := a.attach(cmd, d, s.Host, at(args, 1), confirm)
 				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
 			})
 		},
 	}
 	c.Flags().StringVar(&f.confirm, "confirm", "else", "auto: keep it when the checks find nothing; ask: ask here; else: only look on, to the end")
 	return c
+}
+
+// attach follows a deploy. Where it would confirm it, a system is made the default:
+// that is a change like any other.
+func (a *app) attach(cmd *cobra.Command, d *nixops.Deployer, h fleet.Host, id string, confirm nixops.Confirmation) (fleet.Deploy, error) {
+	if confirm == nixops.ConfirmAuto || confirm == nixops.ConfirmAsk {
+		if err := a.mayChange(h.Name); err != nil {
+			return fleet.Deploy{State: fleet.Refused}, err
+		}
+	}
+	return d.Attach(cmd.Context(), h, id, confirm, telling(cmd.ErrOrStderr(), h.Name))
 }
 
 // at is argument i, or "".
@@ -416,8 +435,8 @@ func answerCommand(o *options, word, short string, answer func(*nixops.Deployer)
 		Use: word + " HOST [ID]", Short: short, Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return oneHost(cmd, *o, args[0], func(a *app, s fleet.State) error {
-				if o.readOnly || a.cfg.ReadOnly {
-					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, &nixops.Refusal{Host: s.Host.Name, Why: errReadOnly.Error()})
+				if err := a.mayChange(s.Host.Name); err != nil {
+					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
 				}
 				d := a.deployer()
 				got, err := answer(d)(cmd.Context(), s.Host, at(args, 1))

@@ -186,8 +186,8 @@ func (c *captured) Write(b []byte) (int, error) {
 // it ended with, writes it down, and gives it.
 func (a *app) execSession(ctx context.Context, t fleet.Target, c podman.Command) (s *podman.Session, done func(error) error, err error) {
 	host := t.Hosts[0].Host
-	if a.opts.readOnly || a.cfg.ReadOnly {
-		return nil, nil, &nixops.Refusal{Host: host.Name, Why: errReadOnly.Error()}
+	if err := a.mayChange(host.Name); err != nil {
+		return nil, nil, err
 	}
 	ct, err := containerOf(t)
 	why := offExec(t)

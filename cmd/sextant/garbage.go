@@ -131,8 +131,8 @@ func (f *garbageFlags) run(cmd *cobra.Command, a *app, s fleet.State) error {
 
 // change deletes generations, then garbage, as far as that is asked for.
 func (f *garbageFlags) change(cmd *cobra.Command, a *app, d *nixops.Deployer, s fleet.State, out *garbageOut) error {
-	if a.opts.readOnly || a.cfg.ReadOnly {
-		return &nixops.Refusal{Host: s.Host.Name, Why: errReadOnly.Error()}
+	if err := a.mayChange(s.Host.Name); err != nil {
+		return err
 	}
 	if no := nixops.Busy(s); no != nil {
 		return no

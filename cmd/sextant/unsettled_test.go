@@ -1,9 +1,13 @@
 package main
 
 import (
+	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/discover"
@@ -35,9 +39,32 @@ func TestStatusTellsOfADeployThatWaits(t *testing.T) {
 		if waits(cloud) || !waits(status(a)) {
 			t.Error("what waits to be confirmed is no problem of the host")
 		}
+		onlyLooksOn(t, a, cloud.Host)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// onlyLooksOn attaches to a deploy that waits where nothing may be changed: what
+// would confirm it is refused, by the flag and by the configuration, and it waits on.
+func onlyLooksOn(t *testing.T, a *app, h fleet.Host) {
+	t.Helper()
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	cmd.SetErr(io.Discard)
+	for _, by := range []*bool{&a.opts.readOnly, &a.cfg.ReadOnly} {
+		*by = true
+		for _, confirm := range []nixops.Confirmation{nixops.ConfirmAuto, nixops.ConfirmAsk} {
+			dep, err := a.attach(cmd, a.deployer(), h, "", confirm)
+			if code := deployCode(dep, err); code != exitRefused || !strings.Contains(err.Error(), "--read-only") {
+				t.Errorf("attach --confirm %s: %v, %v, exit %d", confirm, dep.State, err, code)
+			}
+		}
+		if dep, err := a.attach(cmd, a.deployer(), h, "", nixops.ConfirmNone); err != nil || dep.State != fleet.Awaiting {
+			t.Errorf("looking on: %v, %v; want one that still waits", dep.State, err)
+		}
+		*by = false
 	}
 }
