@@ -52,7 +52,7 @@ func (w *wire) Read(p []byte) (int, error) {
 // an exchange of keys writes are held back: then there is none to wait for.
 func (w *wire) spend() {
 	close(w.ended)
-	w.Conn.Close()
+	w.Close()
 	client := w.client.Load()
 	if client == nil {
 		return // no channels yet
