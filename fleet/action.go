@@ -37,6 +37,27 @@ type Choice struct {
 	Title  string
 	Values []string // the first is what is done where nothing is chosen
 	Typed  bool     // any text may be typed: the first value is what stands there
+
+	Optional bool                // of what is typed: nothing need be
+	Hint     string              // what it is where nothing is typed
+	Help     string              // one line: what may be chosen, where its title does not say it
+	Rare     bool                // hardly ever chosen: told behind those that are
+	When     func(Target) bool   // whether there is anything to choose, with what is chosen; nil: always
+	Wrong    func(Target) string // why what is chosen cannot be meant; "" or nil: it can
+}
+
+// Offered tells whether there is anything to choose for t.
+func (c Choice) Offered(t Target) bool { return c.When == nil || c.When(t) }
+
+// Fault is why what t has of the choice cannot be meant, or "".
+func (c Choice) Fault(t Target) string {
+	switch {
+	case c.Typed && !c.Optional && t.Chose(c) == "":
+		return c.Title + ": nothing is typed yet"
+	case c.Wrong == nil:
+		return ""
+	}
+	return c.Wrong(t)
 }
 
 // Chose gives what was chosen, or what is done where nothing is.

@@ -27,7 +27,7 @@ func (d *Deployer) Actions() []fleet.Action {
 		{
 			ID: "deploy", Title: "Deploy", Keys: []string{"D"}, Scope: fleet.ScopeHost, Danger: true,
 			Help:     "build and activate the flake's system, and go back by itself unless the host can be reached",
-			Disabled: d.offDeploy, Choices: deployChoices, Prepare: d.planDeploy, Run: d.runDeploy,
+			Disabled: offDeploy, Choices: d.choices(), Prepare: d.planDeploy, Run: d.runDeploy,
 		},
 		{
 			ID: "confirm", Title: "Confirm", Scope: fleet.ScopeHost, Danger: true, Disabled: offWaiting,

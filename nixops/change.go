@@ -54,7 +54,9 @@ type Deployer struct {
 	Show func(fleet.Host, fleet.Doing)
 
 	Differences *Differences
-	Flake       Flake // what is deployed on a key; Ref "": nothing can be
+	Flake       Flake // what is deployed on a key, where nothing else is typed; Ref "": none is known
+	// Fleet gives the hosts that can be built on, by name. nil: none.
+	Fleet func() fleet.Snapshot
 	// Broken names the containers of a host that are broken now, each with how.
 	// nil: containers are not looked at.
 	Broken func(context.Context, fleet.Host) ([]string, error)

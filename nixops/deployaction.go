@@ -10,22 +10,8 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
-// andRestart is the choice of "boot" with a restart.
-const andRestart = "boot, reboot"
-
-// What can be chosen of a deploy on the screen.
-var (
-	chooseAction  = fleet.Choice{ID: "action", Title: "action", Values: []string{"switch", "boot", andRestart, "test", "dry-activate"}}
-	chooseBuild   = fleet.Choice{ID: "build", Title: "build", Values: []string{"as the flake says", BuildHere, BuildTarget}}
-	chooseConfirm = fleet.Choice{ID: "confirm", Title: "confirm", Values: []string{string(ConfirmAuto), string(ConfirmAsk), string(ConfirmNone)}}
-	deployChoices = []fleet.Choice{chooseAction, chooseBuild, chooseConfirm}
-)
-
 // offDeploy is why hosts cannot be deployed to now.
-func (d *Deployer) offDeploy(t fleet.Target) string {
-	if d.Flake.Ref == "" {
-		return "no flake is known: start sextant in its folder, or set flake in the configuration"
-	}
+func offDeploy(t fleet.Target) string {
 	if len(t.Hosts) == 0 {
 		return "choose a host"
 	}
@@ -46,18 +32,6 @@ func key(t fleet.Target) string {
 	return strings.Join(ids, "\x00")
 }
 
-// order is what was chosen.
-func (d *Deployer) order(t fleet.Target) Order {
-	o := Order{Flake: d.Flake, Action: t.Chose(chooseAction), Confirm: Confirmation(t.Chose(chooseConfirm))}
-	if o.Action == andRestart {
-		o.Action, o.Restart = "boot", true
-	}
-	if at := t.Chose(chooseBuild); at != chooseBuild.Values[0] {
-		o.BuildOn = at
-	}
-	return o
-}
-
 // planned is what was built for a plan, until it is agreed to.
 type planned struct {
 	order Order
@@ -66,13 +40,16 @@ type planned struct {
 
 // planDeploy builds and copies: only then it is known what will change.
 func (d *Deployer) planDeploy(ctx context.Context, t fleet.Target, say func(string)) (fleet.Plan, error) {
-	o := d.order(t)
+	o, err := d.order(t)
+	if err != nil {
+		return fleet.Plan{}, err
+	}
 	ready, err := d.Prepare(ctx, o, t.Hosts, func(host, line string) { say(host + ": " + line) })
 	if err != nil {
 		return fleet.Plan{Log: logOf("", err)}, err
 	}
 	p, well := tellReady(ready)
-	p.Title = "Deploy " + d.Flake.Ref + ": " + t.Chose(chooseAction)
+	p.Title = "Deploy " + cmp.Or(o.Store, o.Flake.Ref) + ": " + t.Chose(chooseAction)
 	if well == 0 {
 		return fleet.Plan{Log: p.Log}, errors.New(strings.Join(p.Lines, "\n"))
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -20,6 +21,17 @@ import (
 // by the nix of this machine.
 type Flake struct {
 	Ref string // as nix takes it: ".", "/etc/nixos", "github:me/fleet"
+}
+
+// InHome puts the person's folder in the place of ~ in what was typed, which no
+// shell does here.
+func InHome(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if dir, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(dir, rest)
+		}
+	}
+	return path
 }
 
 // evalLimit is how long naming the hosts of a flake may take.

@@ -143,3 +143,28 @@ func TestTheLogOfABuildThatFails(t *testing.T) {
 	term.Press("l").WaitFor("the build of", "cc: working").Press(strings.Split(strings.Repeat("j ", 60), " ")[:60]...).WaitFor("cc: boom")
 	term.Press("l").WaitFor("It cannot be planned")
 }
+
+// TestWhatCannotBePlannedIsChosenAnew: leaving the reason goes back to the form, which
+// has what was typed; leaving that too asks nothing more.
+func TestWhatCannotBePlannedIsChosenAnew(t *testing.T) {
+	for _, size := range append(sizes, [2]int{32, 10}) {
+		w := &works{stopped: make(chan struct{}), going: make(chan fleet.Plan, 1)}
+		o := sample()
+		a := w.action()
+		a.Choices = append(a.Choices, fleet.Choice{ID: "flake", Title: "flake", Typed: true, Optional: true, Rare: true, Values: []string{""}, Hint: "~/fleet", Help: "where the systems are declared"})
+		o.Actions = append(slices.DeleteFunc(o.Actions, func(a fleet.Action) bool { return a.ID == "deploy" }), a)
+		term := open(t, o, size[0], size[1]).WaitFor("cloud").Press("G", "D").WaitFor("< switch >").Press("k").WaitFor("> more").Press("enter").WaitFor("> flake  ~/fleet")
+		term.Press("~/flet").WaitFor("> flake  ~/flet")
+		w.fails = errors.New("no such flake")
+		w.going <- fleet.Plan{}
+		term.Press("enter").WaitFor("It cannot be planned")
+		time.Sleep(2 * time.Second)
+		term.Press("esc").WaitFor("flake  ~/flet").Press("k", "backspace").WaitFor("> flake  ~/fle")
+		term.Press("et", "enter").WaitFor("3/17 built").Press("esc").WaitGone("3/17 built")
+		w.mu.Lock()
+		if len(w.planned) != 2 || w.planned[0].Chosen["flake"] != "~/flet" || w.planned[1].Chosen["flake"] != "~/fleet" {
+			t.Errorf("planned %+v", w.planned)
+		}
+		w.mu.Unlock()
+	}
+}

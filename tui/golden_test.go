@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/nixops"
 	"github.com/sextant-fleet/sextant/tui"
 	"github.com/sextant-fleet/sextant/tui/tuitest"
 )
@@ -211,6 +212,9 @@ var stories = []struct {
 	}, []string{"G", "k", "B"}, "Type router"},
 	{"choose", choosing, []string{"G", "D"}, "< switch >"},
 	{"typing", typing, []string{"G", "3", "/", "jelly", "enter", "X", "/config/system.xml", "tab", "~/sy"}, "/sy"},
+	{"choose-more", ordering, []string{"G", "D", "l", "j", "h", "j", "storge", "enter"}, "no host of the"},
+	{"choose-attribute", ordering, []string{"G", "D", "k", "enter"}, "a flake, or"},
+	{"choose-waves", ordering, []string{"G", "space", "k", "space", "D", "k", "enter", "down", "1,x", "enter"}, "no number"},
 	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
@@ -333,6 +337,16 @@ func building(o *tui.Options) {
 func choosing(o *tui.Options) {
 	_, with := atWork()
 	with(o)
+}
+
+// ordering has what can be chosen of a real deploy, of a flake that is known.
+func ordering(o *tui.Options) {
+	d := &nixops.Deployer{Flake: nixops.Flake{Ref: "~/fleet"}, Fleet: o.Store.Snapshot}
+	for _, a := range d.Actions() {
+		if a.ID == "deploy" {
+			o.Actions = append(slices.DeleteFunc(o.Actions, func(have fleet.Action) bool { return have.ID == a.ID }), a)
+		}
+	}
 }
 
 // deployed gives hosts a past: one waits to be confirmed, one is under way, one

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -232,19 +231,9 @@ func (a *app) copyActions(d *nixops.Deployer) []fleet.Action {
 // chosenCopy is the copy that was typed.
 func chosenCopy(t fleet.Target, in bool) copying {
 	return copying{
-		in: in, container: t.Container, user: t.User, there: t.Chose(choiceThere), here: home(t.Chose(choiceHere)),
+		in: in, container: t.Container, user: t.User, there: t.Chose(choiceThere), here: nixops.InHome(t.Chose(choiceHere)),
 		force: t.Chose(choiceOver) == choiceOver.Values[1],
 	}
-}
-
-// home puts the person's folder in the place of ~, which no shell does here.
-func home(p string) string {
-	if rest, ok := strings.CutPrefix(p, "~/"); ok {
-		if dir, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(dir, rest)
-		}
-	}
-	return p
 }
 
 // planCopy says what is copied where.

@@ -38,7 +38,7 @@ func (a *app) deployer() *nixops.Deployer {
 	if name, err := os.Hostname(); err == nil {
 		d.Client = name
 	}
-	d.Broken, d.Flake.Ref = a.broken, a.flake
+	d.Broken, d.Flake.Ref, d.Fleet = a.broken, a.flake, a.store.Snapshot
 	d.Show = func(h fleet.Host, is fleet.Doing) {
 		a.store.Update(h.ID, func(s *fleet.State) { s.Doing = is })
 	}

@@ -39,6 +39,23 @@ func (m *machine) unitsBetween(from, to generation) (gone, changed, come []strin
 	return gone, changed, come
 }
 
+// tellInvalid tells which store paths, one a line, are none of the host's systems:
+// it has no others.
+func tellInvalid(c Call) int {
+	m := c.machine()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for {
+		p, err := readLine(c.Stdin)
+		if p != "" && m.systemAt(p) == 0 {
+			c.say(p)
+		}
+		if err != nil {
+			return 0
+		}
+	}
+}
+
 // switchToConfiguration plays a system's own program as far as it changes
 // nothing: what its activation would do. The guard plays the rest.
 func switchToConfiguration(c Call) int {

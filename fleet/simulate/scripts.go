@@ -25,6 +25,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# Does something to a unit of systemd", actOnUnit},
 		{"# What the start of a unit does to its container's image", tellStart},
 		{"# podman auto-update, of who runs this", autoUpdate},
+		{"nix-store --check-validity --print-invalid", tellInvalid},
 		{sentinel, func(c Call) int { return c.behindSentinel(behind(c.Args)) }},
 		{"iflag=fullblock", func(c Call) int { return c.received(behind(c.Args)) }},
 		{"sextant: root by", func(c Call) int { return c.elevate(behind(c.Args)) }},

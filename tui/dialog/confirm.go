@@ -47,7 +47,7 @@ func (d *Confirm) typed() bool { return d.ready() && d.Job.Plan.Typed != "" }
 
 // Key implements screen.Popup.
 func (d *Confirm) Key(_ *screen.Context, k screen.Key) screen.Effect {
-	no := screen.ClosePopup{Then: Stop{d.Job}}
+	no := screen.ClosePopup{Then: d.back()}
 	if k.Name == "esc" {
 		return no // leaving is never too early
 	}
@@ -71,6 +71,15 @@ func (d *Confirm) Key(_ *screen.Context, k screen.Key) screen.Effect {
 	}
 	scrollBy(&d.scroll, k.Name)
 	return nil
+}
+
+// back is what leaving does: what cannot be planned as it was chosen can be chosen
+// otherwise, with all that was typed.
+func (d *Confirm) back() screen.Effect {
+	if j := d.Job; j.Failed != nil && len(j.Action.Choices) > 0 {
+		return screen.All{Stop{j}, screen.Show{Popup: NewForm(j.Action, j.Target)}}
+	}
+	return Stop{d.Job}
 }
 
 // typing handles keys while a name must be typed to agree.

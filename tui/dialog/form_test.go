@@ -29,7 +29,7 @@ func TestAFormIsTyped(t *testing.T) {
 		t.Fatalf("at %d", d.at)
 	}
 	press(d, "space", "up", "z", "down")
-	d.Tap(nil, tapChoice{0})
+	d.Tap(nil, tapChoice{"from"})
 	done, ok := press(d, "end", "s", "enter").(screen.ClosePopup)
 	if !ok {
 		t.Fatal("Enter does not go on")
@@ -40,5 +40,60 @@ func TestAFormIsTyped(t *testing.T) {
 	}
 	if e := press(NewForm(a, fleet.Target{}), "x", "esc"); e != (screen.ClosePopup{}) {
 		t.Errorf("esc: %v", e)
+	}
+}
+
+// rare is an action with a line that is hardly ever chosen, and one that is asked
+// only with a value of another.
+var rare = fleet.Action{ID: "deploy", Keys: []string{"D"}, Choices: []fleet.Choice{
+	{ID: "build", Title: "build", Values: []string{"here", "there"}},
+	{ID: "builder", Title: "builder", Typed: true, Values: []string{""}, When: func(t fleet.Target) bool { return t.Chosen["build"] == "there" }},
+	{ID: "flake", Title: "flake", Typed: true, Optional: true, Rare: true, Values: []string{""}, Wrong: func(t fleet.Target) string {
+		if t.Chosen["flake"] == "wrong" {
+			return "there is no such flake"
+		}
+		return ""
+	}},
+}}
+
+// chosen presses keys until the form ends and gives what it chose; nil: it has not ended.
+func chosen(d *Form, keys ...string) map[string]string {
+	for _, k := range keys {
+		if done, ok := d.Key(nil, key(k)).(screen.ClosePopup); ok {
+			return done.Then.(Chosen).Target.Chosen
+		}
+	}
+	return nil
+}
+
+// TestWhatIsRareIsBehindOneLine, and asks for nothing: one key takes what is usual.
+func TestWhatIsRareIsBehindOneLine(t *testing.T) {
+	for _, c := range []struct {
+		keys []string
+		want map[string]string
+	}{
+		{[]string{"enter"}, map[string]string{}},
+		{[]string{"D"}, map[string]string{}},
+		{[]string{"j", "enter", "x", "enter"}, map[string]string{"flake": "x"}},
+		{[]string{"k", "l", "x", "enter"}, map[string]string{"flake": "x"}},
+		{[]string{"l", "enter", "b", "enter"}, map[string]string{"build": "there", "builder": "b"}},
+		{[]string{"l", "j", "b", "up", "h", "enter"}, map[string]string{"build": "here"}}, // what was typed is asked no more
+		{[]string{"l", "j", "enter", "enter"}, nil},                                       // something must be typed
+	} {
+		if got := chosen(NewForm(rare, fleet.Target{}), c.keys...); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %q, not %q", c.keys, got, c.want)
+		}
+	}
+}
+
+// TestWhatIsWrongIsToldAndKept: the cursor goes there, the word stays to be mended,
+// and nothing goes on before it is.
+func TestWhatIsWrongIsToldAndKept(t *testing.T) {
+	d := NewForm(rare, fleet.Target{Chosen: map[string]string{"flake": "wrong"}})
+	if d.Key(nil, key("enter")) != nil || d.fault != "there is no such flake" || d.on().ID != "flake" {
+		t.Fatalf("%q is told on %s", d.fault, d.on().ID)
+	}
+	if got := chosen(d, "s", "enter"); got["flake"] != "wrongs" || d.fault != "" {
+		t.Errorf("%q, and %q is told", got, d.fault)
 	}
 }
