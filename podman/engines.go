@@ -24,6 +24,9 @@ type Engines struct {
 	present []*engine          // those the last Read asked
 	changed chan struct{}      // closed and renewed when present changes
 
+	begun    bool        // something was read
+	expected []place     // that the first Read asks before the probe is done
+
 	state    fleet.State // what the last Read had from the probe
 	probeErr error
 }
@@ -44,6 +47,17 @@ func New(l link.Link) *Engines {
 	e.life, e.end = context.WithCancel(context.Background())
 	e.root = e.engine(place{kind: kindPodman, user: rootUser, path: rootSocket})
 	return e
+}
+
+// Expect tells what an earlier run knew of the host: the first Read asks the Podmans
+// that have to be started without waiting for the probe. What it knew wrong costs a
+// question. Later calls do nothing.
+func (e *Engines) Expect(before fleet.State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.begun && before.Inventory.HasValue() {
+		e.expected = slices.DeleteFunc(places(before), func(p place) bool { return p.lent == nil })
+	}
 }
 
 func (e *Engines) engine(at place) *engine {

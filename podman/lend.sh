@@ -10,11 +10,11 @@ trap 'exit 1' HUP INT TERM
 "$1" system service --time=5 "unix://$d/podman.sock" </dev/null >/dev/null 2>"$d/said" &
 n=0
 until [ -S "$d/podman.sock" ]; do
-	if ! kill -0 $! 2>/dev/null || [ $((n = n + 1)) -gt 100 ]; then
+	if ! kill -0 $! 2>/dev/null || [ $((n = n + 1)) -gt 250 ]; then
 		cat "$d/said" >&2
 		exit 1
 	fi
-	sleep 0.05
+	sleep 0.02
 done
 "$1" --url "unix://$d/podman.sock" system dial-stdio
 kill $! 2>/dev/null

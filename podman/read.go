@@ -40,12 +40,13 @@ func (e *Engines) Read(ctx context.Context, probed func(context.Context) (fleet.
 	} else {
 		go func() { early <- e.read(ctx, e.root, known) }()
 	}
+	ahead := e.readAhead(ctx, known)
 	state, probeErr := probed(ctx)
 	close(known)
 	if probeErr == nil && !state.Inventory.HasValue() {
 		probeErr = errors.New(cmp.Or(state.Inventory.Err, "the host was not probed"))
 	}
-	all := e.readRest(ctx, state, probeErr == nil, early)
+	all := e.readRest(ctx, state, probeErr == nil, early, ahead)
 	e.keep(all, state, probeErr)
 	return e.Fact()
 }
@@ -64,12 +65,12 @@ func (e *Engines) Fact() fleet.Fact[[]fleet.Container] {
 }
 
 // readRest reads what the probe tells of, and takes in root's Podman.
-func (e *Engines) readRest(ctx context.Context, state fleet.State, sure bool, early <-chan reading) []reading {
+func (e *Engines) readRest(ctx context.Context, state fleet.State, sure bool, early <-chan reading, ahead map[*engine]<-chan reading) []reading {
 	if !sure { // nothing new is known: ask the same as before
-		return e.unalias(ctx, append([]reading{<-early}, e.readAll(ctx, e.met())...))
+		return e.unalias(ctx, append([]reading{<-early}, e.readAll(ctx, e.met(), ahead)...))
 	}
 	at := places(state)
-	all := e.readAll(ctx, e.meet(at))
+	all := e.readAll(ctx, e.meet(at), ahead)
 	there := slices.ContainsFunc(at, func(p place) bool { return p.path == rootSocket })
 	root := <-early
 	var un unreached
@@ -126,12 +127,39 @@ func (e *Engines) read(ctx context.Context, eng *engine, known <-chan struct{}) 
 	return r
 }
 
-// readAll reads several engines at the same time.
-func (e *Engines) readAll(ctx context.Context, engines []*engine) []reading {
+// readAhead asks the Podmans that have to be started for us, where an earlier run
+// knew of some: starting one takes as long as a probe.
+func (e *Engines) readAhead(ctx context.Context, known <-chan struct{}) map[*engine]<-chan reading {
+	e.mu.Lock()
+	expected := e.expected
+	e.begun, e.expected = true, nil
+	e.mu.Unlock()
+	if len(expected) == 0 {
+		return nil
+	}
+	ahead := map[*engine]<-chan reading{}
+	for _, eng := range e.meet(expected) {
+		told := make(chan reading, 1)
+		go func() { told <- e.read(ctx, eng, known) }()
+		ahead[eng] = told
+	}
+	return ahead
+}
+
+// readAll reads several engines at the same time. What was read ahead is not read
+// again, unless that failed.
+func (e *Engines) readAll(ctx context.Context, engines []*engine, ahead map[*engine]<-chan reading) []reading {
 	out := make([]reading, len(engines))
 	var wg sync.WaitGroup
 	for i, eng := range engines {
-		wg.Go(func() { out[i] = e.read(ctx, eng, nil) })
+		wg.Go(func() {
+			if told := ahead[eng]; told != nil {
+				if out[i] = <-told; out[i].err == nil {
+					return
+				}
+			}
+			out[i] = e.read(ctx, eng, nil)
+		})
 	}
 	wg.Wait()
 	return out

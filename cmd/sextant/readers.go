@@ -179,6 +179,7 @@ func (r *readers) listDeploys(ctx context.Context, l link.Link, mark string, at 
 
 func (r *readers) readContainers(ctx context.Context, a watch.Ask) watch.Change {
 	e := r.of(a.Link)
+	e.Expect(a.Known)
 	e.Read(ctx, a.Probed)
 	return containersOf(e)
 }

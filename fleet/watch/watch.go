@@ -20,7 +20,8 @@ type Change func(*fleet.State)
 
 // Ask is one host while it is being asked.
 type Ask struct {
-	Link link.Link
+	Link  link.Link
+	Known fleet.State // of the host when it was reached, remembered facts among it
 	// Probed waits until the host's probe of this round is done and gives the
 	// state with what it told.
 	Probed func(context.Context) (fleet.State, error)
@@ -236,7 +237,8 @@ func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
-	if change := c.Read(limited, Ask{Link: l, Probed: probed.wait}); change != nil && !dropped(ctx) {
+	known, _ := w.Store.Get(h.ID)
+	if change := c.Read(limited, Ask{Link: l, Known: known, Probed: probed.wait}); change != nil && !dropped(ctx) {
 		w.Store.Update(h.ID, change)
 	}
 }
