@@ -47,7 +47,7 @@ type api interface {
 	events(ctx context.Context, seen func(event)) error
 	// stats calls out with readings of these containers until it fails, or
 	// gives nil when none of them is left.
-	stats(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error
+	stats(ctx context.Context, ids []string, every time.Duration, out func([]fleet.ContainerStats)) error
 	// logs opens a container's log; framed tells whether it is multiplexed.
 	logs(ctx context.Context, id string, q logQuery) (body io.ReadCloser, framed bool, err error)
 	// logDriver says where a container's log goes: "journald", "k8s-file", …

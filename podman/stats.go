@@ -18,17 +18,29 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 )
 
-// statsEvery is how often the containers on screen are measured.
-const statsEvery = 2 * time.Second
+// statsEvery is how often the n containers on screen are measured: every two
+// seconds, and where there are many, eight of them a second. Measuring one costs its
+// host about a millisecond.
+func statsEvery(n int) time.Duration {
+	const most = 8 // a second
+	return max(statsOnce, time.Duration((n+most-1)/most)*time.Second)
+}
 
-// Stats measures the containers with these IDs every two seconds and calls
-// out with what each engine tells of its own, one call at a time. Only
+// statsOnce is how long it takes to measure a share of the processor once.
+const statsOnce = 2 * time.Second
+
+// Stats measures the containers with these IDs every two seconds, many of them more
+// seldom, and calls out with what each engine tells of its own, one call at a time. Only
 // containers that the last Read saw running are asked for.
 //
 // It returns nil when none of them runs any more, and an error when a stream
 // breaks. Ask again after the next Read, with the IDs of then: a container
 // that systemd started anew has another.
 func (e *Engines) Stats(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error {
+	return e.stats(ctx, ids, statsEvery(len(ids)), out)
+}
+
+func (e *Engines) stats(ctx context.Context, ids []string, every time.Duration, out func([]fleet.ContainerStats)) error {
 	ctx, cancel := e.bound(ctx)
 	defer cancel()
 	engines, _ := e.there()
@@ -40,7 +52,7 @@ func (e *Engines) Stats(ctx context.Context, ids []string, out func([]fleet.Cont
 	errs := make(chan error, len(engines))
 	for _, eng := range engines {
 		wg.Go(func() {
-			err := eng.measure(ctx, ids, func(s []fleet.ContainerStats) {
+			err := eng.measure(ctx, ids, every, func(s []fleet.ContainerStats) {
 				mu.Lock()
 				defer mu.Unlock()
 				if ctx.Err() == nil && len(s) > 0 {
@@ -78,7 +90,7 @@ func (e *Engines) Measure(ctx context.Context, list []fleet.Container) []fleet.C
 	if len(ids) == 0 {
 		return nil
 	}
-	_ = e.Stats(ctx, ids, func(stats []fleet.ContainerStats) { // what did not come is not in it
+	_ = e.stats(ctx, ids, statsOnce, func(stats []fleet.ContainerStats) { // what did not come is not in it
 		for _, s := range stats {
 			if missing[s.ID]--; missing[s.ID] <= 0 {
 				read[s.ID] = s
@@ -95,13 +107,13 @@ func (e *Engines) Measure(ctx context.Context, list []fleet.Container) []fleet.C
 // measure streams the stats of those of the containers that run here. The
 // whole stream ends when one of them goes away, so it is begun again with
 // those that stay.
-func (e *engine) measure(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error {
+func (e *engine) measure(ctx context.Context, ids []string, every time.Duration, out func([]fleet.ContainerStats)) error {
 	list, _ := e.lastKnown()
 	running := runningOf(list, ids)
 	for len(running) > 0 {
 		api, err := e.connect(ctx, nil)
 		if err == nil {
-			err = api.stats(ctx, running, out)
+			err = api.stats(ctx, running, every, out)
 		}
 		if err == nil {
 			return nil
@@ -143,9 +155,9 @@ func cores(before, now sample) float64 {
 }
 
 // stats follows GET /libpod/containers/stats, one report a line.
-func (p *podmanAPI) stats(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error {
+func (p *podmanAPI) stats(ctx context.Context, ids []string, every time.Duration, out func([]fleet.ContainerStats)) error {
 	total := p.hostMemory(ctx)
-	params := url.Values{"containers": ids, "stream": {"true"}, "interval": {strconv.Itoa(int(statsEvery / time.Second))}}
+	params := url.Values{"containers": ids, "stream": {"true"}, "interval": {strconv.Itoa(int(every / time.Second))}}
 	body, err := p.open(flowing(ctx, lines), "/containers/stats", params)
 	if err != nil {
 		return err
@@ -240,15 +252,14 @@ func parseStats(b []byte, before map[string]sample, total uint64, at time.Time) 
 	return out, nil
 }
 
-// stats asks Docker for one reading of each container every two seconds: a
-// stream a container would take a connection each.
-func (d *dockerAPI) stats(ctx context.Context, ids []string, out func([]fleet.ContainerStats)) error {
+// stats asks Docker for one reading of each container at a time: a stream a container would take a connection each.
+func (d *dockerAPI) stats(ctx context.Context, ids []string, every time.Duration, out func([]fleet.ContainerStats)) error {
 	if err := d.agree(ctx); err != nil {
 		return err
 	}
 	total := d.hostMemory(ctx)
 	before := map[string]sample{}
-	for pause := statsEvery / 4; ; pause = statsEvery {
+	for pause := every / 4; ; pause = every {
 		read := make([]*container.StatsResponse, len(ids))
 		errs := make([]error, len(ids))
 		each(len(ids), 3, func(i int) { read[i], errs[i] = d.oneShot(ctx, ids[i]) })

@@ -168,3 +168,13 @@ func TestStatsOfNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestManyAreMeasuredMoreSeldom: what measuring costs a host does not grow with what
+// is on the screen.
+func TestManyAreMeasuredMoreSeldom(t *testing.T) {
+	for n, want := range map[int]time.Duration{1: 2 * time.Second, 16: 2 * time.Second, 17: 3 * time.Second, 200: 25 * time.Second} {
+		if got := statsEvery(n); got != want {
+			t.Errorf("%d: every %s, want %s", n, got, want)
+		}
+	}
+}
