@@ -24,8 +24,8 @@ type Engines struct {
 	present []*engine          // those the last Read asked
 	changed chan struct{}      // closed and renewed when present changes
 
-	begun    bool        // something was read
-	expected []place     // that the first Read asks before the probe is done
+	begun    bool    // something was read
+	expected []place // that the first Read asks before the probe is done
 
 	state    fleet.State // what the last Read had from the probe
 	probeErr error
