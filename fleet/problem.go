@@ -212,9 +212,18 @@ func (s State) metricProblems(add addProblem) {
 // unreadProblems names the facts that were asked for and could not be read.
 func (s State) unreadProblems() []Problem {
 	return slices.Concat(
-		unread("system", s.System), unread("deploys", s.Deploys), unread("units", s.Units), unread("containers", s.Containers),
+		unread("system", s.System), s.unreadDeploys(), unread("units", s.Units), unread("containers", s.Containers),
 		unread("backups", s.Backups), unread("metrics", s.Metrics), unread("alarms", s.Alarms),
 	)
+}
+
+// unreadDeploys is no problem where we are not root: that is so every day, and is
+// told with all that an ordinary login does not see.
+func (s State) unreadDeploys() []Problem {
+	if s.System.Current() && s.System.Value.UID > 0 {
+		return nil
+	}
+	return unread("deploys", s.Deploys)
 }
 
 func unread[T any](name string, f Fact[T]) []Problem {

@@ -102,7 +102,11 @@ func offWaiting(t fleet.Target) string {
 	if why := offHost(t); why != "" {
 		return why
 	}
-	if s := t.Hosts[0]; !s.Deploys.HasValue() || len(s.Deploys.Value) == 0 || s.Deploys.Value[0].State.Over() {
+	s := t.Hosts[0]
+	if f := s.Deploys; !f.HasValue() && f.Err != "" && !f.None {
+		return "not known whether a deploy is under way on " + s.Host.Name + ": " + f.Err
+	}
+	if !s.Deploys.HasValue() || len(s.Deploys.Value) == 0 || s.Deploys.Value[0].State.Over() {
 		return "no deploy is under way on " + s.Host.Name
 	}
 	return ""

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -134,6 +135,11 @@ func (r *readers) collectors() []watch.Collector {
 // deploysDir is where a host keeps what the guard wrote down.
 const deploysDir = "/var/lib/sextant/deploys"
 
+// errDeploysOfRoot is why deploys are not known of a host on which we are not root:
+// one may wait there all the same.
+var errDeploysOfRoot = fleet.WithCure(errors.New("deploys are root's to see, and the login there is not root's"),
+	`log in as root (user = "root" for this host in config.toml), or let the user's sudo ask nothing (NOPASSWD)`)
+
 // readDeploys asks the guard, which takes a session of its own, only where the
 // probe has seen that something was written, or while one is under way.
 func (r *readers) readDeploys(ctx context.Context, a watch.Ask) watch.Change {
@@ -147,7 +153,7 @@ func (r *readers) readDeploys(ctx context.Context, a watch.Ask) watch.Change {
 	case !st.System.Value.NixOS:
 		f = fleet.Nothing[[]fleet.Deploy]("not NixOS", now, "probe")
 	case st.System.Value.UID != 0:
-		f = fleet.Nothing[[]fleet.Deploy]("deploys are root's to see", now, "probe")
+		f = fleet.Unknown[[]fleet.Deploy](errDeploysOfRoot, now, "probe")
 	case !slices.Contains(inv.Files, deploysDir):
 		f = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", now, "probe")
 	default:

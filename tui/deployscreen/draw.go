@@ -177,11 +177,17 @@ func (s *Screen) empty(c *screen.Context) []widget.Line {
 		widget.L(themes.Dim, "What was done is read from the hosts, whoever did it."),
 		widget.L(themes.Accent, c.Glyphs.Arrow+" ").And(themes.Text, keyOf(c, "rollback")+" on a host rolls it back, "+keyOf(c, "deploy")+" deploys."),
 	}
+	if s.sums.unknown > 0 {
+		lines[0] = widget.T("No deploy is known of.") // those below may have some
+	}
 	for _, st := range c.Snap.Hosts {
 		if st.Deploys.Current() || st.Deploys.None {
 			continue
 		}
 		lines = append(lines, widget.L(themes.Unknown, "? ").And(themes.Title, st.Host.Name).And(themes.Text, ": "+cmp.Or(st.Deploys.Err, st.Reach.Err, "not asked yet")))
+		if cure := cmp.Or(st.Deploys.Cure, st.Reach.Cure); cure != "" {
+			lines = append(lines, widget.L(themes.Accent, "  "+c.Glyphs.Arrow+" ").And(themes.Text, cure))
+		}
 	}
 	return lines
 }
