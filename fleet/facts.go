@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"cmp"
+	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -315,14 +317,26 @@ type Alarm struct {
 // Series is one measured line over time, oldest point first. A point whose
 // value is NaN was not measured.
 type Series struct {
-	Name   string // "cpu", "memory", "net in", …
-	Unit   string // "%", "B", "B/s", "°C", ""
-	Source string
-	Points []Point
+	Name   string  `json:"name"` // "cpu", "memory", "net in", …
+	Unit   string  `json:"unit"` // "%", "B", "B/s", "°C", ""
+	Source string  `json:"source"`
+	Points []Point `json:"points"`
 }
 
 // Point of a series.
 type Point struct {
 	At    time.Time
 	Value float64
+}
+
+// MarshalJSON writes {"at","value"}; what was not measured is null.
+func (p Point) MarshalJSON() ([]byte, error) {
+	out := struct {
+		At    jsonUTC  `json:"at"`
+		Value *float64 `json:"value"`
+	}{At: jsonUTC(p.At)}
+	if !math.IsNaN(p.Value) && !math.IsInf(p.Value, 0) {
+		out.Value = &p.Value
+	}
+	return json.Marshal(out)
 }

@@ -16,8 +16,18 @@ var errStillUp = errors.New("it has not gone down yet")
 // Reboot restarts a host and waits until it is back: reached anew, with another
 // boot ID. The error tells what it was last seen doing.
 func (d *Deployer) Reboot(ctx context.Context, h fleet.Host, tell func(string)) error {
-	e := fleet.Event{At: time.Now(), Kind: fleet.EventReboot, Level: fleet.Info, Text: "restarted", Result: "it is back"}
-	err := d.reboot(ctx, h, tell)
+	return d.recordReboot(h, "it is back", func() error { return d.reboot(ctx, h, tell) })
+}
+
+// RebootOnly restarts a host and does not wait for it: that it comes back is not known.
+func (d *Deployer) RebootOnly(ctx context.Context, h fleet.Host, tell func(string)) error {
+	return d.recordReboot(h, "nobody waited for it", func() error { return d.goDown(ctx, d.Links.Open(h), tell) })
+}
+
+// recordReboot writes down what came of a restart.
+func (d *Deployer) recordReboot(h fleet.Host, result string, reboot func() error) error {
+	e := fleet.Event{At: time.Now(), Kind: fleet.EventReboot, Level: fleet.Info, Text: "restarted", Result: result}
+	err := reboot()
 	if err != nil {
 		e.Level, e.Result = fleet.Error, err.Error()
 	}
@@ -31,11 +41,7 @@ func (d *Deployer) reboot(ctx context.Context, h fleet.Host, tell func(string)) 
 	if err != nil {
 		return err
 	}
-	tell("restarting")
-	// the answer may be lost with the connection: the boot ID is what tells
-	if res, err := l.Run(ctx, link.Command{Args: []string{"systemctl", "--no-block", "reboot"}, Root: true}); err == nil && res.Status != 0 {
-		return fmt.Errorf("%s: systemctl reboot: %s", h.Name, fleet.Short(fleet.Clean(lastLine(res.Stderr)), 200))
-	} else if errors.Is(err, link.ErrNoRoot) {
+	if err := d.goDown(ctx, l, tell); err != nil {
 		return err
 	}
 	limit := d.Limits.or().Reboot
@@ -61,6 +67,23 @@ func (d *Deployer) reboot(ctx context.Context, h fleet.Host, tell func(string)) 
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// goDown begins the restart. The answer may be lost with the connection: the boot ID
+// is what tells.
+func (d *Deployer) goDown(ctx context.Context, l link.Link, tell func(string)) error {
+	if _, err := l.Connect(ctx); err != nil {
+		return err
+	}
+	tell("restarting")
+	res, err := l.Run(ctx, link.Command{Args: []string{"systemctl", "--no-block", "reboot"}, Root: true})
+	switch {
+	case err == nil && res.Status != 0:
+		return fmt.Errorf("%s: systemctl reboot: %s", l.Host().Name, fleet.Short(fleet.Clean(lastLine(res.Stderr)), 200))
+	case errors.Is(err, link.ErrNoRoot):
+		return err
+	}
+	return nil
 }
 
 // anew reads the boot ID over a connection of its own.

@@ -337,29 +337,6 @@ func consent(ctx context.Context, host string) error {
 	return err
 }
 
-func rebootCommand(o *options) *cobra.Command {
-	var yes bool
-	c := &cobra.Command{
-		Use: "reboot SEL…", Short: "Restart hosts, one after the other, and wait until each is back", Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, sel []string) error {
-			return failed(withHosts(cmd.Context(), *o, sel, only("deploys"), func(a *app, states []fleet.State) error {
-				d := a.deployer()
-				for _, s := range states {
-					if err := a.agree(cmd, d, "reboot", fleet.Target{Hosts: []fleet.State{s}}, yes); err != nil {
-						return err
-					}
-					if err := d.Reboot(cmd.Context(), s.Host, func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": "+line) }); err != nil {
-						return err // the others are not begun: who knows what is wrong with them too
-					}
-				}
-				return nil
-			}))
-		},
-	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before it begins")
-	return c
-}
-
 func deploysCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "deploys [SEL…]", Short: "What is and was deployed, read from the hosts",

@@ -221,51 +221,6 @@ func printBackups(w io.Writer, o options, states []fleet.State) error {
 	return cmp.Or(err, unknown(errs))
 }
 
-func metricsCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use: "metrics HOST", Short: "How busy a host is, and who says so", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, sel []string) error {
-			return failed(withHosts(cmd.Context(), *o, sel, only("metrics"), func(_ *app, states []fleet.State) error {
-				return printMetrics(cmd.OutOrStdout(), *o, states)
-			}))
-		},
-	}
-}
-
-func printMetrics(w io.Writer, o options, states []fleet.State) error {
-	type row struct {
-		Host    string                    `json:"host"`
-		Metrics fleet.Fact[fleet.Metrics] `json:"metrics"`
-	}
-	out := struct {
-		Schema int   `json:"schema"`
-		Hosts  []row `json:"hosts"`
-	}{Schema: 1}
-	missing := false
-	for _, s := range states {
-		out.Hosts = append(out.Hosts, row{s.Host.Name, s.Metrics})
-		missing = missing || !s.Metrics.Current()
-	}
-	now := time.Now()
-	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "CPU", "LOAD", "MEMORY", "DISK", "NET IN", "NET OUT", "AGE", "SOURCE")
-		for _, h := range out.Hosts {
-			m := h.Metrics.Value
-			if !h.Metrics.Current() {
-				t.note("? " + h.Host + ": " + h.Metrics.Err)
-				cureNote(t, h.Metrics.Cure)
-				continue
-			}
-			t.row(h.Host, percent(m.CPU), fmt.Sprintf("%.2f", m.Load1), size(m.Memory.Used)+"/"+size(m.Memory.Total),
-				fullest(m.Disks), size(uint64(m.NetIn))+"/s", size(uint64(m.NetOut))+"/s", age(h.Metrics.At, now), h.Metrics.Source)
-		}
-	})
-	if err == nil && missing {
-		return exitCode(exitUnknown)
-	}
-	return err
-}
-
 func alarmsCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "alarms [SEL…]", Short: "What monitoring calls wrong now",

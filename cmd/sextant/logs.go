@@ -241,29 +241,37 @@ func unitNamed(st fleet.State, name string, of fleet.LogSource, names []string) 
 func sshCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "ssh HOST [CMD…]", Short: "A shell on a host, over the way Sextant finds to it", Args: cobra.MinimumNArgs(1),
+		Long: "With a command: standard input goes to it, its output and its error output come back as they come, and its exit code is Sextant's.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return failed(withHosts(cmd.Context(), *o, args[:1], nothing, func(a *app, states []fleet.State) error {
 				if len(states) != 1 {
 					return usageError{fmt.Errorf("name one host, not %d", len(states))}
 				}
-				l := a.links.Open(states[0].Host)
-				name := states[0].Host.Name
-				if len(args) > 1 {
-					return onHost(name, runRemote(cmd.Context(), l, args[1:]))
-				}
-				s, err := l.Shell(link.Command{})
-				if err != nil {
-					return onHost(name, err)
-				}
-				s.SetStdin(os.Stdin)
-				s.SetStdout(os.Stdout)
-				s.SetStderr(os.Stderr)
-				return onHost(name, s.Run())
+				return a.ssh(cmd.Context(), states[0].Host, args[1:])
 			}))
 		},
 	}
 	c.Flags().SetInterspersed(false) // what stands behind the host is the command's own
 	return c
+}
+
+// ssh gives a shell on a host, or runs a command there.
+func (a *app) ssh(ctx context.Context, h fleet.Host, args []string) error {
+	if err := a.mayChange(h.Name); err != nil { // whoever has a shell can change anything
+		return err
+	}
+	l := a.links.Open(h)
+	if len(args) > 0 {
+		return onHost(h.Name, runRemote(ctx, l, link.Command{Args: args, Stdin: os.Stdin, Stderr: os.Stderr}, os.Stdout))
+	}
+	s, err := l.Shell(link.Command{})
+	if err != nil {
+		return onHost(h.Name, err)
+	}
+	s.SetStdin(os.Stdin)
+	s.SetStdout(os.Stdout)
+	s.SetStderr(os.Stderr)
+	return onHost(h.Name, s.Run())
 }
 
 // onHost names the host that an error is of; the status of a command is its own.
@@ -274,21 +282,20 @@ func onHost(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// runRemote runs one command and ends with its status.
-func runRemote(ctx context.Context, l link.Link, args []string) error {
-	p, err := l.Start(ctx, link.Command{Args: args})
+// runRemote runs one command, gives its output as it comes, and ends with its status.
+func runRemote(ctx context.Context, l link.Link, cmd link.Command, out io.Writer) error {
+	p, err := l.Start(ctx, cmd)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if _, err := io.Copy(os.Stdout, p); err != nil {
+	if _, err := io.Copy(out, p); err != nil {
 		return err
 	}
 	res, err := p.Wait()
 	if err != nil {
 		return err
 	}
-	os.Stderr.Write(res.Stderr)
 	if res.Status != 0 {
 		return exitCode(max(1, res.Status))
 	}

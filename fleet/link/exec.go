@@ -130,7 +130,7 @@ func (c *connection) start(ctx context.Context, cmd Command) (Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &sshProcess{c: c, session: session, stderr: newHead(cmd.told), ctx: ctx, ended: make(chan struct{}), release: release}
+	p := &sshProcess{c: c, session: session, stderr: newHead(cmd), ctx: ctx, ended: make(chan struct{}), release: release}
 	p.out, p.in = io.Pipe()
 	session.Stdin, session.Stderr = cmd.Stdin, p.stderr
 	stdout, err := session.StdoutPipe()

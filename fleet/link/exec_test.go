@@ -46,6 +46,21 @@ func TestStdin(t *testing.T) {
 	}
 }
 
+// TestErrorOutputComesWhole: who asks for all of it is not given its beginning only.
+func TestErrorOutputComesWhole(t *testing.T) {
+	f := simulated(t, simulate.Options{})
+	text := strings.Repeat("far too much to say\n", 20_000)
+	f.Program("", "complain", func(c simulate.Call) int {
+		_, _ = io.WriteString(c.Stderr, text)
+		return 3
+	})
+	var all bytes.Buffer
+	res, err := known(t, f, nil).Open(plainHost(f, "cloud")).Run(within(t, 10*time.Second), link.Command{Args: []string{"complain"}, Stderr: &all})
+	if err != nil || res.Status != 3 || all.String() != text || !strings.HasPrefix(text, string(res.Stderr)) || len(res.Stderr) == 0 {
+		t.Errorf("%d of %d bytes came, %d in the result: %v", all.Len(), len(text), len(res.Stderr), err)
+	}
+}
+
 // TestUnreadStdin: a command that ends without reading its input has ended well all
 // the same, however much is left.
 func TestUnreadStdin(t *testing.T) {

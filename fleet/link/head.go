@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"io"
 	"sync"
 )
 
@@ -17,12 +18,21 @@ type head struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
 	told func(word string) // nil: nobody listens, or it was told
+	all  io.Writer         // is given all of it as it comes; nil: nobody
 }
 
-func newHead(listener func(string)) *head { return &head{told: listener} }
+func newHead(cmd Command) *head { return &head{told: cmd.told, all: cmd.Stderr} }
 
-// Write never fails: what is too much is dropped.
+// Write fails only where who wants all of it does: what is too much is dropped.
 func (h *head) Write(b []byte) (int, error) {
+	h.keep(b)
+	if h.all != nil {
+		return h.all.Write(b)
+	}
+	return len(b), nil
+}
+
+func (h *head) keep(b []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if room := headLimit - h.buf.Len(); room > 0 {
@@ -31,7 +41,6 @@ func (h *head) Write(b []byte) (int, error) {
 	if h.listen(); h.buf.Len() > toldLimit {
 		h.told = nil
 	}
-	return len(b), nil
 }
 
 // listen looks for the line, behind what the person's shell may say first.

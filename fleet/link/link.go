@@ -52,6 +52,7 @@ type Command struct {
 	User   string    // run as this user (through root); empty: the login user
 	Env    []string  // NAME=value, set by env(1) in front of the program
 	Limit  int       // bytes of output kept; 0: DefaultLimit. More is an error
+	Stderr io.Writer // is given the error output as it comes, all of it; nil: the result's is enough. For commands of the login user: who becomes root says how on it
 
 	told   func(word string) // is told which way to root the command took; see elevate
 	script string            // the program, where Args are its; see unlogged

@@ -108,7 +108,7 @@ func (l *localLink) start(ctx context.Context, cmd Command) (Process, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	forget := context.AfterFunc(l.ctx, cancel)
 	c := exec.CommandContext(ctx, "sh", append([]string{"-c", onPath, "sextant"}, withEnv(cmd.Args, cmd.Env)...)...)
-	p := &localProcess{cmd: c, stderr: newHead(cmd.told), ctx: ctx, cancel: func() { forget(); cancel() }, done: make(chan struct{})}
+	p := &localProcess{cmd: c, stderr: newHead(cmd), ctx: ctx, cancel: func() { forget(); cancel() }, done: make(chan struct{})}
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = p.kill
 	c.WaitDelay = killDelay
