@@ -215,13 +215,9 @@ func containerCommand(o *options) *cobra.Command {
 	c.AddCommand(containerShowCommand(o, &user))
 	c.PersistentFlags().StringVar(&user, "user", "", "whose container, where several have one of this name")
 	for _, v := range slices.Concat(ownerVerbs, bareVerbs) {
-		c.AddCommand(actCommand(o, v, "CONTAINER", only("containers"), func(t *fleet.Target, name string) (string, error) {
-			t.Container, t.User = name, user
-			_, err := containerOf(*t)
-			return "container-" + v.word, whyNot(*t, err)
-		}))
+		c.AddCommand(ofContainer(o, v, "container-"+v.word, &user))
 	}
-	c.AddCommand(copyCommand(o, &user))
+	c.AddCommand(updateCommand(o, &user), revertCommand(o, &user), copyCommand(o, &user))
 	return c
 }
 

@@ -21,7 +21,7 @@ import (
 func (a *app) imageActions(d *nixops.Deployer) []fleet.Action {
 	return []fleet.Action{
 		{
-			ID: "image-pull", Title: "Pull the image and restart", Scope: fleet.ScopeContainer, Danger: true,
+			ID: actionPull, Title: "Pull the image and restart", Scope: fleet.ScopeContainer, Danger: true,
 			Help:     "pull what the registry has under the name of the container's image, keep what runs, and restart the unit",
 			Disabled: offImage,
 			Plan:     func(ctx context.Context, t fleet.Target) (fleet.Plan, error) { return a.planPull(ctx, t) },
@@ -33,7 +33,7 @@ func (a *app) imageActions(d *nixops.Deployer) []fleet.Action {
 			},
 		},
 		{
-			ID: "image-revert", Title: "Go back to the image before", Scope: fleet.ScopeContainer, Danger: true,
+			ID: actionRevert, Title: "Go back to the image before", Scope: fleet.ScopeContainer, Danger: true,
 			Help:     "run the image that ran before the newer one was pulled; it is still on the host",
 			Disabled: offImage,
 			Plan: func(ctx context.Context, t fleet.Target) (fleet.Plan, error) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -51,6 +52,31 @@ func imageRun(t *testing.T, a *app, host, container, user string) string {
 		t.Fatal(err)
 	}
 	return c.ImageID
+}
+
+// TestContainerUpdateAndRevert: they are the pull and the going back of images, by the
+// name of a container.
+func TestContainerUpdateAndRevert(t *testing.T) {
+	user := "ada"
+	for word, id := range map[string]string{"update": actionPull, "revert": actionRevert} {
+		c, _, err := containerCommand(&options{}).Find([]string{word})
+		if err != nil || c.Name() != word || c.Flags().Lookup("yes") == nil || c.InheritedFlags().Lookup("user") == nil {
+			t.Errorf("container %s: %v, %v", word, c.Name(), err)
+		}
+		target := fleet.Target{Hosts: []fleet.State{{Host: fleet.Host{Name: "desktop"}, Containers: fleet.Known([]fleet.Container{{Name: "web", User: "ada"}}, time.Now(), "podman")}}}
+		if got, err := aimAt(id, &user)(&target, "web"); got != id || err != nil || target.Container != "web" || target.User != "ada" || target.Image != "" {
+			t.Errorf("%s: %s, %v, %+v", word, got, err, target)
+		}
+		if _, err := aimAt(id, &user)(&target, "docker.io/library/redis:7"); err == nil {
+			t.Errorf("%s takes an image for a container", word)
+		}
+	}
+	list := (&app{}).imageActions(nil)
+	for _, id := range []string{actionPull, actionRevert} {
+		if !slices.ContainsFunc(list, func(a fleet.Action) bool { return a.ID == id }) {
+			t.Errorf("no action %s", id)
+		}
+	}
 }
 
 // TestDemoPullAndRevert: a pull brings the newer image and restarts the unit; going

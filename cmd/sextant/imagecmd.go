@@ -18,18 +18,46 @@ func imageCommand(o *options) *cobra.Command {
 	c.PersistentFlags().StringVar(&user, "user", "", "whose container or images")
 	pull := actCommand(o, verb{word: "pull", title: "Pull"}, "CONTAINER|IMAGE", only("containers"), func(t *fleet.Target, name string) (string, error) {
 		t.User = user
-		return "image-pull", aimPull(t, name)
+		return actionPull, aimPull(t, name)
 	})
 	pull.Short = "Pull a container's image, keep what runs, and restart its unit; or pull an image alone"
-	revert := actCommand(o, verb{word: "revert", title: "Go back"}, "CONTAINER", only("containers"), func(t *fleet.Target, name string) (string, error) {
-		t.Container, t.User = name, user
-		_, err := containerOf(*t)
-		return "image-revert", whyNot(*t, err)
-	})
-	revert.Short = "Run the image that a container ran before, which is still on the host"
-	c.AddCommand(pull, revert, pruneCommand(o), autoUpdateCommand(o))
+	c.AddCommand(pull, revertCommand(o, &user), pruneCommand(o), autoUpdateCommand(o))
 	return c
 }
+
+// revertCommand goes back to the image that a container ran before.
+func revertCommand(o *options, user *string) *cobra.Command {
+	c := ofContainer(o, verb{word: "revert", title: "Go back"}, actionRevert, user)
+	c.Short = "Run the image that a container ran before, which is still on the host"
+	return c
+}
+
+// updateCommand pulls the image that a container runs, as `image pull CONTAINER` does.
+func updateCommand(o *options, user *string) *cobra.Command {
+	c := ofContainer(o, verb{word: "update", title: "Pull"}, actionPull, user)
+	c.Short = "Pull a container's image, keep what runs, and restart its unit"
+	return c
+}
+
+// ofContainer makes the command of an action on one container.
+func ofContainer(o *options, v verb, id string, user *string) *cobra.Command {
+	return actCommand(o, v, "CONTAINER", only("containers"), aimAt(id, user))
+}
+
+// aimAt names a container in a target of an action.
+func aimAt(id string, user *string) func(t *fleet.Target, name string) (string, error) {
+	return func(t *fleet.Target, name string) (string, error) {
+		t.Container, t.User = name, *user
+		_, err := containerOf(*t)
+		return id, whyNot(*t, err)
+	}
+}
+
+// The actions behind container update and container revert, and image's.
+const (
+	actionPull   = "image-pull"
+	actionRevert = "image-revert"
+)
 
 func pruneCommand(o *options) *cobra.Command {
 	var all, kept bool

@@ -174,14 +174,14 @@ func TestImages(t *testing.T) {
 			if got := s.newer(); got != "false" {
 				t.Errorf("newer: %s", got)
 			}
-			if d, code := s.do("image", "pull", s.host, "pulled"); code != 0 || !strings.Contains(d.Done, "nothing was restarted") {
+			if d, code := s.do("container", "update", s.host, "pulled"); code != 0 || !strings.Contains(d.Done, "nothing was restarted") {
 				t.Errorf("%d: %+v", code, d)
 			}
 			s.as("podman image prune -f") // the host's own timer does not take it away
 			if d, code := s.do("image", "revert", s.host, "pulled"); code != 0 || s.version() != "running 1" {
 				t.Errorf("%d: %+v, it is %s", code, d, s.version())
 			}
-			if d, code := s.do("image", "revert", s.host, "pulled"); code != 0 || s.version() != "running 2" {
+			if d, code := s.do("container", "revert", s.host, "pulled"); code != 0 || s.version() != "running 2" {
 				t.Errorf("%d: %+v, it is %s", code, d, s.version())
 			}
 			s.failing()
