@@ -192,7 +192,7 @@ var stories = []struct {
 	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
 	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
 	{"deploys-building", building, []string{":", "Deploys", "enter"}, "3/17 built"},
-	{"deploys-none", func(*tui.Options) {}, []string{":", "Deploys", "enter"}, "Nothing was deployed"},
+	{"deploys-none", func(*tui.Options) {}, []string{":", "Deploys", "enter"}, "No deploy is known"},
 	{"timeline", deployed, []string{":", "Timeline of the fleet", "enter"}, "deploy"},
 	{"timeline-event", audited, []string{":", "Timeline of the fleet", "enter", "/", "refused", "enter", "enter"}, "told by"},
 	{"timeline-host", audited, []string{"G", "enter", "8"}, "refused"},
