@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // DeployState is where a change of a host's system stands.
 type DeployState string
@@ -56,6 +59,14 @@ type Deploy struct {
 	Line     string      `json:"line,omitempty"`     // the last of its log, while it is under way
 
 	Unsettled bool `json:"unsettled,omitempty"` // the host was restarted meanwhile: what is left there is put right by its next change, or by cancel
+}
+
+// Reason is what brought it into its state, and what was found on the host then.
+func (d Deploy) Reason() string {
+	if len(d.Findings) == 0 {
+		return d.Why
+	}
+	return strings.TrimPrefix(d.Why+"; found: "+strings.Join(d.Findings, ", "), "; ")
 }
 
 // Doing is how a deploy that is run from here is getting on with one host. Until it

@@ -37,7 +37,7 @@ func (d *Deployer) over(h fleet.Host, c Change, began time.Time, dep fleet.Deplo
 		dep.To = c.To
 	}
 	dep.Revision = cmp.Or(dep.Revision, c.Revision)
-	if err != nil {
+	if dep.Why = dep.Reason(); err != nil {
 		dep.Why = err.Error()
 	}
 	e := fleet.EventOf(h, dep, "")

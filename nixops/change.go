@@ -46,6 +46,11 @@ type Deployer struct {
 	Client string
 	Limits Limits // where a change sets none
 
+	// Lasting is how long the checks must have found something, without a look that
+	// found nothing, before a person is asked about it. 0: 10 s; never more than a
+	// quarter of the time that a host waits, so that there is time to answer.
+	Lasting time.Duration
+
 	MayReboot bool // hosts may be restarted as the last step back
 	NeverHere bool // nothing is built on this machine
 
@@ -76,12 +81,16 @@ type Deployer struct {
 // paces are how often a host is asked, and how long it is waited for.
 type paces struct {
 	poll   time.Duration // while a deploy is under way
-	settle time.Duration // between two checks that both must find nothing
+	soon   time.Duration // between the first looks at a host that waits
+	look   time.Duration // between those that follow
+	settle time.Duration // between two looks that both must find nothing
 	lost   time.Duration // a host that cannot be reached is tried for so long beyond its own limits
 	begin  time.Duration // for a deploy to be there of which it was not heard that it began
 }
 
-var usual = paces{poll: 200 * time.Millisecond, settle: 3 * time.Second, lost: time.Minute, begin: 10 * time.Second}
+var usual = paces{
+	poll: 200 * time.Millisecond, soon: time.Second, look: 2 * time.Second, settle: 3 * time.Second, lost: time.Minute, begin: 10 * time.Second,
+}
 
 // Progress is how a change is getting on.
 type Progress struct {
@@ -240,18 +249,16 @@ type follower struct {
 	at     paces
 	nonce  string
 
-	last    fleet.Deploy
-	known   fleet.DeployState // the host's own, when it last answered
-	offset  int64
-	heard   time.Time // when the host last answered
-	first   time.Time // when the host first answered that it knows of no such deploy
-	checked time.Time // when the checks last found nothing; zero: they have not
-	asked   bool      // the answer was given, or is a person's to give
-	kept    kept      // what is known from before it began
-	unsure  error     // why it is not known whether it began; nil: it did
-	fresh   link.Link // the connection made since it waits
-	decided chan string
-	unask   context.CancelFunc
+	last   fleet.Deploy
+	known  fleet.DeployState // the host's own, when it last answered
+	offset int64
+	heard  time.Time // when the host last answered
+	first  time.Time // when the host first answered that it knows of no such deploy
+	silent string    // why the host did not answer when it was last asked; "": it did
+	kept   kept      // what is known from before it began
+	unsure error     // why it is not known whether it began; nil: it did
+	fresh  link.Link // the connection made since it waits
+	watch  watch     // of a host that waits
 }
 
 // follow reads the deploy again and again until it is over.
@@ -272,8 +279,10 @@ func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) 
 		select {
 		case <-ctx.Done():
 			return f.last, fmt.Errorf("%s: no longer followed: %w; the host goes on by itself: sextant attach %s", f.host.Name, context.Cause(ctx), f.host.Name)
-		case word := <-f.decided:
-			f.reply(ctx, word)
+		case got := <-f.watch.got:
+			f.judge(ctx, got)
+		case word := <-f.watch.decided:
+			f.watch.hear(word)
 		case <-time.After(f.at.poll):
 		}
 	}
@@ -281,16 +290,9 @@ func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) 
 
 // leave lets go of what was held for the deploy.
 func (f *follower) leave() {
-	f.withdraw()
+	f.watch.end()
 	if f.fresh != nil {
 		f.fresh.Close()
-	}
-}
-
-// withdraw takes back a question that is no longer anybody's.
-func (f *follower) withdraw() {
-	if f.unask != nil {
-		f.unask()
 	}
 }
 
@@ -298,9 +300,9 @@ func (f *follower) withdraw() {
 func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 	got, err := list(ctx, f.link(), id, f.offset)
 	if err != nil {
-		return f.silent(ctx, err)
+		return f.missed(ctx, err)
 	}
-	f.heard = time.Now()
+	f.heard, f.silent = time.Now(), ""
 	if len(got.Deploys) == 0 {
 		return f.absent(id)
 	}
@@ -319,8 +321,8 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 	case f.last.State == fleet.Awaiting && f.change.Confirm == ConfirmNone:
 		return true, nil
 	case f.last.State != fleet.Awaiting:
-		f.withdraw()
-	case !f.asked && f.change.Confirm != ConfirmElse:
+		f.watch.end()
+	case f.change.Confirm != ConfirmElse:
 		f.waiting(ctx)
 	}
 	return false, nil
@@ -349,16 +351,19 @@ func (f *follower) link() link.Link {
 	return f.d.Links.Open(f.host)
 }
 
-// silent is a host that does not answer: that says nothing about the deploy,
-// which goes on there. It is given up long after its own limits have passed.
-func (f *follower) silent(ctx context.Context, err error) (bool, error) {
+// missed is a host that does not answer: that says nothing about the deploy, which
+// goes on there, and what was found before says nothing of it any more. It is given
+// up long after its own limits have passed.
+func (f *follower) missed(ctx context.Context, err error) (bool, error) {
 	var no *Refusal
 	if errors.As(err, &no) {
 		return true, err
 	}
-	if f.last.Why != err.Error() || f.last.State != fleet.Unreachable {
-		f.last.Why = err.Error()
-		f.tell(Progress{Deploy: f.unknown(), Line: "not reachable just now: " + err.Error()})
+	f.watch.forget()
+	if f.silent != err.Error() {
+		f.silent = err.Error()
+		f.last.Why = f.silent
+		f.tell(Progress{Deploy: f.unknown(), Line: "not reachable just now: " + f.silent})
 	}
 	if ctx.Err() == nil && time.Since(f.heard) > f.patience() {
 		f.last = f.unknown()
@@ -396,80 +401,4 @@ func (f *follower) say(log []byte) {
 			f.tell(Progress{Deploy: f.last, Line: line})
 		}
 	}
-}
-
-// waiting reaches the host anew, has it checked, and confirms.
-func (f *follower) waiting(ctx context.Context) {
-	if f.fresh == nil {
-		f.fresh = f.d.Links.Apart(f.host)
-	}
-	findings, err := f.worse(ctx)
-	if err != nil {
-		return // it is tried again until the host goes back by itself; the next turn tells why
-	}
-	f.last.Findings = findings
-	switch {
-	case len(findings) > 0:
-		f.checked = time.Time{}
-		f.ask(ctx, findings)
-	case f.change.Confirm == ConfirmAsk:
-		f.ask(ctx, nil)
-	case f.checked.IsZero():
-		f.checked = time.Now()
-		f.tell(Progress{Deploy: f.last, Line: "reached anew, the checks find nothing; looking once more"})
-	case time.Since(f.checked) >= f.at.settle:
-		f.asked = true
-		f.reply(ctx, "confirm")
-	}
-}
-
-// ask has a person decide, while the deploy is followed on. Where nobody can be
-// asked it is left to go back by itself, or to be confirmed from elsewhere.
-func (f *follower) ask(ctx context.Context, findings []string) {
-	f.asked = true
-	f.tell(Progress{Deploy: f.last, Line: "it waits to be confirmed" + colon(findings)})
-	if f.d.Ask == nil {
-		f.tell(Progress{Deploy: f.last, Line: "nobody can be asked here: sextant confirm " + f.host.Name})
-		return
-	}
-	q := fleet.Question{
-		Host: f.host.Name, Kind: fleet.AskConfirm, Text: "keep the new system of " + f.host.Name + "?", Detail: findings, At: time.Now(),
-	}
-	ctx, f.unask = context.WithCancel(ctx) // it is withdrawn when the host waits no longer
-	f.decided = make(chan string, 1)
-	go func(decided chan<- string) {
-		reply, err := f.d.Ask.Ask(ctx, q)
-		switch {
-		case err != nil, reply.Later: // nobody answered in time: the host goes back by itself
-		case reply.Refuse:
-			decided <- "cancel"
-		default:
-			decided <- "confirm"
-		}
-	}(f.decided)
-}
-
-// reply answers over the new connection. What fails on the way is tried again
-// with the next turn; what the host refuses is its answer.
-func (f *follower) reply(ctx context.Context, word string) {
-	a, err := reply(ctx, f.fresh, word, f.last.ID, f.nonce, f.d.by())
-	if err == nil { // else it is tried again
-		f.d.answered(f.host, f.last, word, a, nil)
-	}
-	var no *Refusal
-	switch {
-	case err == nil && !a.Taken && a.Why != "":
-		f.tell(Progress{Deploy: f.last, Line: a.Why})
-	case errors.As(err, &no):
-		f.tell(Progress{Deploy: f.last, Line: no.Error()})
-	case err != nil:
-		f.asked = false
-	}
-}
-
-func colon(findings []string) string {
-	if len(findings) == 0 {
-		return ""
-	}
-	return ": " + strings.Join(findings, ", ")
 }

@@ -15,18 +15,26 @@ import (
 )
 
 // worse tells what is worse on the host than before: what the guard sees of
-// units, the checks of the configuration, and containers that broke.
-func (f *follower) worse(ctx context.Context) ([]string, error) {
-	findings, err := check(ctx, f.fresh, f.last.ID)
+// units, the checks of the configuration, and containers that broke. That it cannot
+// be told is a finding too.
+func (f *follower) worse(ctx context.Context, l link.Link, id string) []finding {
+	units, err := check(ctx, l, id)
 	if err != nil {
-		return nil, err
+		return []finding{{of: "what is worse cannot be told", how: err.Error()}}
+	}
+	var all []finding
+	for _, u := range units {
+		all = append(all, finding{of: u})
 	}
 	for _, c := range f.kept.Checks {
-		if why := checked(ctx, f.fresh, c, f.change.Limits.or().Check); why != "" {
-			findings = append(findings, fmt.Sprintf("check %q: %s", c, why))
+		if why := checked(ctx, l, c, f.change.Limits.or().Check); why != "" {
+			all = append(all, finding{of: fmt.Sprintf("check %q", c), how: why})
 		}
 	}
-	return append(findings, f.containers(ctx)...), nil
+	for _, c := range f.containers(ctx) {
+		all = append(all, finding{of: c})
+	}
+	return all
 }
 
 // containers are those that broke since the deploy began.

@@ -303,5 +303,5 @@ func errorOf(h fleet.Host, kind string, dep fleet.Deploy, err error) error {
 	case dep.State == fleet.Confirmed, kind == "cancel" && (dep.State == fleet.Cancelled || dep.State == fleet.RolledBack):
 		return nil
 	}
-	return errors.New(h.Name + ": " + strings.TrimSpace(strings.ToLower(string(dep.State))+": "+dep.Why))
+	return errors.New(h.Name + ": " + strings.TrimSpace(strings.ToLower(string(dep.State))+": "+dep.Reason()))
 }

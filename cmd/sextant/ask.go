@@ -38,6 +38,8 @@ type terminalAsker struct {
 	in   *os.File
 	out  io.Writer
 	turn chan struct{}
+
+	reading chan string // the line that is read; it outlives a question that is withdrawn
 }
 
 // Ask implements link.Asker.
@@ -83,17 +85,33 @@ func (t *terminalAsker) line(ctx context.Context, prompt string, secret bool) (s
 		}()
 	}
 	fmt.Fprint(t.out, prompt)
-	said := make(chan string, 1)
-	go func() { // ends with the process: a terminal cannot be left while it is read
-		line, _ := bufio.NewReader(t.in).ReadString('\n') // its end is no answer
-		said <- strings.TrimRight(line, "\r\n")
-	}()
 	select {
-	case line := <-said:
+	case line := <-t.read():
+		t.reading = nil
 		return line, nil
 	case <-ctx.Done():
+		fmt.Fprintln(t.out) // what is told next begins its own line
 		return "", context.Cause(ctx)
 	}
+}
+
+// read reads a line from now on. What was typed for a question that was withdrawn
+// is no answer to the next.
+func (t *terminalAsker) read() <-chan string {
+	select {
+	case <-t.reading:
+		t.reading = nil
+	default:
+	}
+	if t.reading == nil {
+		said := make(chan string, 1)
+		t.reading = said
+		go func() { // ends with the process: a terminal cannot be left while it is read
+			line, _ := bufio.NewReader(t.in).ReadString('\n') // its end is no answer
+			said <- strings.TrimRight(line, "\r\n")
+		}()
+	}
+	return t.reading
 }
 
 func agrees(line string) bool {

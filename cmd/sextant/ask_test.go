@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/charmbracelet/x/term"
 
@@ -42,6 +43,20 @@ func TestAskOnTheTerminal(t *testing.T) {
 	if _, _, err, echoes := asked(ctx, secret, func(*tuitest.Term) { cancel() }); !errors.Is(err, context.Canceled) || !echoes {
 		t.Errorf("given up: %v, the terminal is as before: %v", err, echoes)
 	}
+	another := func(tty *os.File) {
+		a := &terminalAsker{in: tty, out: tty, turn: make(chan struct{}, 1)}
+		first, withdraw := context.WithCancel(t.Context())
+		go func() { time.Sleep(50 * time.Millisecond); withdraw() }()
+		if _, err := a.Ask(first, fleet.Question{Kind: fleet.AskConfirm, Text: "keep it?"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("withdrawn: %v", err)
+		}
+		if r, err := a.Ask(t.Context(), fleet.Question{Kind: fleet.AskConfirm, Text: "and now?"}); err != nil || r.Refuse {
+			t.Errorf("after one that was withdrawn: %+v, %v", r, err)
+		}
+	}
+	ui := tuitest.Run(t, 80, 24, func(tty *os.File) error { another(tty); return nil })
+	ui.WaitFor("and now?").Send("y\r")
+	_ = ui.Wait()
 	key := fleet.Question{Kind: fleet.AskHostKey, Text: "unknown host key of desk", Detail: []string{"SHA256:9cX1l"}}
 	for typed, refuse := range map[string]bool{"y\r": false, "\r": true, "no\r": true} {
 		r, raw, err, _ := asked(t.Context(), key, func(ui *tuitest.Term) { ui.Send(typed) })

@@ -190,7 +190,7 @@ func printOutcomes(w io.Writer, o options, outcomes []nixops.Outcome) error {
 	err := o.write(w, out, func(t *table) {
 		t.row("HOST", "STATE", "TO", "WHY")
 		for _, r := range out.Deploys {
-			t.row(r.Host, string(r.State), r.To.Short(), cmp.Or(r.Error, r.Why))
+			t.row(r.Host, string(r.State), r.To.Short(), cmp.Or(r.Error, r.Reason()))
 		}
 	})
 	if err == nil && code != 0 {

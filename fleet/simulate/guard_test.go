@@ -59,7 +59,7 @@ func inYard(t *testing.T, host string) *yard {
 	y := &yard{t: t, clock: &clock{now: time.Now(), step: 300 * time.Millisecond}, asked: &asker{}}
 	f := begin(t, simulate.Options{Seed: 1, Now: y.clock.Now})
 	y.fleet, y.host, y.began = f, f.Host(host), y.clock.Now()
-	y.Deployer = &nixops.Deployer{Links: dialer(t, f), Ask: y.asked, Who: "ada", Client: "laptop", Differences: &nixops.Differences{}}
+	y.Deployer = &nixops.Deployer{Links: dialer(t, f), Ask: y.asked, Who: "ada", Client: "laptop", Differences: &nixops.Differences{}, Lasting: time.Millisecond}
 	return y
 }
 

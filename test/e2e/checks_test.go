@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
@@ -55,6 +56,38 @@ func TestChecksOfTheConfigurationDecide(t *testing.T) {
 				t.Errorf("%d: %s %s", code, out, errs)
 			}
 		})
+	}
+}
+
+// TestACheckThatNeedsAMoment: what is ill for five seconds after the activation, and
+// well from then on, is waited for, and the deploy confirmed, though nobody can be
+// asked.
+func TestACheckThatNeedsAMoment(t *testing.T) {
+	labtest.Load(t)
+	defer stay(t, "cloud")()
+	before := runs(t, "cloud")
+	first := make(chan time.Time, 1)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		began := time.Now()
+		select {
+		case first <- began:
+		case began = <-first:
+			first <- began
+		}
+		if time.Since(began) < 5*time.Second {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer web.Close()
+	args := append([]string{"rollback", "cloud", "--yes", "--json", "--confirm-timeout", "60s"},
+		configured(t, "[[host]]\nname = \"cloud\"\nchecks = [\""+web.URL+"\"]\n")...)
+	out, errs, code := sextant(t, args...)
+	if code != 0 || runs(t, "cloud") == before {
+		t.Errorf("%d: %s %s", code, out, errs)
+	}
+	_, after, found := strings.Cut(errs, "502 Bad Gateway")
+	if !found || !strings.Contains(after, "what was found is gone") {
+		t.Errorf("what was found, and that it is gone, is not told: %s", errs)
 	}
 }
 
