@@ -78,8 +78,6 @@ type Doing struct {
 	Since time.Time
 	Who   string
 	From  string // the machine
-
-	Unsettled bool `json:"unsettled,omitempty"` // the host was restarted meanwhile: what is left there is put right by its next change, or by cancel
 }
 
 // Difference is what is different between two systems of a host.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,7 +76,7 @@ type Deployer struct {
 	paces paces
 
 	mu       sync.Mutex
-	prepared map[string]planned // by the hosts a plan was made for
+	prepared map[string]*planned // by the hosts a plan was made for, until it is run or declined
 }
 
 // paces are how often a host is asked, and how long it is waited for.
@@ -134,14 +135,11 @@ func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 	}
 	f := d.follower(h, c, tell)
 	f.kept.Checks = h.Checks
-	for _, line := range p.tellSpecial() {
+	for _, line := range slices.Concat(p.tellSpecial(), p.tellWays()) {
 		f.tell(Progress{Line: line})
 	}
 	if len(p.Pull) > 0 {
 		f.tell(Progress{Line: strings.Join(p.Pull, ", ") + " deploys to this host by itself: stop it, or it may undo this"})
-	}
-	if len(p.Ways) > 0 {
-		f.tell(Progress{Line: "the way in changes with it: " + strings.Join(p.Ways, ", ")})
 	}
 	if d.Broken != nil {
 		f.kept.Broken, _ = d.Broken(ctx, h) // what cannot be read before, will be said after

@@ -256,10 +256,7 @@ func (r Ready) Lines() []string {
 	if r.runs() {
 		return []string{"it runs that system already"}
 	}
-	lines := slices.Concat(unheeded(r.Declared), r.Look.tellSpecial(), tellDifference(r.Difference), r.Units)
-	if len(r.Look.Ways) > 0 {
-		lines = append(lines, "the way in changes with it: "+strings.Join(r.Look.Ways, ", "))
-	}
+	lines := slices.Concat(unheeded(r.Declared), r.Look.tellSpecial(), tellDifference(r.Difference), r.Units, r.Look.tellWays())
 	if len(r.Look.Inhibitor) > 0 {
 		lines = append(lines, "critical components change, only a reboot can do it: "+strings.Join(r.Look.Inhibitor, ", "))
 	}

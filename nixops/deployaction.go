@@ -60,13 +60,25 @@ func (d *Deployer) planDeploy(ctx context.Context, t fleet.Target, say func(stri
 	if o.Action == "dry-activate" {
 		p.Typed = ""
 	}
+	d.keep(ctx, key(t), &planned{o, ready})
+	return p, nil
+}
+
+// keep keeps what was built until it is run, or ctx ends: then nobody agreed to it.
+func (d *Deployer) keep(ctx context.Context, at string, p *planned) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.prepared == nil {
-		d.prepared = map[string]planned{}
+		d.prepared = map[string]*planned{}
 	}
-	d.prepared[key(t)] = planned{o, ready}
-	return p, nil
+	d.prepared[at] = p
+	context.AfterFunc(ctx, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.prepared[at] == p { // no other was made since
+			delete(d.prepared, at)
+		}
+	})
 }
 
 // tellReady tells of each host what will change, and how many are ready.

@@ -181,6 +181,14 @@ func (p Preflight) tellSpecial() []string {
 	return []string{"specialisation " + p.Special + " runs now; the new system has none of that name, and runs itself"}
 }
 
+// tellWays tells which of the ways in change.
+func (p Preflight) tellWays() []string {
+	if len(p.Ways) == 0 {
+		return nil
+	}
+	return []string{"the way in changes with it: " + strings.Join(p.Ways, ", ")}
+}
+
 func has(m map[string]int64, k string) bool { _, ok := m[k]; return ok }
 
 // runsOn tells whether a nix system runs on a machine of uname's name.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -141,9 +140,7 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 		add("from %s, which is no generation", from.Path)
 	}
 	add("to   %s", one(g))
-	if last := s.Deploys; last.Current() && len(last.Value) > 0 && last.Value[0].State == fleet.RolledBack {
-		add("it went back by itself %s: %s", last.Value[0].Changed.Local().Format("2006-01-02 15:04"), last.Value[0].Why)
-	}
+	p.Lines = append(p.Lines, tellLast(s.Deploys)...)
 	p.Lines = append(p.Lines, specialAfter(from, g).tellSpecial()...)
 	diff, err := d.Differences.Read(ctx, d.Links.Open(s.Host), from.System(), g.Path)
 	if err != nil {
@@ -158,9 +155,39 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 		add("it is not in the boot menu: where that holds only the newest, a reboot starts another system")
 	}
 	p.Lines = append(p.Lines, pullLines(s)...)
-	p.More = func(ctx context.Context) []string { return d.dryRun(ctx, s, from, g) }
-	add("unless it is reached and well within %.0f s, it goes back by itself", d.window(diff).Seconds())
+	p.More = func(ctx context.Context) []string {
+		wait := make(chan []string, 1)
+		go func() { wait <- d.tellWait(ctx, s.Host, g) }()
+		units := d.dryRun(ctx, s, from, g)
+		return append(<-wait, units...)
+	}
 	return p, nil
+}
+
+// tellLast tells of the last deploy of a host, where it did not end well.
+func tellLast(deploys fleet.Fact[[]fleet.Deploy]) []string {
+	if !deploys.Current() || len(deploys.Value) == 0 {
+		return nil
+	}
+	last := deploys.Value[0]
+	how := map[fleet.DeployState]string{
+		fleet.RolledBack: "it went back by itself", fleet.RollbackFailed: "the last deploy could not go back", fleet.Conflict: "the last deploy met another change",
+	}[last.State]
+	if how == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s %s: %s", how, last.Changed.Local().Format("2006-01-02 15:04"), last.Why)}
+}
+
+// tellWait tells how long the host will wait to be confirmed: it looks itself
+// whether the ways in change, by more than units.
+func (d *Deployer) tellWait(ctx context.Context, h fleet.Host, g fleet.Generation) []string {
+	look, err := look(ctx, d.Links.Open(h), g.Path, d.Limits)
+	if err != nil {
+		return []string{"how long it waits to be confirmed cannot be told: " + err.Error()}
+	}
+	lines := look.tellWays()
+	return append(lines, fmt.Sprintf("unless it is reached and well within %.0f s, it goes back by itself", look.window(d.Limits).or().Confirm.Seconds()))
 }
 
 // dryRun asks a generation what its activation would do to units.
@@ -188,13 +215,6 @@ func specialAfter(running fleet.Toplevel, g fleet.Generation) Preflight {
 		p.Run = g.Path
 	}
 	return p
-}
-
-func (d *Deployer) window(diff fleet.Difference) time.Duration {
-	if slices.ContainsFunc(diff.Units, func(u fleet.UnitChange) bool { return WayIn(u.Unit) }) {
-		return cmp.Or(d.Limits.Confirm, longConfirm)
-	}
-	return d.Limits.or().Confirm
 }
 
 // one is a generation in one line.

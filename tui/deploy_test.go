@@ -79,9 +79,9 @@ func TestDeployInThreeKeys(t *testing.T) {
 		term.Press("D").WaitFor("< switch >", "< auto >").Press("enter")
 		term.WaitFor("3/17 built", "1.2 GiB", "stop")
 		w.going <- w.plan()
-		term.WaitFor("caddy 2.9.1", "asking what it would do to units")
+		term.WaitFor("caddy 2.9.1", "still reading what will change")
 		w.more <- []string{"would restart the following units: caddy.service"}
-		term.WaitFor("would restart").WaitGone("asking what it would do to units")
+		term.WaitFor("would restart").WaitGone("still reading what will change")
 		time.Sleep(2 * time.Second) // what was pressed while it opened is swallowed
 		term.Press("y").WaitFor("done after")
 		w.mu.Lock()

@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func (g guarding) underWay() *deploying {
 	return nil
 }
 
+// waysIn are those units of simulated hosts by which they are reached.
+var waysIn = []string{"sshd.service", "tailscaled.service", "systemd-networkd.service", "systemd-resolved.service"}
+
 func (g guarding) look() int {
 	m := g.m
 	g.say("uid %d\nhost %s %s", g.uid(), m.name, m.arch)
@@ -103,6 +107,12 @@ func (g guarding) look() int {
 	}
 	if m.generation(m.running).kernel != m.generation(to).kernel {
 		g.say("kernel 1")
+	}
+	_, changed, _ := m.unitsBetween(m.generation(m.running), m.generation(to))
+	for _, u := range changed {
+		if slices.Contains(waysIn, u) {
+			g.say("way %s", u)
+		}
 	}
 	g.say("looked")
 	return 0

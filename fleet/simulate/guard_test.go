@@ -136,6 +136,12 @@ func TestRollBackOfTheDemo(t *testing.T) {
 	if text := strings.Join(plan.Lines, "\n"); err != nil || !strings.Contains(text, "tailscale 1.80.2 -> 1.78.2") || strings.Contains(text, "cannot") {
 		t.Errorf("%s, %v", text, err)
 	}
+	more := strings.Join(plan.More(soon(t)), "\n")
+	for _, want := range []string{"the way in changes with it: sshd.service, tailscaled.service", "well within 300 s, it goes back by itself", "would restart"} {
+		if !strings.Contains(more, want) {
+			t.Errorf("%q is not filled in: %s", want, more)
+		}
+	}
 	var states []fleet.DeployState
 	var lines []string
 	dep, err := y.RollBack(soon(t), target, nixops.ConfirmAuto, func(p nixops.Progress) {

@@ -88,8 +88,10 @@ func watching(t *testing.T, is func(path string, n int) int) (*watched, func(con
 		for _, p := range paths {
 			target.Hosts[0].Host.Checks = append(target.Hosts[0].Host.Checks, web.URL+p)
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		var err error
-		w.dep, err = w.RollBack(soon(t), target, confirm, func(p nixops.Progress) { w.lines = append(w.lines, strings.ReplaceAll(p.Line, web.URL, "")) })
+		w.dep, err = w.RollBack(ctx, target, confirm, func(p nixops.Progress) { w.lines = append(w.lines, strings.ReplaceAll(p.Line, web.URL, "")) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +202,7 @@ func TestAskedAnew(t *testing.T) {
 // TestLater: who leaves it open is not asked the same again, and it is still
 // confirmed when all is well.
 func TestLater(t *testing.T) {
-	w, roll := watching(t, upTo(4, http.StatusBadGateway, http.StatusOK))
+	w, roll := watching(t, upTo(2, http.StatusBadGateway, http.StatusOK))
 	h := &hesitant{answer: func(context.Context, int) (fleet.Reply, error) { return fleet.Reply{Later: true}, nil }}
 	w.Ask, w.Lasting = h, time.Millisecond
 	roll(nixops.ConfirmAuto, "/health")

@@ -179,7 +179,7 @@ func (d *Confirm) text(c *screen.Context, w int) widget.Doc {
 			doc = doc.Add(w, 2, widget.T(l))
 		}
 		if d.More {
-			doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" asking what it would do to units"))
+			doc = doc.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" still reading what will change; who agrees now does not wait for it"))
 		}
 	}
 	return doc
