@@ -170,9 +170,22 @@ func stream(ctx context.Context, l link.Link, cmd link.Command, stall time.Durat
 	return p.Wait()
 }
 
-// send streams paths from a store into the host's.
+// send streams paths from a store into the host's, so many at a time as one command
+// takes. What a path needs stands before it: each part can be taken in by itself.
 func send(ctx context.Context, from shelf, to link.Link, paths []string, stall time.Duration, tell func(string)) error {
-	total := size(ctx, from, paths)
+	total, sent := size(ctx, from, paths), int64(0)
+	for _, part := range parts(paths) {
+		n, err := sendPart(ctx, from, to, part, stall, func(n int64) { tell(howFar(sent+n, total)) })
+		if err != nil {
+			return err
+		}
+		sent += n
+	}
+	return nil
+}
+
+// sendPart streams paths into a host's store, and tells how many bytes that were.
+func sendPart(ctx context.Context, from shelf, to link.Link, paths []string, stall time.Duration, tell func(int64)) (int64, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	exporting, quit := context.WithCancel(ctx)
@@ -185,7 +198,7 @@ func send(ctx context.Context, from shelf, to link.Link, paths []string, stall t
 		in.CloseWithError(err) // nil: the end
 	}()
 	counted := &counter{r: out}
-	watched := counted.watch(ctx, stall, stop, func(n int64) { tell(howFar(n, total)) })
+	watched := counted.watch(ctx, stall, stop, tell)
 	cmd := link.Script("exec nix-store --import >/dev/null")
 	cmd.Root, cmd.Stdin = true, counted
 	res, err := to.Run(ctx, cmd)
@@ -201,13 +214,13 @@ func send(ctx context.Context, from shelf, to link.Link, paths []string, stall t
 	name := to.Host().Name
 	switch {
 	case err == nil && res.Status == 0: // it took the stream to its end mark
-		return nil
+		return counted.n.Load(), nil
 	case why != nil && ctx.Err() == nil:
-		return fmt.Errorf("copying to %s: reading %s: %w", name, from, why)
+		return 0, fmt.Errorf("copying to %s: reading %s: %w", name, from, why)
 	case err != nil:
-		return fmt.Errorf("copying to %s: %w", name, err)
+		return 0, fmt.Errorf("copying to %s: %w", name, err)
 	}
-	return fmt.Errorf("copying to %s: %w", name, cured(name, lastWords(res.Stderr)))
+	return 0, fmt.Errorf("copying to %s: %w", name, cured(name, lastWords(res.Stderr)))
 }
 
 // howFar tells of a stream, whose size is 0 where it is not known.

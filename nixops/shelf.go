@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ type shelf interface {
 	// query is what nix-store says of paths.
 	query(ctx context.Context, paths []string, args ...string) (string, error)
 	// export streams paths into w, to their end mark; its error is what is wrong
-	// with them, or with the way to them.
+	// with them, or with the way to them. They are one command line: see [parts].
 	export(ctx context.Context, w io.Writer, paths []string) error
 	String() string
 }
@@ -34,6 +35,27 @@ func size(ctx context.Context, s shelf, paths []string) int64 {
 	return total
 }
 
+// partBytes is how long the arguments of one command may be together. A system's
+// derivation needs tens of thousands of paths, and Linux takes 2 MiB, or 128 KiB
+// where the stack is small.
+const partBytes = 96 << 10
+
+// parts cuts paths into those that fit into one command line each, in their order.
+func parts(paths []string) [][]string {
+	var all [][]string
+	first, n := 0, 0
+	for i, p := range paths {
+		takes := len(p) + 9 // its end, and where it is
+		if n += takes; n > partBytes && i > first {
+			all, first, n = append(all, paths[first:i]), i, takes
+		}
+	}
+	if first < len(paths) {
+		all = append(all, paths[first:])
+	}
+	return all
+}
+
 // mine is this machine's store. Everybody may read it.
 type mine struct{}
 
@@ -41,8 +63,12 @@ func (mine) String() string { return "this machine's store" }
 
 func (mine) query(ctx context.Context, paths []string, args ...string) (string, error) {
 	out := &bounded{limit: outputLimit}
-	err := localStore(ctx, out, append(args, paths...)...)
-	return out.kept.String(), err
+	for _, part := range parts(paths) {
+		if err := localStore(ctx, out, slices.Concat(args, part)...); err != nil {
+			return out.kept.String(), err
+		}
+	}
+	return out.kept.String(), nil
 }
 
 func (mine) export(ctx context.Context, w io.Writer, paths []string) error {
