@@ -92,6 +92,7 @@ func (a *app) dialer() *link.Dialer {
 		ConfigFiles: []string{filepath.Join(dir, "config"), "/etc/ssh/ssh_config"},
 		KnownHosts:  []string{filepath.Join(dir, "known_hosts"), filepath.Join(dir, "known_hosts2"), "/etc/ssh/ssh_known_hosts"},
 		Note:        a.store.Note, DialLimit: a.cfg.Deploy.Connect.Or(0),
+		KeepAlive: a.cfg.Deploy.KeepAlive.Or(0), LostAfter: a.cfg.Deploy.LostAfter.Or(0),
 		Find: func(name string) (fleet.Host, bool) {
 			s, ok := a.store.Snapshot().Named(name)
 			return s.Host, ok

@@ -52,7 +52,7 @@ func TestDeployFlags(t *testing.T) {
 // TestDeployerOfTheConfiguration: [deploy] is what a deployer goes by, and flags
 // count for more.
 func TestDeployerOfTheConfiguration(t *testing.T) {
-	cfg, err := discover.ParseConfig("c.toml", []byte("[deploy]\nbuild_here = false\nmay_reboot = true\nconnect = \"3s\"\npreflight = \"11s\"\ncopy_stall = \"12s\"\n"+
+	cfg, err := discover.ParseConfig("c.toml", []byte("[deploy]\nbuild_here = false\nmay_reboot = true\nconnect = \"3s\"\nkeep_alive = \"4s\"\nlost_after = \"9s\"\npreflight = \"11s\"\ncopy_stall = \"12s\"\n"+
 		"activation = \"13s\"\nconfirm = \"14s\"\ncheck = \"15s\"\ncommit = \"16s\"\nroll_back = \"17s\"\nreboot = \"18s\"\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +60,8 @@ func TestDeployerOfTheConfiguration(t *testing.T) {
 	a := newApp(options{}, cfg)
 	d := a.deployer()
 	want := nixops.Limits{Preflight: 11e9, CopyStall: 12e9, Activation: 13e9, Confirm: 14e9, Check: 15e9, Commit: 16e9, RollBack: 17e9, Reboot: 18e9}
-	if d.Limits != want || !d.NeverHere || !d.MayReboot || a.links.DialLimit != 3e9 {
-		t.Errorf("%+v, %+v, %s", d.Limits, d, a.links.DialLimit)
+	if d.Limits != want || !d.NeverHere || !d.MayReboot || a.links.DialLimit != 3e9 || a.links.KeepAlive != 4e9 || a.links.LostAfter != 9e9 {
+		t.Errorf("%+v, %+v, %s, %s, %s", d.Limits, d, a.links.DialLimit, a.links.KeepAlive, a.links.LostAfter)
 	}
 	f := changeFlags{confirm: "auto", window: 99e9}
 	if _, err := f.confirmation(d); err != nil || d.Limits.Confirm != 99e9 || d.Limits.Activation != 13e9 {

@@ -87,6 +87,8 @@ type DeployConfig struct {
 	MayReboot bool  `toml:"may_reboot"` // a host may be restarted as the last step back
 
 	Connect    Duration `toml:"connect"` // an address, until it answers
+	KeepAlive  Duration `toml:"keep_alive"`
+	LostAfter  Duration `toml:"lost_after"`
 	Preflight  Duration `toml:"preflight"`
 	CopyStall  Duration `toml:"copy_stall"`
 	Activation Duration `toml:"activation"`
@@ -100,7 +102,7 @@ type DeployConfig struct {
 // times are the durations of [deploy] by their keys.
 func (c DeployConfig) times() map[string]Duration {
 	return map[string]Duration{
-		"connect": c.Connect, "preflight": c.Preflight, "copy_stall": c.CopyStall, "activation": c.Activation, "confirm": c.Confirm,
+		"connect": c.Connect, "keep_alive": c.KeepAlive, "lost_after": c.LostAfter, "preflight": c.Preflight, "copy_stall": c.CopyStall, "activation": c.Activation, "confirm": c.Confirm,
 		"check": c.Check, "commit": c.Commit, "roll_back": c.RollBack, "reboot": c.Reboot,
 	}
 }

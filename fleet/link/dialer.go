@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -32,6 +33,9 @@ type Dialer struct {
 	Remembered func(fleet.HostID) fleet.Address
 	// DialLimit is how long an address may take to answer; 0: 10 s.
 	DialLimit time.Duration
+	// KeepAlive is how often a host is asked for a sign of life, and LostAfter how
+	// long one may take before the connection counts as lost; 0: 5 s and 15 s.
+	KeepAlive, LostAfter time.Duration
 	// Note is told what is worth reading later. May be nil.
 	Note func(fleet.Message)
 
@@ -135,6 +139,8 @@ func (d *Dialer) init() {
 			d.limits.dial = d.DialLimit
 			d.limits.offline = min(d.limits.offline, d.DialLimit)
 		}
+		d.limits.keepAlive = cmp.Or(d.KeepAlive, d.limits.keepAlive)
+		d.limits.lostAfter = cmp.Or(d.LostAfter, d.limits.lostAfter)
 		d.configs = &sshConfig{files: d.ConfigFiles, note: func(text string) { d.note(fleet.Warn, "", text) }}
 	})
 }

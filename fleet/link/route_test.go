@@ -148,7 +148,7 @@ func TestBadServers(t *testing.T) {
 func TestKeepAliveEndsASilentConnection(t *testing.T) {
 	f := simulated(t, simulate.Options{})
 	d := known(t, f, nil)
-	link.KeepAlive(d, 30*time.Millisecond, 300*time.Millisecond)
+	d.KeepAlive, d.LostAfter = 30*time.Millisecond, 300*time.Millisecond
 	l := d.Open(plainHost(f, "cloud"))
 	p, err := l.Start(within(t, 10*time.Second), link.Command{Args: []string{"sleep", "infinity"}})
 	if err != nil {
