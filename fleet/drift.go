@@ -15,6 +15,8 @@ type Repository struct {
 	Nixpkgs   time.Time `json:"nixpkgs,omitzero"`    // of the locked nixpkgs; zero: none is locked
 	Locked    string    `json:"nixpkgsRev,omitzero"` // its revision
 
+	Changes string `json:"-"` // what the uncommitted changes are, as one word that is another when they are; "": it cannot be told
+
 	Distances map[string]Distance `json:"-"` // from revisions that hosts run to Revision
 	Systems   map[string]string   `json:"-"` // attribute → toplevel as the repository is now, where it was built or evaluated
 }

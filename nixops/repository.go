@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +57,9 @@ func (f Flake) Repository(ctx context.Context, revisions []string) (fleet.Reposi
 	if err != nil {
 		return r, fmt.Errorf("reading %s: %w", f.Ref, err)
 	}
-	r.Dirty = changed != ""
+	if r.Dirty = changed != ""; r.Dirty {
+		r.Changes = g.changes(ctx)
+	}
 	r.Distances = g.distances(ctx, r.Revision, revisions)
 	return r, nil
 }
@@ -162,6 +166,27 @@ func (g repo) run(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("git %s: %s", args[0], cmp.Or(why, err.Error()))
 	}
 	return strings.TrimSpace(out.String()), nil
+}
+
+// changes is a word for the files that differ from the newest commit, as they are
+// now. They are not read: each write moves the time of a file. "": it cannot be told.
+func (g repo) changes(ctx context.Context) string {
+	top, err := g.run(ctx, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return ""
+	}
+	names, err := g.run(ctx, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", "HEAD")
+	if err != nil {
+		return ""
+	}
+	sum := sha256.New()
+	for name := range strings.SplitSeq(strings.TrimRight(names, "\x00"), "\x00") {
+		fmt.Fprintf(sum, "%q ", name)
+		if info, err := os.Lstat(filepath.Join(top, name)); err == nil {
+			fmt.Fprintln(sum, info.Mode(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // commit is what a revision looks like; others are never handed to git.

@@ -97,4 +97,33 @@ func TestRepository(t *testing.T) {
 	if r, err := (Flake{Ref: "git+file://" + dir + "?ref=main"}).Repository(t.Context(), nil); err != nil || !r.Dirty || r.Revision != newest {
 		t.Errorf("with a change that is not committed: %+v, %v", r, err)
 	}
+	changes := func() string {
+		t.Helper()
+		r, err := f.Repository(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Changes
+	}
+	is := changes()
+	if is == "" || changes() != is {
+		t.Error("the same changes are told as others, or not at all")
+	}
+	write("untracked", "nix does not see it")
+	if changes() != is {
+		t.Error("what git does not follow is told as a change")
+	}
+	for name, change := range map[string]func(){
+		"the same file again": func() { write("flake.nix", "Changed") }, "another": func() { write("flake.lock", "{}") },
+		"a new one": func() { git("add", "untracked") }, "one that is gone": func() { _ = os.Remove(filepath.Join(dir, "flake.lock")) },
+	} {
+		if change(); changes() == is {
+			t.Errorf("%s was changed, and nobody can tell", name)
+		}
+		is = changes()
+	}
+	git("reset", "-q", "--hard")
+	if got := changes(); got != "" {
+		t.Errorf("all is committed, and there are changes %q", got)
+	}
 }

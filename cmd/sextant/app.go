@@ -34,6 +34,7 @@ type app struct {
 	readers   *readers
 	finder    finder
 	flake     string // whose systems are the fleet's; "": none is known
+	changed   changedFlake
 
 	differences *nixops.Differences
 

@@ -86,8 +86,12 @@ func (a *app) evaluate(ctx context.Context, say func(line string), flake nixops.
 		})
 	}
 	wg.Wait()
-	if now, err := flake.Repository(ctx, nil); err == nil && !r.Dirty && !now.Dirty && now.Revision == r.Revision && r.Revision != "" {
-		a.learn(r.Revision, found)
+	if now, err := flake.Repository(ctx, nil); err == nil && same(now, *r) && r.Revision != "" { // nobody changed it meanwhile
+		if r.Dirty {
+			a.changed.keep(*r, found)
+		} else {
+			a.learn(r.Revision, found)
+		}
 	}
 	known := maps.Clone(found)
 	for attr, path := range r.Systems { // of hosts that were not asked for now

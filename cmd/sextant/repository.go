@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -28,7 +30,47 @@ func (a *app) repository(ctx context.Context, f nixops.Flake, states []fleet.Sta
 			a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: err.Error()})
 		}
 	}
+	if r.Dirty {
+		r.Systems = a.changed.of(r)
+	}
 	return fleet.Known(r, time.Now(), source)
+}
+
+// changedFlake is which systems a flake with changes that are not committed was found
+// to declare. No commit names them: they are known for as long as the changes stay
+// what they are, and this program runs.
+type changedFlake struct {
+	mu      sync.Mutex
+	is      fleet.Repository // for which flake, commit and changes that is
+	systems map[string]string
+}
+
+// same tells whether two looks at a repository found the same in it.
+func same(a, b fleet.Repository) bool {
+	return a.Ref == b.Ref && a.Revision == b.Revision && a.Dirty == b.Dirty && a.Changes == b.Changes
+}
+
+// of gives the systems that are known for a repository as it is now.
+func (c *changedFlake) of(r fleet.Repository) map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !same(c.is, r) {
+		return nil
+	}
+	return maps.Clone(c.systems)
+}
+
+// keep takes in what a repository was found to declare.
+func (c *changedFlake) keep(r fleet.Repository, found map[string]string) {
+	if r.Changes == "" { // nobody could tell when they are others
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !same(c.is, r) {
+		c.is, c.systems = r, map[string]string{}
+	}
+	maps.Copy(c.systems, found)
 }
 
 // revisions are those that hosts run, each once.
