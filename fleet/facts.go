@@ -235,6 +235,7 @@ type Inventory struct {
 	Files    []string          `json:"files,omitempty"`    // of the probe's list of telling files, those that exist
 	Deploys  string            `json:"deploys,omitempty"`  // another as soon as anything was written down of a deploy; "" without root
 	Deployed DeployState       `json:"deployed,omitempty"` // how the newest deploy ended; "?" one is not over, "" none is seen
+	Pulled   *Pulled           `json:"pulled,omitempty"`   // what comin deployed last; nil: nothing of it is seen
 }
 
 // Socket is a unix socket of interest, and whether we may open it.

@@ -41,10 +41,7 @@ func pullLines(s fleet.State) []string {
 	}
 	var lines []string
 	for _, p := range s.Pullers() {
-		last := "has not run yet"
-		if !p.Last.IsZero() {
-			last = "last run " + p.Last.Local().Format("2006-01-02 15:04")
-		}
+		last := p.Tell(func(t time.Time) string { return t.Local().Format("2006-01-02 15:04") })
 		lines = append(lines, fmt.Sprintf("%s deploys to it by itself (%s) and may undo this: pause it first, sextant pause %s", p.Unit, last, s.Host.Name))
 	}
 	return lines

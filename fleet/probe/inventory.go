@@ -28,6 +28,7 @@ func inventory(s sections) fleet.Inventory {
 	if f := strings.Fields(fleet.Clean(string(state))); len(f) > 0 {
 		inv.Deployed = fleet.DeployState(f[0])
 	}
+	inv.Pulled = pulled(s.lines("comin"))
 	return inv
 }
 

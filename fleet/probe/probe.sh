@@ -45,7 +45,7 @@ signs() {
 	IFS=. read -r now _ </proc/uptime
 	links=$(stat -c '%N %y' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
 		/boot/extlinux/extlinux.conf /etc/containers/systemd /run/containers/systemd /run/podman/podman.sock /run/docker.sock /run/caddy/admin.sock \
-		/run/user/*/podman/podman.sock /var/lib/sextant/deploys /var/lib/sextant/deploys/*)
+		/run/user/*/podman/podman.sock /var/lib/comin/store.json /var/lib/sextant/deploys /var/lib/sextant/deploys/*)
 	# to cut a long text in two costs the shell more than another program
 	theirs=$(stat -c '%N %y' /run/user /run/user/*/systemd/private /run/user/*/systemd/units /run/user/*/systemd/generator /run/user/*/libpod)
 	if [ "$which" = all ] || [ "$links" != "$before" ] || [ $((now - asked)) -ge $patience ]; then
@@ -254,6 +254,12 @@ standing() {
 	for f in /etc/NIXOS /etc/services.json /etc/rustic /run/agenix /run/secrets /var/lib/backrest/config.json /var/lib/sextant/deploys /run/sextant/paused; do
 		[ -e "$f" ] && printf '%s\n' "$f"
 	done
+	if [ -r /var/lib/comin/store.json ]; then # of all that it keeps, what tells of its deployments
+		begin comin
+		grep -Eo '"(selected_commit_id|started_at|ended_at|error_msg|status|operation)" *: *("([^"\\]|\\.)*"|null)' /var/lib/comin/store.json | head -c 60000
+	elif [ -d /var/lib/comin ] && [ ! -x /var/lib/comin ]; then
+		cannot 'what comin deployed last: not root'
+	fi
 	begin deploys
 	l=
 	for d in /var/lib/sextant/deploys/*/; do

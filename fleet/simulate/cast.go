@@ -229,6 +229,7 @@ func vault(m *machine) {
 // system its backup server does not start.
 func cottage(m *machine) {
 	m.memory = 16 * gib
+	m.daemons("comin", "Comin Service") // it deploys to itself
 	m.pace(0.04, 0.22)
 	m.disks = []disk{{"/dev/sda2", "ext4", "/", 109 * gib, 0.48}, {"/dev/sdb1", "ext4", "/mnt/storage", 7 * tib, 0.942}}
 	m.generations(4, 118)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // guardProgram plays nixops' guard: its first argument is the command.
@@ -33,6 +35,8 @@ func guardProgram(c Call) int {
 		return g.extend()
 	case "check":
 		return g.check()
+	case "pause", "resume":
+		return g.pull(g.arg(0) == "pause")
 	}
 	return g.refuse(2, "guard: no command "+g.arg(0))
 }
@@ -58,6 +62,26 @@ func (g guarding) arg(i int) string {
 		return g.args[i]
 	}
 	return ""
+}
+
+// pull stops what deploys to the host by itself, or starts it again.
+func (g guarding) pull(pause bool) int {
+	u, paused := g.m.unit("comin"), slices.Contains(g.m.files, fleet.PausedFile)
+	switch {
+	case pause && (u == nil || u.active != "active"):
+		return g.refuse(10, "nothing that runs here deploys by itself")
+	case pause:
+		u.active, u.sub = "inactive", "dead"
+		g.m.files = append(g.m.files, fleet.PausedFile)
+		g.say("paused %s", u.name)
+	case !paused:
+		return g.refuse(10, "nothing is paused here")
+	default:
+		u.active, u.sub, u.started = "active", "running", g.now
+		g.m.files = slices.DeleteFunc(g.m.files, func(f string) bool { return f == fleet.PausedFile })
+		g.say("resumed %s", u.name)
+	}
+	return 0
 }
 
 // named is the deploy with the ID in argument 1; nil: there is none, and it was said.

@@ -279,3 +279,27 @@ func TestThePast(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// TestCominOfTheDemo: what deploys to a host by itself is told with its last run,
+// stopped, and started again.
+func TestCominOfTheDemo(t *testing.T) {
+	y := inYard(t, "cottage")
+	if got := y.state().Pullers(); len(got) != 1 || got[0].Unit != "comin.service" || got[0].Result != "success" || got[0].Last.IsZero() || len(got[0].Commit) != 40 {
+		t.Fatalf("%+v", got)
+	}
+	if said, err := y.PausePull(soon(t), y.host); err != nil || said != "paused comin.service" {
+		t.Fatalf("%q, %v", said, err)
+	}
+	if s := y.state(); len(s.Pullers()) != 0 || !s.PullPaused() {
+		t.Errorf("paused: %+v", s.Pullers())
+	}
+	if _, err := y.PausePull(soon(t), y.host); err == nil {
+		t.Error("it is paused twice")
+	}
+	if said, err := y.ResumePull(soon(t), y.host); err != nil || said != "resumed comin.service" {
+		t.Fatalf("%q, %v", said, err)
+	}
+	if s := y.state(); len(s.Pullers()) != 1 || s.PullPaused() {
+		t.Errorf("resumed: %+v", s.Pullers())
+	}
+}

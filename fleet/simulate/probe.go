@@ -303,6 +303,11 @@ func (t *teller) inventory() {
 			t.line("%s", f)
 		}
 	}
+	if u := m.unit("comin"); u != nil && !t.f.NoSystemd {
+		began := m.began.Add(-3 * time.Hour)
+		t.begin("comin")
+		t.line("%q:%q\n%q:%q\n%q:%q", "selected_commit_id", hexID(m.seed, 40, m.name, "comin"), "started_at", began.Format(time.RFC3339Nano), "ended_at", began.Add(40*time.Second).Format(time.RFC3339Nano))
+	}
 	t.begin("deploys")
 	if n := len(t.m.deploys); n > 0 && t.c.Root {
 		state := t.m.deploys[n-1].at(t.m, t.now).state

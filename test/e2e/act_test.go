@@ -100,3 +100,33 @@ func TestActOnUnits(t *testing.T) {
 		t.Errorf("the audit: %d: %s%s", code, out, errs)
 	}
 }
+
+// TestKillAndRemoveAContainer: of Podman 5 and of 4.3, a container that no unit owns
+// is killed, and then removed.
+func TestKillAndRemoveAContainer(t *testing.T) {
+	lab := labtest.Load(t)
+	const name = "e2e-doomed"
+	for host, engine := range map[string]string{"storage": "5.", "router": "4.3."} {
+		t.Run(host, func(t *testing.T) {
+			l := lab.Link(t, host)
+			sh := func(script string) string { return strings.TrimSpace(labtest.Output(t, l, "sh", "-c", script)) }
+			if v := sh("podman version -f '{{.Client.Version}}'"); !strings.HasPrefix(v, engine) {
+				t.Fatalf("it has Podman %s", v)
+			}
+			sh("podman rm -f -i " + name + " >/dev/null; podman run -d -q --pull never --entrypoint /bin/sleep --name " + name + ` "$(podman images --format '{{.Repository}}:{{.Tag}}' | grep -v none | head -n 1)" 1000`)
+			defer sh("podman rm -f -i " + name + "; true")
+			if out, errs, code := sextant(t, "container", "kill", host, name, "--yes"); code != 0 {
+				t.Errorf("kill: %d: %s%s", code, out, errs)
+			}
+			if got := sh("podman inspect -f '{{.State.Status}} {{.State.ExitCode}}' " + name); got != "exited 137" {
+				t.Errorf("killed it is %s", got)
+			}
+			if out, errs, code := sextant(t, "container", "remove", host, name, "--yes"); code != 0 {
+				t.Errorf("remove: %d: %s%s", code, out, errs)
+			}
+			if got := sh("podman container exists " + name + "; echo $?"); got != "1" {
+				t.Errorf("it is still there: %s", got)
+			}
+		})
+	}
+}

@@ -5,8 +5,10 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sextant-fleet/sextant/test/labtest"
+	"github.com/sextant-fleet/sextant/tui/tuitest"
 )
 
 // upgrades gives a host a timer as system.autoUpgrade makes it, which has run.
@@ -32,9 +34,9 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 	timer := func() string { return sh("systemctl is-active nixos-upgrade.timer; true") }
 	before := runs(t, "cloud")
 
-	ui := screen(t, 120, 40) // with what is wrong with the host there may be much above it
+	ui := screen(t, 120, 40)
 	answer(ui)
-	ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter").WaitFor("pulls", "nixos-upgrade.timer")
+	pulls(ui, "cloud").WaitFor("nixos-upgrade.timer")
 	ui.Press("R").WaitFor("Roll cloud back", "deploys to it by itself").Press("esc").Press("q")
 
 	out, errs, code := sextant(t, "rollback", "cloud", "--pause", "--yes", "--json")
@@ -62,5 +64,70 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 	}
 	if _, errs, code := sextant(t, "resume", "cloud"); code != 10 {
 		t.Errorf("resumed twice: %d: %s", code, errs)
+	}
+}
+
+// pulls opens a host and goes down to what deploys to it by itself: with all that is
+// wrong with the host there may be much above it.
+func pulls(ui *tuitest.Term, host string) *tuitest.Term {
+	ui.Press("/").Send(host).WaitFor("1 of 10").Press("enter", "enter").WaitFor("[1 Overview]")
+	for range 60 {
+		if strings.Contains(ui.Screen(), "pulls") {
+			break
+		}
+		ui.Press("j").Settle(100 * time.Millisecond)
+	}
+	return ui.Press("j", "j").WaitFor("pulls")
+}
+
+// comin stands in for comin, which is not in the lab: a service of its name that
+// only waits, and a store.json as comin's source has it written.
+const comin = `set -e
+mkdir -p /run/systemd/system /var/lib/comin
+cat >/var/lib/comin/store.json <<EOF
+{"deployments":[{"uuid":"1", "generation":{"source":{"git":{"selected_commit_id":"4f2a9c1e77aa"}}, "selected_commit_id":""}, "started_at":"$(date -u -d '-2 hours' +%Y-%m-%dT%H:%M:%SZ)", "ended_at":"$(date -u -d '-119 minutes' +%Y-%m-%dT%H:%M:%SZ)", "error_msg":"exit status 4", "status":"done", "operation":"switch"}], "generations":[]}
+EOF
+printf '[Service]\nExecStart=/bin/sleep infinity\n' >/run/systemd/system/comin.service
+systemctl daemon-reload
+systemctl start comin.service`
+
+const noComin = `systemctl stop comin.service
+rm -rf /run/systemd/system/comin.service /run/systemd/system/comin.service.d /run/sextant /var/lib/comin
+systemctl daemon-reload`
+
+// TestPausesComin goes back on a host that comin deploys to: its last run is told,
+// with how it ended, it is stopped first, and started again when that is asked for.
+func TestPausesComin(t *testing.T) {
+	lab := labtest.Load(t)
+	l := lab.Link(t, "vault")
+	sh := func(script string) string { return strings.TrimSpace(labtest.Output(t, l, "sh", "-c", script)) }
+	sh(comin)
+	defer sh(noComin) // before the link is closed
+	active := func() string { return sh("systemctl is-active comin.service; true") }
+	before := runs(t, "vault")
+
+	ui := screen(t, 40, 20)
+	answer(ui)
+	pulls(ui, "vault").WaitFor("comin.service", "4f2a9c1e", "failed 2h")
+	ui.Press("R").WaitFor("Roll vault back").Press("esc").Press("q")
+
+	out, errs, code := sextant(t, "rollback", "vault", "--pause", "--yes", "--json")
+	if code != 0 || !strings.Contains(errs, "paused comin.service") || strings.Contains(out, "findings") {
+		t.Errorf("%d: %s %s", code, out, errs)
+	}
+	if got := active(); got != "inactive" {
+		t.Errorf("after the roll-back it is %s", got)
+	}
+	if got := sh("systemctl start comin.service; systemctl is-active comin.service; true"); got != "inactive" {
+		t.Errorf("started while it is paused it is %s", got)
+	}
+	if _, errs, code := sextant(t, "rollback", "vault", "--to", number(t, "vault", before), "--yes"); code != 0 {
+		t.Errorf("back again: %d: %s", code, errs)
+	}
+	if out, errs, code := sextant(t, "resume", "vault", "--json"); code != 0 || !strings.Contains(out, "resumed comin.service") {
+		t.Errorf("resume: %d: %s %s", code, out, errs)
+	}
+	if got := active(); got != "active" {
+		t.Errorf("resumed it is %s", got)
 	}
 }

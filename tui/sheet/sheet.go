@@ -198,15 +198,11 @@ func pullers(c *screen.Context, st fleet.State, w int) widget.Doc {
 	}
 	var d widget.Doc
 	for _, p := range st.Pullers() {
-		l := widget.T(p.Unit)
-		switch {
-		case p.Last.IsZero():
-			l = l.And(themes.Text, ", has not run yet")
-		case p.Result != "" && p.Result != "success":
-			l = l.And(themes.Text, ", ").And(themes.Warn, p.Result+" "+words.AgoLong(p.Last, c.Now))
-		default:
-			l = l.And(themes.Text, ", ran "+words.AgoLong(p.Last, c.Now))
+		role := themes.Text
+		if p.Failed() {
+			role = themes.Warn
 		}
+		l := widget.T(p.Unit).And(themes.Text, ", ").And(role, p.Tell(func(t time.Time) string { return words.AgoLong(t, c.Now) }))
 		d = d.Field(w, Label, "pulls", l)
 	}
 	return d
