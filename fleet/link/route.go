@@ -94,8 +94,8 @@ func (d *Dialer) race(ctx context.Context, addrs []fleet.Address, port int, limi
 	start()
 	next := time.NewTicker(d.limits.raceDelay)
 	defer next.Stop()
-	var errs []error
-	for len(errs) < len(addrs) {
+	failed, first := 0, error(nil) // what is told is of the first address, whichever fails first
+	for failed < len(addrs) {
 		select {
 		case <-next.C:
 			start()
@@ -107,14 +107,17 @@ func (d *Dialer) race(ctx context.Context, addrs []fleet.Address, port int, limi
 							late.conn.Close()
 						}
 					}
-				}(started - len(errs) - 1)
+				}(started - failed - 1)
 				return r.conn, r.addr, nil
 			}
-			errs = append(errs, r.err)
+			failed++
+			if r.addr == addrs[0] {
+				first = r.err
+			}
 			start()
 		}
 	}
-	return nil, fleet.Address{}, fleet.WithCure(fmt.Errorf("no address answers: %w", plainer(errs[0], limit)), cureDial(errs[0]))
+	return nil, fleet.Address{}, fleet.WithCure(fmt.Errorf("no address answers: %w", plainer(first, limit)), cureDial(first))
 }
 
 // cureDial is what a person can do about an address that does not answer.
