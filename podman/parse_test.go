@@ -210,3 +210,12 @@ func FuzzEvent(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { _, _ = parseEvent(b) })
 }
+
+// TestWhatIsBeingCleanedUpHasEnded: between the end of a container and its cleaning up
+// Podman calls it stopped, and tells nobody when that is over.
+func TestWhatIsBeingCleanedUpHasEnded(t *testing.T) {
+	_, list, err := parseContainers([]byte(`[{"Id":"1","Names":["again"],"State":"stopped","Exited":true,"ExitCode":9}]`))
+	if err != nil || len(list) != 1 || list[0].State != "exited" || list[0].ExitCode != 9 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -231,6 +231,9 @@ func (l listed) container() fleet.Container {
 		Restarts: l.Restarts, Created: l.Created.UTC(), Started: epoch(l.StartedAt),
 		Pod: text(l.PodName), Networks: texts(l.Networks), Command: fleet.HideArgs(texts(l.Command)), // the list is kept
 	}
+	if c.State == "stopped" { // it has ended, and is being cleaned up, of which no event tells
+		c.State = "exited"
+	}
 	if len(l.Names) > 0 {
 		c.Name = text(l.Names[0])
 	}
