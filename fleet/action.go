@@ -152,8 +152,9 @@ type Console interface {
 	Units(context.Context, HostID) (UnitList, error)
 	// Shared reads the pods, networks and volumes of a host, and who uses them.
 	Shared(context.Context, HostID) Fact[Shared]
-	// Unit reads all that systemd tells of one unit; user is whose it is.
-	Unit(ctx context.Context, host HostID, unit, user string) (UnitDetail, error)
+	// Unit reads all that systemd tells of one unit; user is whose it is. What its
+	// file puts into the environment is hidden unless secrets says otherwise.
+	Unit(ctx context.Context, host HostID, unit, user string, secrets bool) (UnitDetail, error)
 	// Container reads all that an engine tells of a container of the store; what
 	// looks secret is hidden unless secrets says otherwise.
 	Container(ctx context.Context, host HostID, c Container, secrets bool) (ContainerDetail, error)

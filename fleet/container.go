@@ -19,13 +19,14 @@ type Container struct {
 	ExitCode   int        `json:"exitCode,omitempty"`
 	Image      string     `json:"image"`
 	ImageID    string     `json:"imageId,omitempty"`
-	ImageAt    time.Time  `json:"imageCreated,omitzero"` // when the image was made
-	Digest     string     `json:"digest,omitempty"`      // of the image's manifest, sha256:…; "" not known
-	Unit       string     `json:"unit"`                  // the systemd unit that owns it; "" none
-	UnitSub    string     `json:"unitState,omitempty"`   // active/sub of that unit
-	UnitResult string     `json:"unitResult,omitempty"`  // why that unit failed: exit-code, oom-kill, …; "" it did not
-	UserUnit   bool       `json:"userUnit,omitempty"`    // Unit belongs to the user's own systemd
-	Restarts   *int       `json:"restarts"`              // null: the engine does not tell
+	ImageAt    time.Time  `json:"imageCreated,omitzero"`  // when the image was made
+	Digest     string     `json:"digest,omitempty"`       // of the image's manifest, sha256:…; "" not known
+	Digests    []string   `json:"imageDigests,omitempty"` // all under which registries have the image, "name@sha256:…": of one for several kinds of processor there are two
+	Unit       string     `json:"unit"`                   // the systemd unit that owns it; "" none
+	UnitSub    string     `json:"unitState,omitempty"`    // active/sub of that unit
+	UnitResult string     `json:"unitResult,omitempty"`   // why that unit failed: exit-code, oom-kill, …; "" it did not
+	UserUnit   bool       `json:"userUnit,omitempty"`     // Unit belongs to the user's own systemd
+	Restarts   *int       `json:"restarts"`               // null: the engine does not tell
 	Created    time.Time  `json:"created,omitzero"`
 	Started    time.Time  `json:"started,omitzero"`
 	Ports      []Port     `json:"ports"`

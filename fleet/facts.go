@@ -209,9 +209,12 @@ type UnitList struct {
 // UnitDetail is what systemd tells of one unit.
 type UnitDetail struct {
 	Unit       Unit         `json:"unit"`
-	Properties [][2]string  `json:"properties"` // name and value, as systemctl show tells them
-	File       string       `json:"file"`       // systemctl cat, with the values of what it puts into the environment hidden where they look secret
-	Broken     []Dependency `json:"broken"`     // what it needs and that is broken
+	Properties [][2]string  `json:"properties"`   // name and value, as systemctl show tells them
+	File       string       `json:"file"`         // systemctl cat; unless Secrets, with all that it puts into the environment hidden, and what looks secret in its commands
+	Hidden     int          `json:"hidden"`       // how many values of File are hidden
+	Secrets    bool         `json:"secrets"`      // nothing is hidden: it was asked for
+	As         string       `json:"as,omitempty"` // who read it: root, or the login user; "" not known
+	Broken     []Dependency `json:"broken"`       // what it needs and that is broken
 	Unseen     []string     `json:"unseen,omitempty"`
 	At         time.Time    `json:"at"`
 	Source     string       `json:"source"`

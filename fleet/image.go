@@ -134,6 +134,18 @@ type ImageVersion struct {
 // Versions are the repositories of which containers of these hosts use different
 // images. One image for two kinds of processor has two IDs and a digest in common.
 func Versions(hosts []HostImages) []ImageVersions {
+	out := []ImageVersions{}
+	all := versionsOf(hosts)
+	for _, repository := range slices.Sorted(maps.Keys(all)) {
+		if v := all[repository]; len(v) > 1 {
+			out = append(out, ImageVersions{repository, v})
+		}
+	}
+	return out
+}
+
+// versionsOf are the versions of each repository, the newest first.
+func versionsOf(hosts []HostImages) map[string][]ImageVersion {
 	all := map[string][]ImageVersion{}
 	for _, h := range hosts {
 		for _, i := range h.Images {
@@ -145,14 +157,10 @@ func Versions(hosts []HostImages) []ImageVersions {
 			}
 		}
 	}
-	out := []ImageVersions{}
-	for _, repository := range slices.Sorted(maps.Keys(all)) {
-		if v := all[repository]; len(v) > 1 {
-			slices.SortStableFunc(v, func(a, b ImageVersion) int { return b.Created.Compare(a.Created) })
-			out = append(out, ImageVersions{repository, v})
-		}
+	for _, v := range all {
+		slices.SortStableFunc(v, func(a, b ImageVersion) int { return b.Created.Compare(a.Created) })
 	}
-	return out
+	return all
 }
 
 // repositories are those that an image is, or was, named after.
@@ -173,12 +181,14 @@ func (i Image) repositories() []string {
 	return out
 }
 
+// is tells whether an image is of a version.
+func (i Image) is(v ImageVersion) bool {
+	return v.ID == i.ID || slices.ContainsFunc(v.digests, func(d string) bool { return slices.Contains(i.Digests, d) })
+}
+
 // withVersion adds an image to the versions of its repository.
 func withVersion(list []ImageVersion, host string, i Image, repository string) []ImageVersion {
-	same := func(v ImageVersion) bool {
-		return v.ID == i.ID || slices.ContainsFunc(v.digests, func(d string) bool { return slices.Contains(i.Digests, d) })
-	}
-	at := slices.IndexFunc(list, same)
+	at := slices.IndexFunc(list, i.is)
 	if at < 0 {
 		list, at = append(list, ImageVersion{Tags: []string{}, Digest: i.Digest(repository), ID: i.ID, Created: i.Created, Hosts: []string{}}), len(list)
 	}

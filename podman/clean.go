@@ -123,7 +123,7 @@ func fillDates(list []fleet.Container, images map[string]imageFacts, fresh bool)
 	all := images != nil || len(list) == 0
 	for i, c := range list {
 		image, ok := images[c.ImageID]
-		if list[i].ImageAt, list[i].Digest = image.Made, image.Digest; ok || c.ImageID == "" {
+		if list[i].ImageAt, list[i].Digest, list[i].Digests = image.Made, image.Digest, image.Digests; ok || c.ImageID == "" {
 			continue
 		}
 		all = false

@@ -144,6 +144,9 @@ func (d *dockerAPI) date(ctx context.Context, list []fleet.Container) {
 			_, d, _ := strings.Cut(name, "@")
 			f.Digest = cmp.Or(f.Digest, digest(d))
 		}
+		for _, name := range repoDigests(i.RepoDigests) {
+			f.Digests = append(f.Digests, InFull(name))
+		}
 		d.images[text(i.ID)] = f
 	}
 	d.mu.Unlock()

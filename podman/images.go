@@ -153,11 +153,7 @@ func (l listedImage) image() fleet.Image {
 			i.Tags = append(i.Tags, t)
 		}
 	}
-	for _, d := range texts(l.RepoDigests) {
-		if d = ranAs(d); !strings.HasPrefix(d, "<none>") && !slices.Contains(i.Digests, d) {
-			i.Digests = append(i.Digests, d)
-		}
-	}
+	i.Digests = append(i.Digests, repoDigests(l.RepoDigests)...)
 	for _, b := range texts(l.History) {
 		if _, kept := parseKept(b); !kept && !slices.Contains(i.Tags, b) && !strings.Contains(b, "@") && !slices.Contains(i.Before, b) {
 			i.Before = append(i.Before, b)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -256,6 +257,8 @@ func (l listed) container() fleet.Container {
 type imageFacts struct {
 	Made   time.Time
 	Digest string // of its manifest; "" not known
+
+	Digests []string // all under which registries have it, "name@sha256:…"
 }
 
 // parseImages reads the answer of GET /libpod/images/json.
@@ -264,15 +267,29 @@ func parseImages(b []byte) (map[string]imageFacts, error) {
 		ID      string `json:"Id"`
 		Created int64  // seconds since 1970
 		Digest  string
+
+		RepoDigests []string
 	}
 	if err := json.Unmarshal(b, &in); err != nil {
 		return nil, fmt.Errorf("this is no list of images: %w", jsonError(err))
 	}
 	out := make(map[string]imageFacts, len(in))
 	for _, i := range in {
-		out[text(i.ID)] = imageFacts{epoch(i.Created), digest(i.Digest)}
+		out[text(i.ID)] = imageFacts{epoch(i.Created), digest(i.Digest), repoDigests(i.RepoDigests)}
 	}
 	return out, nil
+}
+
+// repoDigests are the digests of an image with the repositories that it has them in: not
+// with those that only keep it.
+func repoDigests(list []string) []string {
+	var out []string
+	for _, d := range texts(list) {
+		if d = ranAs(d); !strings.HasPrefix(d, "<none>") && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // jsonError cleans what encoding/json quotes from the host.

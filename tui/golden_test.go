@@ -219,6 +219,9 @@ var stories = []struct {
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
 	{"ascii-containers", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"C"}, "? not known"},
+	{"containers-older", several, []string{"C", "/", "jelly", "enter"}, "old "},
+	{"container-older", several, []string{"C", "/", "jelly", "enter", "g", "enter"}, "in fleet"},
+	{"container-newest", several, []string{"C", "/", "jelly", "enter", "G", "enter"}, "in fleet"},
 	{"metrics-live", live, []string{"j", "6"}, ", 4m"},
 	{"units-unknown", func(o *tui.Options) { console(*o).AllUnits = nil }, []string{"G", "4"}, "only what the probe tells"},
 	{"units-away", func(*tui.Options) {}, []string{"jjj", "4"}, "no answer within"},
@@ -383,6 +386,24 @@ func deployed(o *tui.Options) {
 	o.Store.Update("n-lab", func(s *fleet.State) {
 		s.Deploys = fleet.Nothing[[]fleet.Deploy]("nothing was deployed to it by Sextant yet", tuitest.Now, "probe")
 	})
+}
+
+// several has an image of which two hosts run different versions; what a third one
+// runs is not known.
+func several(o *tui.Options) {
+	run := func(id fleet.HostID, version string, made time.Duration) {
+		o.Store.Update(id, func(s *fleet.State) {
+			digest := strings.Repeat(version, 64)
+			jellyfin := fleet.Container{
+				Engine: "podman", User: "root", Name: "jellyfin", ID: digest, State: "running", Image: "docker.io/jellyfin/jellyfin:10.11", ImageID: digest,
+				ImageAt: tuitest.Now.Add(-made), Digest: "sha256:" + digest, Digests: []string{"docker.io/jellyfin/jellyfin@sha256:" + digest},
+				Unit: "podman-jellyfin.service", UnitSub: "active/running", Started: tuitest.Now.Add(-50 * time.Hour),
+			}
+			s.Containers = fleet.Known([]fleet.Container{jellyfin}, tuitest.Now.Add(-3*time.Second), "podman 5.8.2")
+		})
+	}
+	run("n-storage", "1", 400*time.Hour)
+	run("n-router", "8", 90*time.Hour)
 }
 
 // live has a host whose past nobody keeps, measured since it is looked at.

@@ -58,7 +58,7 @@ func poisoned(texts ...string) tui.Options {
 	}
 	all.Unseen = []string{text()}
 	console(o).AllUnits = all
-	console(o).OneUnit = func(string, string) (fleet.UnitDetail, error) {
+	console(o).OneUnit = func(string, string, bool) (fleet.UnitDetail, error) {
 		return fleet.UnitDetail{
 			Unit: fleet.Unit{Name: text(), Description: text(), Type: text(), Active: text()}, File: "[Unit]\n" + text() + "\nExecStart=" + text(), Source: text(),
 			Properties: [][2]string{{text(), text()}}, Broken: []fleet.Dependency{{Name: text(), Kind: text(), Via: []string{text()}, State: text()}}, Unseen: []string{text()},

@@ -16,6 +16,7 @@ func TestImagesOfAHost(t *testing.T) {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			t.Parallel()
 			o := sample()
+			several(&o)
 			asked := make(chan bool, 10)
 			o.Console.(*tuitest.Console).AllImages = func(newer bool) fleet.Fact[[]fleet.NamedImage] {
 				asked <- newer
@@ -26,7 +27,7 @@ func TestImagesOfAHost(t *testing.T) {
 			tuitest.Golden(t, fmt.Sprintf("images-%dx%d", size[0], size[1]), term.Screen(), *update)
 			term.Press("n").WaitFor("1 newer").Settle(250 * time.Millisecond)
 			tuitest.Golden(t, fmt.Sprintf("images-newer-%dx%d", size[0], size[1]), term.Screen(), *update)
-			term.Press("g", "enter").WaitFor("digests").Settle(250 * time.Millisecond)
+			term.Press("g", "enter").WaitFor("in fleet").Settle(250 * time.Millisecond)
 			tuitest.Golden(t, fmt.Sprintf("image-%dx%d", size[0], size[1]), term.Screen(), *update)
 			term.Press("esc").WaitFor("6 images").Press("/", "private").WaitFor("1 of 6")
 			if first, second := <-asked, <-asked; first || !second || len(asked) > 0 {

@@ -47,7 +47,7 @@ func (nobody) Shared(context.Context, fleet.HostID) fleet.Fact[fleet.Shared] {
 }
 
 // Unit tells nothing.
-func (nobody) Unit(context.Context, fleet.HostID, string, string) (fleet.UnitDetail, error) {
+func (nobody) Unit(context.Context, fleet.HostID, string, string, bool) (fleet.UnitDetail, error) {
 	return fleet.UnitDetail{}, errNobody
 }
 

@@ -192,12 +192,23 @@ func TestWhatIsNotKnownOfUnitsIsSaid(t *testing.T) {
 		return *tuitest.AllUnits(), nil
 	}
 	c.LogErr = errors.New("the journal is closed to ada")
-	c.OneUnit = func(string, string) (fleet.UnitDetail, error) {
+	c.OneUnit = func(string, string, bool) (fleet.UnitDetail, error) {
 		return fleet.UnitDetail{}, errors.New("systemctl does not tell of it")
 	}
 	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "4").WaitFor("[units 11]", "units of user 1002: not root", "log in as root").Press("r")
 	term.WaitFor("systemctl tells no units", "→ look at it with S", "ada: photos-sync.service")
 	term.Press("enter").WaitFor("? systemctl does not tell of it", "? the journal is closed to ada", "exit-code 137")
+}
+
+// TestWhatAUnitKeepsSecretIsShownWhenAsked: and no longer than the unit is open.
+func TestWhatAUnitKeepsSecretIsShownWhenAsked(t *testing.T) {
+	term := open(t, sample(), 120, 60).WaitFor("storage").Press("G", "4").WaitFor("[units 11]").Press("enter")
+	term.WaitFor("Environment=PATH=(hidden)", "v shows the 1 that are hidden; read as root").Press("v").WaitFor("PATH="+tuitest.Secret, "v hides again")
+	term.Press("v").WaitGone(tuitest.Secret).WaitFor("PATH=(hidden)").Press("v").WaitFor(tuitest.Secret)
+	term.Press("esc").WaitFor("[units 11]").Press("enter").WaitFor("PATH=(hidden)")
+	if strings.Contains(term.Screen(), tuitest.Secret) {
+		t.Error("it is shown to who opens the unit again")
+	}
 }
 
 // TestMarkedUnitsAreActedOnTogether, and their logs are one.

@@ -60,12 +60,12 @@ func (c console) Shared(ctx context.Context, id fleet.HostID) fleet.Fact[fleet.S
 }
 
 // Unit reads all that is told of one unit.
-func (c console) Unit(ctx context.Context, id fleet.HostID, unit, user string) (fleet.UnitDetail, error) {
+func (c console) Unit(ctx context.Context, id fleet.HostID, unit, user string, secrets bool) (fleet.UnitDetail, error) {
 	l, _, err := c.link(id)
 	if err != nil {
 		return fleet.UnitDetail{}, err
 	}
-	return units.Show(ctx, l, unit, user)
+	return units.Show(ctx, l, unit, user, secrets)
 }
 
 // Container reads all that is told of a container.

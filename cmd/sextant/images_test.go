@@ -104,3 +104,24 @@ func TestDemoImages(t *testing.T) {
 		}
 	})
 }
+
+// TestDemoVersions: the lists of containers alone tell which run an older image than
+// another host.
+func TestDemoVersions(t *testing.T) {
+	onDemoContainers(t, []string{"storage", "cottage"}, func(_ *app, states []fleet.State) {
+		running, older := fleet.RunningIn(states), map[string]bool{}
+		for _, s := range states {
+			for _, c := range s.Containers.Value {
+				if len(c.Digests) == 0 || c.ImageID == "" {
+					t.Errorf("%s on %s: no digests of its image", c.Name, s.Host.Name)
+				}
+				older[s.Host.Name+" "+c.Name] = running.Older(c.Of())
+			}
+		}
+		for name, want := range map[string]bool{"cottage frigate": true, "cottage home-assistant": true, "storage frigate": false, "storage home-assistant": false, "cottage esphome": false, "storage jellyfin": false} {
+			if got, ok := older[name]; !ok || got != want {
+				t.Errorf("%s is older: %t (there: %t)", name, got, ok)
+			}
+		}
+	})
+}

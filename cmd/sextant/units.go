@@ -201,7 +201,7 @@ func printTimers(w io.Writer, o options, states []fleet.State) error {
 }
 
 func unitShowCommand(o *options, user *string) *cobra.Command {
-	var file bool
+	var file, secrets bool
 	c := &cobra.Command{
 		Use: "show HOST UNIT", Short: "What systemd tells of a unit, what it needs that is broken, its file", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -209,7 +209,7 @@ func unitShowCommand(o *options, user *string) *cobra.Command {
 				if len(states) != 1 {
 					return usageError{fmt.Errorf("%s names %d hosts: name one", args[0], len(states))}
 				}
-				d, err := units.Show(cmd.Context(), a.links.Open(states[0].Host), fullName(args[1]), *user)
+				d, err := units.Show(cmd.Context(), a.links.Open(states[0].Host), fullName(args[1]), *user, secrets)
 				if err != nil {
 					return err
 				}
@@ -218,6 +218,7 @@ func unitShowCommand(o *options, user *string) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&file, "file", false, "only the unit's file, as systemctl cat prints it")
+	c.Flags().BoolVar(&secrets, "secrets", false, "show what the file puts into the environment, and what looks secret in its commands, instead of hiding it")
 	return c
 }
 
@@ -242,6 +243,12 @@ func printUnit(w io.Writer, o options, host string, d fleet.UnitDetail, file boo
 			t.note("? " + why)
 		}
 		t.note("")
+		if d.Hidden > 0 {
+			t.note(fmt.Sprintf("# %d values are hidden: --secrets shows them", d.Hidden))
+		}
+		if d.As != "" {
+			t.note("# read as " + d.As)
+		}
 		for l := range strings.Lines(d.File) {
 			t.note(strings.TrimRight(l, "\n"))
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,13 +68,19 @@ func TestDemoUnits(t *testing.T) {
 			}
 		}
 		l := a.links.Open(states[0].Host)
-		d, err := units.Show(t.Context(), l, "sshd.service", "")
+		d, err := units.Show(t.Context(), l, "sshd.service", "", false)
 		out.Reset()
 		_ = printUnit(&out, options{}, "storage", d, false)
-		if err != nil || !strings.Contains(out.String(), "API_TOKEN=(hidden)") {
+		if err != nil || !strings.Contains(out.String(), "API_TOKEN=(hidden)") || !strings.Contains(out.String(), "# 2 values are hidden: --secrets shows them\n# read as root\n") {
 			t.Errorf("%v: %s", err, out.String())
 		}
-		if _, err := units.Show(t.Context(), l, "nothing.service", ""); err == nil || !strings.Contains(err.Error(), "no such unit") {
+		open, err := console{a}.Unit(t.Context(), states[0].Host.ID, "sshd.service", "", true)
+		out.Reset()
+		_ = printUnit(&out, options{}, "storage", open, false)
+		if err != nil || !regexp.MustCompile(`"API_TOKEN=[0-9a-f]{24}"`).MatchString(out.String()) || strings.Contains(out.String(), "hidden") || !open.Secrets {
+			t.Errorf("%v: %s", err, out.String())
+		}
+		if _, err := units.Show(t.Context(), l, "nothing.service", "", false); err == nil || !strings.Contains(err.Error(), "no such unit") {
 			t.Error(err)
 		}
 		if o, err := units.Act(t.Context(), l, units.Start, "logrotate.timer", ""); err != nil || o.Active != "active" {

@@ -213,3 +213,23 @@ func TestNoAddress(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestHostNameIsExpanded: where a wildcard gives the HostName, that of a host which
+// another source named is dialled, and not "%h"; and a percent sign is one, once.
+func TestHostNameIsExpanded(t *testing.T) {
+	f := simulated(t, simulate.Options{})
+	port := f.Host("cloud").Addresses[0].Port
+	for file, name := range map[string]string{"Host 127*\n  HostName %%h.0.1\n": "127.0", "Host ?\n  HostName 127.0.0.%%h\n": "1"} {
+		d := known(t, f, nil)
+		write(t, d.ConfigFiles[0], fmt.Sprintf(file+"  Port %d\n", port))
+		reach, err := d.Open(bare(name)).Connect(within(t, 10*time.Second))
+		if err != nil || reach.Address != fmt.Sprintf("127.0.0.1:%d", port) {
+			t.Errorf("%s of %q: %+v, %v", name, file, reach, err)
+		}
+	}
+	d := known(t, f, nil)
+	write(t, d.ConfigFiles[0], "Host odd\n  HostName no%%h.%h\n") // no resolver is asked for such a name
+	if _, err := d.Open(bare("odd")).Connect(within(t, 10*time.Second)); err == nil || !strings.Contains(err.Error(), "no%h.odd") {
+		t.Errorf("a percent sign: %v", err)
+	}
+}

@@ -34,7 +34,7 @@ func proxyOf(names []string, says []lookup) proxy {
 		case strings.EqualFold(command, "none"):
 			return proxy{}
 		default:
-			host := strings.ReplaceAll(cmp.Or(one("HostName"), names[i]), "%h", names[i])
+			host := cmp.Or(one("HostName"), names[i])
 			return proxy{command, names[i], host, strings.EqualFold(one("ProxyUseFdpass"), "yes")}
 		}
 	}

@@ -67,11 +67,20 @@ func (c *sshConfig) forName(ctx context.Context, name string) lookup {
 	return func(keyword string) []string {
 		for _, cfg := range c.cfgs {
 			if v, err := cfg.GetAll(name, keyword); err == nil && len(v) > 0 {
+				if strings.EqualFold(keyword, "HostName") {
+					return []string{expandHostName(v[0], name)}
+				}
 				return v
 			}
 		}
 		return nil
 	}
+}
+
+// expandHostName resolves what ssh_config allows in a HostName: %h is the name that was
+// asked for, %% a percent sign. ssh itself has done so in what it tells.
+func expandHostName(hostName, name string) string {
+	return strings.NewReplacer("%%", "%", "%h", name).Replace(hostName)
 }
 
 func (c *sshConfig) read() {

@@ -98,6 +98,7 @@ func tellUnit(c Call) int {
 		fmt.Fprintf(c.Stdout, "Id=%s\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n", name)
 	}
 	if u != nil {
+		fmt.Fprintf(c.Stdout, "\n%s who\n%s\n", mark, c.name())
 		fmt.Fprintf(c.Stdout, "\n%s file\n%s\n%s needs 1\nId=%s\nLoadState=loaded\nActiveState=%s\nSubState=%s\nRequires=%s\n", mark, u.text(m), mark, u.name, u.active, u.sub, u.needs)
 		if need := m.unit(u.needs); u.needs != "" && need != nil {
 			fmt.Fprintf(c.Stdout, "\n%s needs 2\n%s", mark, need.show(m.seed, nil))

@@ -264,7 +264,7 @@ func TestTroubleIsSeen(t *testing.T) {
 			if !u.Failed() || u.LastExit() != "exit-code 3" || time.Since(u.Since) > 5*time.Minute || u.Since.IsZero() {
 				t.Errorf("%+v", u)
 			}
-			d, err := units.Show(t.Context(), l, top, s.user)
+			d, err := units.Show(t.Context(), l, top, s.user, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -121,6 +121,9 @@ SubState=failed
 Result=dependency
 MemoryCurrent=[not set]
 
+MARK who
+root
+
 MARK file
 # /etc/systemd/system/web.service
 [Service]
@@ -167,7 +170,7 @@ MARK end
 `
 
 func TestAUnitsDetail(t *testing.T) {
-	d, err := parseShow([]byte(shown), "MARK")
+	d, err := parseShow([]byte(shown), "MARK", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,13 +185,19 @@ func TestAUnitsDetail(t *testing.T) {
 		!strings.Contains(d.File, "=token:/run/secrets/token\n") || !strings.Contains(d.File, "\nExecStartPre=/bin/wait --token (hidden) \\\n  # a comment\n  --url https://ada:(hidden)@example.org --port 80\n") {
 		t.Errorf("file:\n%s", d.File)
 	}
-	if !d.Unit.Failed() || len(d.Unseen) > 0 {
+	if !d.Unit.Failed() || len(d.Unseen) > 0 || d.Secrets || d.Hidden != 6 || d.As != "root" {
 		t.Errorf("%+v", d)
 	}
-	if _, err := parseShow([]byte("\nMARK show\nId=x.service\nLoadState=not-found\nActiveState=inactive\n\nMARK end\n"), "MARK"); err == nil {
+	open, err := parseShow([]byte(shown), "MARK", true)
+	if err != nil || !open.Secrets || open.Hidden != 0 || strings.Contains(open.File, fleet.Hidden) ||
+		!strings.HasSuffix(open.File, "\nEnvironment=\"API_TOKEN=s3cr3t\" \\\n  MORE=s3cr3t\nEnvironment=s3cr3t\nSetCredential=key:s3cr3t\nEnvironment=\nLoadCredential=token:/run/secrets/token\n"+
+			"ExecStartPre=/bin/wait --token s3cr3t \\\n  # a comment\n  --url https://ada:s3cr3t@example.org --port 80\nExecStart=/bin/web\n") {
+		t.Errorf("as it is: %v\n%s", err, open.File)
+	}
+	if _, err := parseShow([]byte("\nMARK show\nId=x.service\nLoadState=not-found\nActiveState=inactive\n\nMARK end\n"), "MARK", false); err == nil {
 		t.Error("a unit that is not there")
 	}
-	cut, err := parseShow([]byte(strings.Replace(shown, "MARK end", "", 1)), "MARK")
+	cut, err := parseShow([]byte(strings.Replace(shown, "MARK end", "", 1)), "MARK", false)
 	if err != nil || len(cut.Unseen) != 1 {
 		t.Errorf("%q, %v", cut.Unseen, err)
 	}
@@ -225,7 +234,7 @@ func FuzzList(f *testing.F) {
 func FuzzShow(f *testing.F) {
 	f.Add([]byte(shown))
 	f.Fuzz(func(t *testing.T, out []byte) {
-		d, _ := parseShow(out, "MARK")
+		d, _ := parseShow(out, "MARK", false)
 		if bytes.ContainsRune([]byte(d.File), 0x1b) {
 			t.Errorf("%q is not clean", d.File)
 		}

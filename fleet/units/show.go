@@ -18,8 +18,9 @@ var showScript string
 
 // Show asks systemd for all that it tells of one unit: its properties, its file,
 // and what it needs and is broken. user is whose systemd is meant; "" is the
-// system's.
-func Show(ctx context.Context, l link.Link, unit, user string) (fleet.UnitDetail, error) {
+// system's. What its file puts into the environment is hidden, unless secrets says
+// that a person asked for it.
+func Show(ctx context.Context, l link.Link, unit, user string, secrets bool) (fleet.UnitDetail, error) {
 	if !unitName.MatchString(unit) {
 		return fleet.UnitDetail{}, fmt.Errorf("%q is not the name of a unit, such as nginx.service", unit)
 	}
@@ -34,7 +35,7 @@ func Show(ctx context.Context, l link.Link, unit, user string) (fleet.UnitDetail
 	if err != nil {
 		return fleet.UnitDetail{}, fmt.Errorf("%s on %s: %w", unit, l.Host().Name, err)
 	}
-	d, err := parseShow(res.Stdout, mark)
+	d, err := parseShow(res.Stdout, mark, secrets)
 	if err != nil {
 		return d, fmt.Errorf("%s on %s: %w", unit, l.Host().Name, err)
 	}
@@ -51,8 +52,8 @@ type need struct {
 }
 
 // parseShow reads what show.sh prints.
-func parseShow(out []byte, mark string) (fleet.UnitDetail, error) {
-	d := fleet.UnitDetail{Properties: [][2]string{}, Broken: []fleet.Dependency{}}
+func parseShow(out []byte, mark string, secrets bool) (fleet.UnitDetail, error) {
+	d := fleet.UnitDetail{Properties: [][2]string{}, Broken: []fleet.Dependency{}, Secrets: secrets}
 	needs, whole := map[string]need{}, false
 	for _, s := range parts(out, mark) {
 		switch s.name {
@@ -64,7 +65,13 @@ func parseShow(out []byte, mark string) (fleet.UnitDetail, error) {
 				detail(&d.Unit, p)
 			}
 		case "file":
-			d.File = hideEnvironment(string(s.text))
+			if d.File = hideEnvironment(string(s.text)); secrets {
+				d.File = plain(string(s.text))
+			} else {
+				d.Hidden = strings.Count(d.File, fleet.Hidden)
+			}
+		case "who":
+			d.As = fleet.Short(fleet.Clean(strings.TrimSpace(string(s.text))), 64)
 		case "needs":
 			for _, p := range blocks(s.text) {
 				needs[p["Id"]] = needOf(p)
@@ -138,6 +145,15 @@ func broken(unit string, needs map[string]need) []fleet.Dependency {
 		}
 	}
 	return list
+}
+
+// plain gives a unit's file as it is, line by line.
+func plain(text string) string {
+	var b strings.Builder
+	for l := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {
+		b.WriteString(fleet.Clean(l) + "\n")
+	}
+	return b.String()
 }
 
 // hideEnvironment gives a unit's file with all that it puts into the environment

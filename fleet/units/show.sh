@@ -14,6 +14,8 @@ fi
 # never Environment: it holds secrets
 begin show
 systemctl $whose show --no-pager --timestamp=unix -p Id,Names,Description,LoadState,LoadError,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,SourcePath,NeedDaemonReload,StateChangeTimestamp,Type,Restart,Result,NRestarts,MainPID,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,MemoryCurrent,MemoryPeak,MemoryMax,TasksCurrent,CPUUsageNSec,User,Group,ControlGroup,Triggers,TriggeredBy,ConditionResult,ConditionTimestamp,AssertResult,InvocationID,Unit,LastTriggerUSec -- "$unit"
+begin who
+id -un
 begin file
 systemctl $whose cat --no-pager -- "$unit"
 next=$unit seen="

@@ -9,12 +9,13 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/sheet"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
 
 // container is all that is known of one.
-func container(c *screen.Context, st fleet.State, ct fleet.Container, w int) widget.Doc {
+func container(c *screen.Context, st fleet.State, ct fleet.Container, versions *sheet.Versions, w int) widget.Doc {
 	d := widget.Doc{}.Field(w, label, "container", widget.L(themes.Title, ct.Name))
 	state := containerState(ct)
 	if ct.Running() && !ct.Started.IsZero() {
@@ -38,6 +39,9 @@ func container(c *screen.Context, st fleet.State, ct fleet.Container, w int) wid
 	d = d.Field(w, label, "image id", widget.L(themes.Dim, cmp.Or(ct.ImageID, c.Glyphs.None)))
 	if ct.Digest != "" {
 		d = d.Field(w, label, "digest", widget.L(themes.Dim, ct.Digest))
+	}
+	if ct.ImageID != "" {
+		d = versions.Doc(c, d, ct.Of(), w, label)
 	}
 	d = d.Field(w, label, "created", widget.T(cmp.Or(words.When(ct.Created, c.Now), c.Glyphs.None)))
 	d = containerUse(c, d, st, ct, w)

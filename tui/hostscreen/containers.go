@@ -9,6 +9,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/sheet"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
@@ -16,6 +17,7 @@ import (
 // containers is the list of a host's containers, or those of several hosts, the
 // broken ones first.
 func containers(several bool) *tableTab {
+	versions := &sheet.Versions{}
 	return &tableTab{
 		several: several,
 		columns: containerColumns(several),
@@ -23,17 +25,16 @@ func containers(several bool) *tableTab {
 		order:   brokenFirst,
 		sorts:   containerSorts(several),
 		cells: func(c *screen.Context, st fleet.State, at int) []widget.Line {
-			cells := containerCells(c, st, at)
-			if several {
-				cells = slices.Insert(cells, 1, widget.T(st.Host.Name))
+			if !several {
+				return containerCells(c, st, at, false)
 			}
-			return cells
+			return slices.Insert(containerCells(c, st, at, older(c, versions, st.Containers.Value[at])), 1, widget.T(st.Host.Name))
 		},
 		lines: func(c *screen.Context, st fleet.State, at int) [2]widget.Line {
-			return containerLines(c, st, at, several)
+			return containerLines(c, st, at, several, several && older(c, versions, st.Containers.Value[at]))
 		},
 		detail: func(c *screen.Context, st fleet.State, at, w int) widget.Doc {
-			return container(c, st, st.Containers.Value[at], w)
+			return container(c, st, st.Containers.Value[at], versions, w)
 		},
 		missing: func(c *screen.Context, st fleet.State) []widget.Line {
 			return none(c, st, st.Containers, "no container")
@@ -86,6 +87,20 @@ func containerColumns(several bool) []widget.Column {
 	return list
 }
 
+// older tells whether a container's image is older than what another has in the fleet.
+func older(c *screen.Context, versions *sheet.Versions, ct fleet.Container) bool {
+	return ct.ImageID != "" && versions.In(c).Older(ct.Of())
+}
+
+// imageName is a container's image, with a mark where it is an older one. It is in one
+// piece: of several only the first is left where there is no room.
+func imageName(ct fleet.Container, older bool, role themes.Role) widget.Line {
+	if older {
+		return widget.L(themes.Warn, "old "+image(ct.Image))
+	}
+	return widget.L(role, image(ct.Image))
+}
+
 // unitUser is whose systemd the container's unit belongs to; "" is the system's.
 func unitUser(ct fleet.Container) string {
 	if ct.UserUnit {
@@ -123,13 +138,13 @@ func trueFirst(a, b bool) int {
 	return 1
 }
 
-func containerCells(c *screen.Context, st fleet.State, at int) []widget.Line {
+func containerCells(c *screen.Context, st fleet.State, at int, older bool) []widget.Line {
 	ct := st.Containers.Value[at]
 	u := useOf(c, st, ct)
 	return []widget.Line{
 		widget.T(ct.Name), owner(ct), containerState(ct), health(c, ct), restarts(ct),
 		u.cpu, u.spark(c, u.cpus), u.memory, u.limit, u.spark(c, u.memories), u.net, u.spark(c, u.nets), u.block, u.spark(c, u.blocks),
-		widget.T(image(ct.Image)), widget.L(themes.Dim, words.Ago(ct.ImageAt, c.Now)), widget.L(themes.Dim, digest(ct)),
+		imageName(ct, older, themes.Text), widget.L(themes.Dim, words.Ago(ct.ImageAt, c.Now)), widget.L(themes.Dim, digest(ct)),
 		widget.T(ports(ct)), widget.T(strings.TrimSuffix(ct.Unit, ".service")), widget.L(themes.Dim, ct.Engine),
 	}
 }
@@ -139,7 +154,7 @@ func digest(ct fleet.Container) string {
 	return fleet.Short(strings.TrimPrefix(ct.Digest, "sha256:"), 12)
 }
 
-func containerLines(c *screen.Context, st fleet.State, at int, several bool) [2]widget.Line {
+func containerLines(c *screen.Context, st fleet.State, at int, several, older bool) [2]widget.Line {
 	ct := st.Containers.Value[at]
 	u := useOf(c, st, ct)
 	first := widget.L(themes.Text, ct.Name).And(themes.Text, "  ").Join(containerState(ct))
@@ -154,7 +169,7 @@ func containerLines(c *screen.Context, st fleet.State, at int, several bool) [2]
 	if ct.User != "" && ct.User != "root" {
 		second = second.And(themes.Dim, "  "+ct.User)
 	}
-	return [2]widget.Line{first, second.And(themes.Dim, "  "+image(ct.Image))}
+	return [2]widget.Line{first, second.And(themes.Dim, "  ").Join(imageName(ct, older, themes.Dim))}
 }
 
 // containerState is the state as a word and, where it ended badly, how.

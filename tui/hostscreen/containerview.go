@@ -12,6 +12,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/sheet"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
@@ -26,9 +27,10 @@ type containersTab struct {
 
 func newContainers(ctx context.Context) *containersTab {
 	t := &containersTab{tableTab: containers(false), ctx: ctx}
+	versions := &sheet.Versions{}
 	t.detail = func(c *screen.Context, st fleet.State, at, w int) widget.Doc {
 		ct := st.Containers.Value[at]
-		return t.view.doc(c, st, ct, container(c, st, ct, w), w)
+		return t.view.doc(c, st, ct, container(c, st, ct, versions, w), w)
 	}
 	return t
 }

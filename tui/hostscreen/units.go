@@ -137,6 +137,9 @@ func (u *unitsTab) close() {
 	u.ask.drop()
 	u.unit.ask.drop()
 	u.ask.again = true
+	if u.unit.secrets { // nobody is left to see it
+		u.unit.forget()
+	}
 }
 
 // again asks once more at once.
@@ -295,6 +298,8 @@ func (u *unitsTab) do(c *screen.Context, st fleet.State, id string) screen.Effec
 		return u.turn(c, st, tapList{timerList - u.at, false})
 	case "every-kind":
 		return u.turn(c, st, tapList{unitList, u.at == timerList || !u.every})
+	case "secrets":
+		return u.unhide(c, st)
 	case "logs":
 		if len(u.marked()) > 0 {
 			break
@@ -314,6 +319,35 @@ func (u *unitsTab) do(c *screen.Context, st fleet.State, id string) screen.Effec
 	return nil
 }
 
+// unhide asks for the file as it is, or forgets it.
+func (u *unitsTab) unhide(c *screen.Context, st fleet.State) screen.Effect {
+	if u.open == "" {
+		return nil
+	}
+	if u.unit.secrets {
+		u.unit.forget()
+	} else {
+		u.unit.secrets = true
+	}
+	return u.again(c, st)
+}
+
+// back leaves the unit: what it keeps secret is forgotten.
+func (u *unitsTab) back(c *screen.Context, st fleet.State) bool {
+	was := u.tableTab.back(c, st)
+	if u.open == "" && u.unit.secrets {
+		u.unit.forget()
+	}
+	return was
+}
+
+func (u *unitsTab) openHints() []string {
+	if u.unit.known.Value.Hidden == 0 && !u.unit.secrets {
+		return []string{"back", "logs", "menu", "copy", "shell", "help"}
+	}
+	return []string{"back", "logs", "menu", "secrets", "copy", "shell", "help"}
+}
+
 // target implements tab: also units that are open and in no list can be acted on.
 func (u *unitsTab) target(st fleet.State, t *fleet.Target) {
 	if u.open == "" {
@@ -325,7 +359,7 @@ func (u *unitsTab) target(st fleet.State, t *fleet.Target) {
 
 func (u *unitsTab) scopes() []string {
 	if u.open != "" {
-		return []string{"scroll"}
+		return []string{"scroll", "unit"}
 	}
 	return []string{"units", "table", "list"}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ type unitView struct {
 	ask   asking
 	known fleet.Fact[fleet.UnitDetail]
 	lines fleet.Fact[[]fleet.LogLine]
+
+	secrets bool // what its file puts into the environment is shown: until the unit is left
 }
 
 // lastLines is how many lines of the log are shown beside a unit.
@@ -46,12 +49,13 @@ func (v *unitView) fresh(ctx context.Context, c *screen.Context, st fleet.State,
 		return nil
 	}
 	ctx, n := v.ask.begin(ctx, c.Now, read)
+	secrets := v.secrets
 	console, id, log := c.Console, st.Host.ID, logOfUnit(st, v.of)
 	log.Host = id
 	name, user := fleet.UnitLabelled(v.of)
 	return screen.Run{Cmd: func() tea.Msg {
 		m := unitMsg{n: n}
-		m.detail, m.err = console.Unit(ctx, id, name, user)
+		m.detail, m.err = console.Unit(ctx, id, name, user, secrets)
 		m.lines, m.noLog = newestLines(ctx, console, log)
 		return m
 	}}
@@ -63,6 +67,12 @@ func (v *unitView) turn(label string) {
 		v.ask.drop()
 		*v = unitView{of: label, ask: asking{n: v.ask.n}}
 	}
+}
+
+// forget drops what is known; an answer that is under way is nobody's.
+func (v *unitView) forget() {
+	v.ask.drop()
+	*v = unitView{of: v.of, ask: asking{n: v.ask.n}}
 }
 
 // newestLines reads the last lines of a log.
@@ -124,11 +134,29 @@ func (v *unitView) doc(c *screen.Context, st fleet.State, label string, w int) w
 	for l := range strings.Lines(v.known.Value.File) {
 		d = fileLine(d, strings.TrimRight(l, "\n"), w)
 	}
+	d = v.unhiding(c, d, w)
 	d = d.Head("All that systemd tells")
 	for _, p := range v.known.Value.Properties {
 		d = d.Add(w, 2, widget.L(themes.Dim, p[0]+"=").And(themes.Text, p[1]))
 	}
 	return d
+}
+
+// unhiding tells how what is hidden in the file is shown, and who has read it.
+func (v *unitView) unhiding(c *screen.Context, d widget.Doc, w int) widget.Doc {
+	says := fmt.Sprintf(" shows the %d that are hidden", v.known.Value.Hidden)
+	switch {
+	case v.known.Value.Secrets:
+		says = " hides again what it puts into the environment"
+	case v.known.Value.Hidden == 0:
+		return d
+	}
+	if as := v.known.Value.As; as != "" {
+		says += "; read as " + as
+	}
+	key, _ := c.Keys.Named("secrets")
+	from := len(d)
+	return d.Add(w, 2, widget.L(themes.Accent, c.Glyphs.Arrow+" "+key.Key()).And(themes.Dim, says)).On(from, screen.TapKey{ID: "secrets"})
 }
 
 // unitLabel is the width of field names of a unit.

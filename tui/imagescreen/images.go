@@ -14,6 +14,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/sheet"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
@@ -35,6 +36,8 @@ type Screen struct {
 	byID   map[string]fleet.NamedImage
 	open   string
 	scroll widget.Scroll
+
+	versions sheet.Versions
 }
 
 // toldMsg brings the images of a host.
@@ -307,6 +310,7 @@ func (s *Screen) detail(c *screen.Context, i fleet.NamedImage, w int) widget.Doc
 	d = d.Field(w, label, "made", widget.T(cmp.Or(words.When(i.Created, c.Now), c.Glyphs.None)))
 	d = d.Field(w, label, "size", widget.T(words.Bytes(i.Size)))
 	d = d.Field(w, label, "used by", widget.T(cmp.Or(strings.Join(i.UsedBy, ", "), c.Glyphs.None)))
+	d = s.versions.Doc(c, d, i.Image, w, label)
 	for _, k := range i.Kept {
 		d = d.Field(w, label, "kept for", widget.T(k.Container+", which ran it as "+k.Image).And(themes.Dim, " until "+words.When(k.At, c.Now)))
 	}

@@ -35,7 +35,7 @@ type Console struct {
 	SeriesIn []fleet.Series
 	NoSeries error           // why there are none
 	AllUnits *fleet.UnitList // what the host's systemds tell; nil: nothing
-	OneUnit  func(unit, user string) (fleet.UnitDetail, error)
+	OneUnit  func(unit, user string, secrets bool) (fleet.UnitDetail, error)
 	OnUnits  func(context.Context) (fleet.UnitList, error) // in place of AllUnits
 	Lines    []fleet.LogLine                               // what every log begins with
 	SharedBy map[fleet.HostID]fleet.Fact[fleet.Shared]
@@ -191,12 +191,12 @@ func (c *Console) AskedShared() []fleet.HostID {
 }
 
 // Unit implements fleet.Console.
-func (c *Console) Unit(_ context.Context, _ fleet.HostID, unit, user string) (fleet.UnitDetail, error) {
+func (c *Console) Unit(_ context.Context, _ fleet.HostID, unit, user string, secrets bool) (fleet.UnitDetail, error) {
 	c.askedUnits(fleet.Unit{Name: unit, User: user}.Label())
 	if c.OneUnit == nil {
 		return fleet.UnitDetail{}, errors.New("no units here")
 	}
-	return c.OneUnit(unit, user)
+	return c.OneUnit(unit, user, secrets)
 }
 
 // Container implements fleet.Console.

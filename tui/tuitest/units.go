@@ -2,6 +2,7 @@ package tuitest
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -57,16 +58,19 @@ func timers() []fleet.Timer {
 }
 
 // OneUnit is what systemd tells of one of [AllUnits].
-func OneUnit(unit, user string) (fleet.UnitDetail, error) {
+func OneUnit(unit, user string, secrets bool) (fleet.UnitDetail, error) {
 	for _, u := range AllUnits().Units {
 		if u.Name != unit || u.User != user {
 			continue
 		}
 		d := fleet.UnitDetail{
-			Unit: u, At: Now, Source: "systemctl",
+			Unit: u, At: Now, Source: "systemctl", As: "root", Secrets: secrets, Hidden: 1,
 			Properties: [][2]string{{"Id", u.Name}, {"Names", u.Name}, {"LoadState", u.Load}, {"ActiveState", u.Active}, {"FragmentPath", "/etc/systemd/system/" + u.Name}},
 			File: "# /etc/systemd/system/" + u.Name + "\n[Unit]\nAfter=network-online.target\nDescription=" + u.Description + "\nRequires=srv-photos.mount\n\n" +
 				"[Service]\nEnvironment=PATH=(hidden)\nExecStart=/nix/store/0123456789abcdfghijklmnpqrsvwxyz-unit-script-" + u.Name + "/bin/start\nRestart=always\n",
+		}
+		if secrets {
+			d.Hidden, d.File = 0, strings.Replace(d.File, fleet.Hidden, Secret, 1)
 		}
 		if u.Failed() {
 			d.Broken = []fleet.Dependency{{Name: "srv-photos.mount", Kind: "Requires", Via: []string{u.Name}, State: "failed (failed), exit-code"}}
