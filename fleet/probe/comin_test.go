@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -33,10 +32,9 @@ func TestWhatCominDeployed(t *testing.T) {
 	if !strings.HasPrefix(line, "grep ") {
 		t.Fatalf("it reads the store by %q", line)
 	}
-	at := func(text string) time.Time { return moment(text) }
 	for name, want := range map[string]*fleet.Pulled{
-		"newer":  {Began: at("2026-11-24T09:00:00Z"), Ended: at("2026-11-24T09:01:00Z"), Commit: "2222", Operation: "test", Err: `switch: exit status "4"`},
-		"before": {Began: at("2026-11-24T08:00:00.5Z"), Commit: "5555", Operation: "switch"},
+		"newer":  {Began: moment("2026-11-24T09:00:00Z"), Ended: moment("2026-11-24T09:01:00Z"), Commit: "2222", Operation: "test", Err: `switch: exit status "4"`},
+		"before": {Began: moment("2026-11-24T08:00:00.5Z"), Commit: "5555", Operation: "switch"},
 		"none":   nil,
 		"torn":   nil,
 	} {
