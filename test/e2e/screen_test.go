@@ -34,8 +34,8 @@ func answer(ui *tuitest.Term) {
 	ui.Send(labtest.SudoPassword).Press("enter").WaitGone("sudo password")
 }
 
-// opens presses a key until what it leads to is there: an action is refused, with a word
-// that goes again, as long as too little is known of the host.
+// opens presses the key of an action until what it opens is there: it is refused, with
+// a word that goes again, as long as too little is known of the host.
 func opens(ui *tuitest.Term, key string, texts ...string) {
 	for range 10 {
 		ui.Press(key)
@@ -72,7 +72,7 @@ func TestScreenAgreesWithTheHosts(t *testing.T) {
 	}
 	ui.Press("5").WaitFor("Backups", "home", "offsite", "stale")
 	ui.Press("6").WaitFor("Metrics", "memory")
-	opens(ui, "G", "netdata") // the source, below the charts
+	ui.Press("G").WaitFor("netdata") // the source, below the charts
 	ui.Press("q")
 	if err := ui.Wait(); err != nil {
 		t.Errorf("leaving: %v", err)
