@@ -31,9 +31,7 @@ type dump struct {
 // inDump gives a host two more generations than it had, 5 and 6, of the systems of 1
 // and 2, with entries in its boot menu. It is left as it was found.
 func inDump(t *testing.T, name string) *dump {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, name)
 	d := &dump{t: t, host: lab.Named(t, name).Fleet()}
 	d.Deployer = &nixops.Deployer{Links: lab.Dialer(t, nil), Who: "test", Client: "operator", Differences: &nixops.Differences{}}
 	d.link = d.Links.Open(d.host)
@@ -131,7 +129,6 @@ func near(a, b int64) bool { return a-b < b/10+1<<20 && b-a < b/10+1<<20 }
 // TestGarbageIsWhatTheHostSays compares with the host's own commands, of an old nix
 // and of a new one, and collects.
 func TestGarbageIsWhatTheHostSays(t *testing.T) {
-	t.Parallel()
 	for _, name := range []string{"cloud", "router"} {
 		t.Run(name, func(t *testing.T) {
 			d := inDump(t, name)
@@ -193,7 +190,6 @@ func TestGarbageIsWhatTheHostSays(t *testing.T) {
 // TestGarbageDeletesGenerations: they go, with their entries in the boot menu; and
 // then older ones have room there again.
 func TestGarbageDeletesGenerations(t *testing.T) {
-	t.Parallel()
 	for _, name := range []string{"cloud", "router"} {
 		t.Run(name, func(t *testing.T) {
 			d := inDump(t, name)
@@ -270,7 +266,6 @@ func TestGarbageKeepsWhatIsNeeded(t *testing.T) {
 // TestGarbageCollectionIsStopped: nix is made to wait; who gives up finds it ended,
 // and the lock free.
 func TestGarbageCollectionIsStopped(t *testing.T) {
-	t.Parallel()
 	for _, name := range []string{"cloud", "router"} {
 		t.Run(name, func(t *testing.T) {
 			d := inDump(t, name)

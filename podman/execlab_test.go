@@ -40,13 +40,9 @@ func sh(ctx context.Context, a *asked, container, user, stdin, script string) (s
 // TestLabExec: outputs apart, input with its end, the exit code, the folder, the
 // user, the environment, and commands that are not there.
 func TestLabExec(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for _, c := range where {
 		t.Run(c.host+c.user, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, c.host)
-			a := open(t, lab.Link(t, c.host))
+			a := open(t, labtest.Load(t).Link(t, c.host))
 			s, out, errs, err := sh(t.Context(), a, c.container, c.user, "one\ntwo\n", `while read -r l; do echo "got $l"; done; echo "$WORD $PWD" >&2; exit 42`)
 			if err != nil || out != "got one\ngot two\n" || errs != "a b /\n" || s.Status() != 42 {
 				t.Errorf("%d %q %q %v", s.Status(), out, errs, err)
@@ -69,13 +65,9 @@ func TestLabExec(t *testing.T) {
 // TestLabExecOnATerminal: the shell that is there, with the size of our terminal,
 // also after it has changed, and the terminal is ours again.
 func TestLabExecOnATerminal(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for _, c := range where {
 		t.Run(c.host+c.user, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, c.host)
-			a := open(t, lab.Link(t, c.host))
+			a := open(t, labtest.Load(t).Link(t, c.host))
 			person, program, err := pty.Open()
 			if err != nil {
 				t.Fatal(err)
@@ -150,15 +142,11 @@ func reader(t *testing.T, r io.Reader) func(any ...string) {
 // TestLabExecThatLosesItsHost: the connection ends under a command; that is said,
 // and the command is ended on the host over a new one. So is one that is stopped.
 func TestLabExecThatLosesItsHost(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	for i, c := range where {
-		for j, how := range []string{"lost", "stopped"} {
+	for _, c := range where {
+		for _, how := range []string{"lost", "stopped"} {
 			t.Run(c.host+c.user+how, func(t *testing.T) {
-				t.Parallel()
-				lab.Look(t, c.host)
-				a := open(t, lab.Link(t, c.host))
-				mark := fmt.Sprint(100_000 + 10*(time.Now().UnixNano()%10_000) + int64(2*i+j)) // two are on one host
+				a := open(t, labtest.Load(t).Link(t, c.host))
+				mark := fmt.Sprint(100_000 + time.Now().UnixNano()%100_000)
 				runs := func() string {
 					return labtest.Output(t, a.link, "sh", "-c", "pgrep -fa 'sleep "+mark+"' | grep -v pgrep || true")
 				}

@@ -61,15 +61,11 @@ func program(t *testing.T, stdin string, name string, args ...string) (string, e
 // an engine that there is: direct, of a user, through sudo with a password, lent by
 // a user who has no socket, Docker; input that ends before the output does too.
 func TestLabSocket(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for _, c := range []struct{ host, user, container string }{
 		{"storage", "", "jellyfin"}, {"router", "", "blocky"}, {"desktop", "ada", "notes"}, {"laptop", "", ""}, {"router", "bea", ""}, {"media", "", "plex"},
 	} {
 		t.Run(c.host+c.user, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, c.host)
-			a := open(t, lab.Link(t, c.host))
+			a := open(t, labtest.Load(t).Link(t, c.host))
 			socket := "unix://" + forwarded(t, a, "", c.user)
 			var want, got []string
 			for _, ct := range a.list.Value {
@@ -120,10 +116,7 @@ func cut(t *testing.T, l link.Link) {
 
 // TestLabSocketAfterALoss: the connection to the host ends, and the socket works on.
 func TestLabSocketAfterALoss(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Look(t, "storage")
-	a := open(t, lab.Link(t, "storage"))
+	a := open(t, labtest.Load(t).Link(t, "storage"))
 	path := forwarded(t, a, "", "")
 	ask := func() (names []struct{ Names []string }) {
 		c, err := net.Dial("unix", path)

@@ -195,14 +195,11 @@ func (l looked) processes(t *testing.T, c fleet.Container) {
 // TestLabInspect: what is told of a container is what the engine's own commands
 // tell, and no secret is among it unless that was asked for.
 func TestLabInspect(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, c := range []struct{ host, engine, user string }{
 		{"storage", "podman", "root"}, {"router", "podman", "root"}, {"desktop", "podman", "ada"}, {"router", "podman", "bea"}, {"media", "docker", "root"},
 	} {
 		t.Run(c.host+" "+c.user, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, c.host)
 			l := looked{asked: open(t, lab.Link(t, c.host)), engine: c.engine, user: c.user, by: link.Command{Root: c.user == "root"}}
 			if c.user == "bea" {
 				l.by = link.Command{User: "bea", Env: []string{"HOME=/var/lib/containers/bea", "XDG_RUNTIME_DIR=/run/user/" + uid(t, l.link, "bea")}}

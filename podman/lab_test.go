@@ -113,12 +113,9 @@ func compare(t *testing.T, list []fleet.Container, user string, want []told) {
 }
 
 func TestLabAgreesWithPodman(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, name := range []string{"storage", "cloud", "router", "desktop", "laptop"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, name)
 			a := open(t, lab.Link(t, name))
 			if !a.list.Current() {
 				t.Fatal(a.list.Err)
@@ -143,10 +140,7 @@ func TestLabAgreesWithPodman(t *testing.T) {
 }
 
 func TestLabJoin(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Look(t, "storage")
-	a := open(t, lab.Link(t, "storage"))
+	a := open(t, labtest.Load(t).Link(t, "storage"))
 	for name, want := range map[string]string{
 		"jellyfin":      "running podman-jellyfin.service active/running",
 		"authelia":      "running podman-authelia.service active/running",
@@ -173,10 +167,7 @@ func TestLabJoin(t *testing.T) {
 // TestLabUserContainerThatCrashed: of ada's quadlet that failed with --rm only her
 // unit tells.
 func TestLabUserContainerThatCrashed(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Look(t, "desktop")
-	a := open(t, lab.Link(t, "desktop"))
+	a := open(t, labtest.Load(t).Link(t, "desktop"))
 	if c := a.named(t, "reader"); c.State != fleet.Absent || c.User != "ada" || !c.UserUnit || c.Unit != "reader.service" ||
 		c.UnitSub != "failed/failed" || c.UnitResult != "exit-code" || c.ExitCode != 4 || !c.Broken() {
 		t.Errorf("%+v", c)
@@ -193,10 +184,7 @@ func uid(t *testing.T, l link.Link, user string) string {
 
 // TestLabLeavesNothing: of a Podman that was lent nothing is left on the host.
 func TestLabLeavesNothing(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "router") // nobody else has Podman lent meanwhile
-	l := lab.Link(t, "router")
+	l := labtest.Load(t).Link(t, "router")
 	run := "/run/user/" + uid(t, l, "bea")
 	there := func() string { return labtest.Output(t, l, "find", run, "-maxdepth", "1", "-name", "sextant.*") }
 	a := open(t, l)
@@ -218,13 +206,9 @@ func TestLabLeavesNothing(t *testing.T) {
 // TestLabRestarts: what restarts again and again is counted as the host counts it,
 // also where Podman's list does not tell (4.3.1).
 func TestLabRestarts(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for _, name := range []string{"storage", "router"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, name)
-			l := lab.Link(t, name)
+			l := labtest.Load(t).Link(t, name)
 			labtest.Output(t, l, "sh", "-c", "podman rm -f again >/dev/null 2>&1; podman run -d --name again --restart on-failure:30 $(podman images -q | head -n 1) /bin/sh -c 'exit 9'")
 			defer labtest.Output(t, l, "podman", "rm", "-f", "again")
 			a := open(t, l)
@@ -255,13 +239,9 @@ func TestLabRestarts(t *testing.T) {
 // TestLabSocketThatGoesAndComes: soon after Podman is stopped what was known is
 // unknown, with its age, and soon after it is back it is live.
 func TestLabSocketThatGoesAndComes(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for _, name := range []string{"cloud", "router"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, name)
-			a := open(t, lab.Link(t, name))
+			a := open(t, labtest.Load(t).Link(t, name))
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- a.engines.Watch(ctx, func() {}) }()
@@ -295,10 +275,7 @@ func TestLabSocketThatGoesAndComes(t *testing.T) {
 }
 
 func TestLabDocker(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Look(t, "media")
-	a := open(t, lab.Link(t, "media"))
+	a := open(t, labtest.Load(t).Link(t, "media"))
 	if !a.list.Current() {
 		t.Fatal(a.list.Err)
 	}
@@ -322,9 +299,7 @@ func TestLabDocker(t *testing.T) {
 
 // TestLabWithoutRights: admin may do nothing special.
 func TestLabWithoutRights(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "storage", "media", "r2s")
 	for _, name := range []string{"storage", "media", "r2s"} {
 		h := lab.Named(t, name).Fleet()
 		h.User = "admin"
@@ -340,13 +315,9 @@ func TestLabWithoutRights(t *testing.T) {
 }
 
 func TestLabWatch(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for _, name := range []string{"storage", "router", "desktop"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, name)
-			a := open(t, lab.Link(t, name))
+			a := open(t, labtest.Load(t).Link(t, name))
 			ctx, cancel := context.WithCancel(t.Context())
 			changed := make(chan time.Time, 100)
 			ended := make(chan error, 1)
@@ -378,13 +349,9 @@ func TestLabWatch(t *testing.T) {
 }
 
 func TestLabStats(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for name, container := range map[string]string{"storage": "jellyfin", "router": "blocky", "media": "plex"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, name)
-			a := open(t, lab.Link(t, name))
+			a := open(t, labtest.Load(t).Link(t, name))
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			n := 0
@@ -405,13 +372,9 @@ func TestLabStats(t *testing.T) {
 }
 
 func TestLabLogs(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
 	for name, driver := range map[string]string{"storage": "k8s-file", "router": "k8s-file", "media": "json-file"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, name)
-			l := lab.Link(t, name)
+			l := labtest.Load(t).Link(t, name)
 			engine, remove := "podman", []string{"podman", "rm", "-f", "-t", "0", "logged"}
 			if name == "media" {
 				engine, remove = "docker", []string{"docker", "rm", "-f", "logged"}
@@ -447,5 +410,37 @@ func TestLabLogs(t *testing.T) {
 				t.Errorf("%q", s)
 			}
 		})
+	}
+}
+
+// TestLabColdTime prints how long it takes until all of a host is known, beside
+// a bare login.
+func TestLabColdTime(t *testing.T) {
+	lab := labtest.Load(t)
+	for _, name := range []string{"storage", "router", "desktop", "media"} {
+		var bare, probing, whole []time.Duration
+		for range 5 {
+			l := lab.Link(t, name)
+			began := time.Now()
+			if _, err := l.Run(t.Context(), link.Command{Args: []string{"true"}}); err != nil {
+				t.Fatal(err)
+			}
+			bare = append(bare, time.Since(began))
+			l.Close()
+			began, l = time.Now(), lab.Link(t, name)
+			if _, err := labtest.Probe(t).Read(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+			probing = append(probing, time.Since(began))
+			l.Close()
+			began = time.Now()
+			a := open(t, lab.Link(t, name))
+			whole = append(whole, time.Since(began))
+			a.link.Close()
+		}
+		slices.Sort(bare)
+		slices.Sort(probing)
+		slices.Sort(whole)
+		t.Logf("%s: login %s, with the probe %s, with the containers %s", name, bare[2], probing[2], whole[2])
 	}
 }

@@ -44,12 +44,9 @@ func shell(t *testing.T, l link.Link, as link.Command, script string) string {
 // TestLabSharedAgreesWithPodman: pods, networks and volumes are those that the
 // host's own commands tell, of root and of users, with Podman 4.3.1 and 5.4.2.
 func TestLabSharedAgreesWithPodman(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, c := range []struct{ host, user string }{{"router", "root"}, {"router", "bea"}, {"desktop", "root"}, {"desktop", "ada"}} {
 		t.Run(c.host+"-"+c.user, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, c.host)
 			l := lab.Link(t, c.host)
 			as := link.Command{Root: true}
 			switch c.user {

@@ -17,7 +17,6 @@ import (
 
 // TestEveryHostIsReached runs a command as the login user and as root on each.
 func TestEveryHostIsReached(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	d := lab.Dialer(t, labtest.Answers{fleet.AskSudo: labtest.SudoPassword})
 	d.Find = func(name string) (fleet.Host, bool) {
@@ -30,8 +29,6 @@ func TestEveryHostIsReached(t *testing.T) {
 	}
 	for _, h := range lab.Hosts {
 		t.Run(h.Name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, h.Name)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			l := d.Open(h.Fleet())
@@ -56,9 +53,7 @@ func TestEveryHostIsReached(t *testing.T) {
 
 // TestOtherWaysToRoot: doas and run0 make root of users whose login shell is fish.
 func TestOtherWaysToRoot(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "laptop")
 	for user, way := range map[string]string{"dana": "doas", "rui": "run0"} {
 		t.Run(way, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -82,14 +77,11 @@ func TestOtherWaysToRoot(t *testing.T) {
 }
 
 func TestSudoPasswordIsRefused(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for name, asker := range map[string]link.Asker{
 		"nobody": nil, "refused": labtest.Answers{}, "wrong": labtest.Answers{fleet.AskSudo: "wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, "laptop")
 			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 			defer cancel()
 			l := lab.Dialer(t, asker).Open(lab.Named(t, "laptop").Fleet())
@@ -107,9 +99,7 @@ func TestSudoPasswordIsRefused(t *testing.T) {
 }
 
 func TestDialCommandCarriesBytes(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "desktop")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	conn, err := lab.Link(t, "desktop").DialCommand(ctx, link.Command{Args: []string{"cat"}})

@@ -85,9 +85,7 @@ func loginAs(t *testing.T, d *link.Dialer, h fleet.Host, user string) {
 
 // TestKeysOfEveryKind logs in to OpenSSH's own server with each kind of key.
 func TestKeysOfEveryKind(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "cloud")
 	_, plainPEM, plainLine := newKey(t, "")
 	_, lockedPEM, lockedLine := newKey(t, "sesame")
 	ca, _, caLine := newKey(t, "")
@@ -146,9 +144,7 @@ func TestKeysOfEveryKind(t *testing.T) {
 // TestPasswordsOfRealUsers logs in with ada's password on laptop, both ways that
 // sshd has of asking for it.
 func TestPasswordsOfRealUsers(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "laptop")
 	for name, config := range map[string]string{
 		"password":             "PasswordAuthentication yes\nKbdInteractiveAuthentication no",
 		"keyboard-interactive": "PasswordAuthentication no\nKbdInteractiveAuthentication yes",

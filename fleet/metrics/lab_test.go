@@ -42,9 +42,7 @@ func read(t *testing.T, r *metrics.Reader, l link.Link) (fleet.Fact[fleet.Metric
 // web server, router has no Netdata. All share one kernel, so that what each
 // source tells can be compared with /proc.
 func TestMetricsOfTheLab(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "storage", "cloud", "router")
 	r := metrics.New()
 	storage, cloud, router := lab.Link(t, "storage"), lab.Link(t, "cloud"), lab.Link(t, "router")
 
@@ -106,9 +104,7 @@ func raised(t *testing.T, parent link.Link, host string, alarms fleet.Fact[[]fle
 }
 
 func TestSeriesOfTheLab(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "storage", "cloud", "router")
 	r := metrics.New()
 	storage, cloud, router := lab.Link(t, "storage"), lab.Link(t, "cloud"), lab.Link(t, "router")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -133,12 +129,9 @@ func TestSeriesOfTheLab(t *testing.T) {
 // TestLiveOfTheLab measures the hosts that no Netdata has, and holds that nothing
 // of it is left there.
 func TestLiveOfTheLab(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, name := range []string{"router", "r2s"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, name) // nobody else measures it meanwhile
 			l := lab.Link(t, name)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()

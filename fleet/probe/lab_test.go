@@ -18,15 +18,12 @@ import (
 // TestProbeAgreesWithTheHosts compares what one round trip told with what the
 // hosts' own commands say.
 func TestProbeAgreesWithTheHosts(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, h := range lab.Hosts {
 		if h.Via != "" {
 			continue
 		}
 		t.Run(h.Name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, h.Name)
 			l := lab.Link(t, h.Name)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
@@ -81,12 +78,9 @@ func sorted(names []string) string {
 // TestProbeSeesWhatMoved asks again and again while a unit fails, and while it
 // is forgotten, which leaves no trace but in systemd's own count.
 func TestProbeSeesWhatMoved(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, name := range []string{"storage", "router"} { // systemd 257 and 252
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, name)
 			l, r := lab.Link(t, name), labtest.Probe(t)
 			const unit = "sextant-test-moved.service"
 			see := func(want bool) {
@@ -120,9 +114,7 @@ func TestProbeSeesWhatMoved(t *testing.T) {
 // TestProbeSeesThatADeployMoved: what a guard writes down is noticed when it is
 // renamed into place, and nothing is noticed where nothing was.
 func TestProbeSeesThatADeployMoved(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, "storage")
 	l, r := lab.Link(t, "storage"), labtest.Probe(t)
 	const dir = "/var/lib/sextant/deploys/sextant-test"
 	see := func() string {
@@ -154,12 +146,9 @@ func TestProbeSeesThatADeployMoved(t *testing.T) {
 // TestProbeSeesUsersUnits compares what is told of the users' own systemds with
 // what those say, by root and by the user; and of who may see none it is said.
 func TestProbeSeesUsersUnits(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, c := range []struct{ host, user, failed string }{{"desktop", "ada", "photos-sync.service reader.service"}, {"router", "bea", ""}} {
 		t.Run(c.host, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, c.host)
 			l := lab.Link(t, c.host)
 			f, err := labtest.Probe(t).Read(t.Context(), l)
 			if err != nil {
@@ -192,8 +181,6 @@ func TestProbeSeesUsersUnits(t *testing.T) {
 		})
 	}
 	t.Run("admin sees none", func(t *testing.T) {
-		t.Parallel()
-		lab.Look(t, "router")
 		h := lab.Named(t, "router").Fleet()
 		h.User = "admin"
 		f, err := labtest.Probe(t).Read(t.Context(), lab.Dialer(t, nil).Open(h))
@@ -210,10 +197,7 @@ func TestProbeSeesUsersUnits(t *testing.T) {
 // TestProbeSeesWhatMovedOfAUser: a user's unit that fails, and is forgotten; and a
 // systemd of a user that hangs keeps nobody from knowing the rest.
 func TestProbeSeesWhatMovedOfAUser(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "router")
-	l, r := lab.Link(t, "router"), labtest.Probe(t)
+	l, r := labtest.Load(t).Link(t, "router"), labtest.Probe(t)
 	uid := strings.TrimSpace(labtest.Output(t, l, "id", "-u", "bea"))
 	user := func(args ...string) {
 		t.Helper()
@@ -262,12 +246,9 @@ func TestProbeSeesWhatMovedOfAUser(t *testing.T) {
 // TestProbeWithoutRoot asks as admin, who may do nothing special: what everyone
 // may see is the same, and what could not be seen is named.
 func TestProbeWithoutRoot(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, name := range []string{"storage", "router", "media"} { // systemd 257, 252, and a Debian
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, name)
 			h := lab.Named(t, name).Fleet()
 			h.ID, h.User = "admin:"+h.ID, "admin"
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

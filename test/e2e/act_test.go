@@ -16,7 +16,6 @@ type done struct{ Host, Done, Error string }
 // TestActOnContainers acts on containers of each kind, and asks the host what
 // became of it: where a unit owns one, it is the unit that was restarted.
 func TestActOnContainers(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, c := range []struct {
 		host, name string
@@ -29,8 +28,6 @@ func TestActOnContainers(t *testing.T) {
 		{"media", "plex", link.Command{Args: []string{"docker", "inspect", "-f", "{{.State.StartedAt}}", "plex"}, Root: true}},
 	} {
 		t.Run(c.host+"/"+c.name, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, c.host)
 			l := lab.Link(t, c.host)
 			look := func() string {
 				t.Helper()
@@ -55,10 +52,7 @@ func TestActOnContainers(t *testing.T) {
 // TestActOnABareContainer stops and starts a container that no unit owns, and
 // refuses what cannot be done, with nothing changed.
 func TestActOnABareContainer(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "storage")
-	l := lab.Link(t, "storage")
+	l := labtest.Load(t).Link(t, "storage")
 	state := func() string {
 		t.Helper()
 		return strings.TrimSpace(labtest.Output(t, l, "podman", "inspect", "-f", "{{.State.Status}}", "handmade"))
@@ -82,10 +76,7 @@ func TestActOnABareContainer(t *testing.T) {
 
 // TestActOnUnits: what systemctl says of a unit is said, and patterns are none.
 func TestActOnUnits(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "cloud")
-	l := lab.Link(t, "cloud")
+	l := labtest.Load(t).Link(t, "cloud")
 	id := func() string {
 		return labtest.Output(t, l, "systemctl", "show", "-p", "InvocationID", "lab-web.service")
 	}
@@ -113,13 +104,10 @@ func TestActOnUnits(t *testing.T) {
 // TestKillAndRemoveAContainer: of Podman 5 and of 4.3, a container that no unit owns
 // is killed, and then removed.
 func TestKillAndRemoveAContainer(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	const name = "e2e-doomed"
 	for host, engine := range map[string]string{"storage": "5.", "router": "4.3."} {
 		t.Run(host, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, host)
 			l := lab.Link(t, host)
 			sh := func(script string) string { return strings.TrimSpace(labtest.Output(t, l, "sh", "-c", script)) }
 			if v := sh("podman version -f '{{.Client.Version}}'"); !strings.HasPrefix(v, engine) {

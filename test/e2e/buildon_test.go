@@ -39,10 +39,8 @@ func runs(t *testing.T, host string) string {
 // TestDeployBuiltOnAThirdHost evaluates here and builds on storage; the system
 // goes from there to vault and r2s, and is never in this machine's store.
 func TestDeployBuiltOnAThirdHost(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	hosts := []string{"vault", "r2s"}
-	lab.Hold(t, hosts, []string{"storage"})
 	defer stay(t, hosts...)()
 	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
 	out, errs, code := sextant(t, append([]string{"deploy", "--build-on", "storage", "--flake", flake, "--yes", "--json"}, hosts...)...)
@@ -66,7 +64,6 @@ func TestDeployBuiltOnAThirdHost(t *testing.T) {
 
 // TestBuildOnAHostThatIsNone tells what there is to build on, and changes nothing.
 func TestBuildOnAHostThatIsNone(t *testing.T) {
-	t.Parallel()
 	labtest.Load(t)
 	out, errs, code := sextant(t, "deploy", "r2s", "--flake", fork(t, `"four"`, `"five"`), "--build-on", "storag", "--yes")
 	if code != 2 || !strings.Contains(errs, "--build-on storag: here, target, or a host") {

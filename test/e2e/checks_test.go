@@ -28,10 +28,9 @@ func configured(t *testing.T, text string) []string {
 // does not answer well, and a deploy does not confirm itself: it goes back. Where
 // they are well, and run as root, it is kept.
 func TestChecksOfTheConfigurationDecide(t *testing.T) {
-	t.Parallel()
-	labtest.Load(t).Change(t, "r2s")
-	defer stay(t, "r2s")()
-	before := runs(t, "r2s")
+	labtest.Load(t)
+	defer stay(t, "cloud")()
+	before := runs(t, "cloud")
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ill" {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -44,16 +43,16 @@ func TestChecksOfTheConfigurationDecide(t *testing.T) {
 		{"all well", `"test $(id -u) = 0 && systemctl is-active lab-web", "` + web.URL + `/well"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			args := append([]string{"rollback", "r2s", "--yes", "--json", "--confirm-timeout", "12s"},
-				configured(t, "[[host]]\nname = \"r2s\"\nchecks = ["+c.checks+"]\n")...)
+			args := append([]string{"rollback", "cloud", "--yes", "--json", "--confirm-timeout", "12s"},
+				configured(t, "[[host]]\nname = \"cloud\"\nchecks = ["+c.checks+"]\n")...)
 			out, errs, code := sextant(t, args...)
 			if c.finding == "" {
-				if code != 0 || runs(t, "r2s") == before {
+				if code != 0 || runs(t, "cloud") == before {
 					t.Errorf("%d: %s %s", code, out, errs)
 				}
 				return
 			}
-			if code != 20 || !strings.Contains(errs, c.finding) || runs(t, "r2s") != before {
+			if code != 20 || !strings.Contains(errs, c.finding) || runs(t, "cloud") != before {
 				t.Errorf("%d: %s %s", code, out, errs)
 			}
 		})
@@ -64,10 +63,9 @@ func TestChecksOfTheConfigurationDecide(t *testing.T) {
 // well from then on, is waited for, and the deploy confirmed, though nobody can be
 // asked.
 func TestACheckThatNeedsAMoment(t *testing.T) {
-	t.Parallel()
-	labtest.Load(t).Change(t, "r2s")
-	defer stay(t, "r2s")()
-	before := runs(t, "r2s")
+	labtest.Load(t)
+	defer stay(t, "cloud")()
+	before := runs(t, "cloud")
 	first := make(chan time.Time, 1)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		began := time.Now()
@@ -81,10 +79,10 @@ func TestACheckThatNeedsAMoment(t *testing.T) {
 		}
 	}))
 	defer web.Close()
-	args := append([]string{"rollback", "r2s", "--yes", "--json", "--confirm-timeout", "60s"},
-		configured(t, "[[host]]\nname = \"r2s\"\nchecks = [\""+web.URL+"\"]\n")...)
+	args := append([]string{"rollback", "cloud", "--yes", "--json", "--confirm-timeout", "60s"},
+		configured(t, "[[host]]\nname = \"cloud\"\nchecks = [\""+web.URL+"\"]\n")...)
 	out, errs, code := sextant(t, args...)
-	if code != 0 || runs(t, "r2s") == before {
+	if code != 0 || runs(t, "cloud") == before {
 		t.Errorf("%d: %s %s", code, out, errs)
 	}
 	_, after, found := strings.Cut(errs, "502 Bad Gateway")
@@ -96,7 +94,6 @@ func TestACheckThatNeedsAMoment(t *testing.T) {
 // TestNeverBuild: what the configuration says is never built on is refused, and
 // nothing is changed.
 func TestNeverBuild(t *testing.T) {
-	t.Parallel()
 	labtest.Load(t)
 	flake := fork(t, `payload = "four"`, `payload = "never"`)
 	for _, c := range []struct{ config, at, want string }{

@@ -16,9 +16,7 @@ import (
 // TestDeployAsChosenOnTheScreen types a flake, the attribute of the host's system there
 // and the host to build on, where no flake is known; a slip is told and kept.
 func TestDeployAsChosenOnTheScreen(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Hold(t, []string{"vault"}, []string{"storage"})
 	defer stay(t, "vault")()
 	flake := fork(t, "vault = now;", `attic = now // { host = "vault"; payload = "`+filepath.Base(t.TempDir())+t.Name()+`"; };`)
 	cmd := exec.Command(program(t))
@@ -27,16 +25,14 @@ func TestDeployAsChosenOnTheScreen(t *testing.T) {
 	ui := tuitest.Start(t, cmd, 40, 20)
 	answer(ui)
 	before := runs(t, "vault")
-	ui.Press("G").WaitFor("> vault")
-	opens(ui, "D", "< switch >")
-	ui.Press("j", "h").WaitFor("< on another host >")
+	ui.Press("G").WaitFor("> vault").Press("D").WaitFor("< switch >").Press("j", "h").WaitFor("< on another host >")
 	ui.Press("j").WaitFor("> builder").Send("storge\r").WaitFor("no host of the fleet").Send("\x7f\x7fage\t").WaitFor("builder  storage")
 	ui.Press("j").WaitFor("> flake").Send(flake + "\t").WaitFor("> more").Press("enter").WaitFor("> attribute")
 	ui.Send("attik\r").WaitFor("It cannot be planned")
-	time.Sleep(attention)
+	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
 	ui.Press("esc").WaitFor("attribute  attik").Press("k").WaitFor("> attribute").Send("\x7fc\r")
 	ui.WaitFor("n No", "yes")
-	time.Sleep(attention)
+	time.Sleep(2 * time.Second)
 	ui.Press("y").WaitFor("confirmed").WaitFor("done after").Press("esc", "q")
 	if err := ui.Wait(); err != nil {
 		t.Error(err)

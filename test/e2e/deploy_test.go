@@ -42,11 +42,9 @@ type deployed struct {
 // TestDeploy builds a changed flake and deploys it to a host of root's, to one
 // reached with sudo and to one with nix 2.8 behind, and asserts each host.
 func TestDeploy(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
 	hosts := []string{"cloud", "desktop", "router"}
-	lab.Hold(t, hosts, []string{"r2s"})
 	out, errs, code := sextant(t, append(append([]string{"deploy"}, hosts...), "--flake", flake, "--yes", "--json")...)
 	got := decode[deployed](t, out)
 	if code != 0 || len(got.Deploys) != len(hosts) {
@@ -67,8 +65,7 @@ func TestDeploy(t *testing.T) {
 
 // TestDeployBuiltThere builds on the host, and only tells what would be done.
 func TestDeployBuiltThere(t *testing.T) {
-	t.Parallel()
-	labtest.Load(t).Change(t, "r2s")
+	labtest.Load(t)
 	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
 	out, errs, code := sextant(t, "deploy", "r2s", "--flake", flake, "--build-on", "target", "--action", "dry-activate")
 	if code != 0 || !strings.Contains(errs, "building there") || !strings.Contains(errs, "would stop the following units: lab-web.service") {
@@ -78,7 +75,6 @@ func TestDeployBuiltThere(t *testing.T) {
 
 // TestDeployOfAFlakeThatIsWrong tells what is wrong in a few lines, before anything is changed.
 func TestDeployOfAFlakeThatIsWrong(t *testing.T) {
-	t.Parallel()
 	labtest.Load(t)
 	flake := fork(t, `payload = "four"`, `payload = nonsense`)
 	out, errs, code := sextant(t, "deploy", "cloud", "--flake", flake, "--yes")

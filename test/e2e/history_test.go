@@ -27,10 +27,7 @@ type happened struct {
 // TestHistoryTellsOfARollBack: the host tells of it to every client, this
 // machine keeps what it did, and of what a host refused only this machine can.
 func TestHistoryTellsOfARollBack(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "cloud")
-	l := lab.Link(t, "cloud")
+	l := labtest.Load(t).Link(t, "cloud")
 	state := t.TempDir()
 	from := strings.TrimSpace(labtest.Output(t, l, "readlink", "-f", "/run/current-system"))
 	began := time.Now().Add(-2 * time.Second)

@@ -45,7 +45,8 @@ func (s stand) as(script string) string {
 func (s stand) registry() {
 	s.Helper()
 	labtest.Output(s, s.l, "sh", "-c", `systemctl stop lab-registry 2>/dev/null
-		rm -rf /var/lib/lab/registry && mkdir -p /var/lib/lab/registry
+		rm -rf /var/lib/lab/registry && mkdir -p /var/lib/lab/registry /etc/containers/registries.conf.d
+		printf '[[registry]]\nlocation = "localhost:5000"\ninsecure = true\n' >/etc/containers/registries.conf.d/lab.conf
 		printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/lab/registry\nhttp:\n  addr: 127.0.0.1:5000\n' >/run/lab-registry.yml
 		systemd-run -q --collect --unit=lab-registry env OTEL_TRACES_EXPORTER=none /opt/lab/bin/registry serve /run/lab-registry.yml
 		for i in 1 2 3 4 5 6 7 8 9 10; do curl -fs http://127.0.0.1:5000/v2/ >/dev/null && exit; sleep 0.5; done; exit 1`)
@@ -53,7 +54,7 @@ func (s stand) registry() {
 		// the test's context has ended
 		ctx, cancel := contextFor(30 * time.Second)
 		defer cancel()
-		_, _ = s.l.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", "systemctl stop lab-registry; umount /var/tmp 2>/dev/null; rm -rf /var/lib/lab/registry /run/lab-registry.yml"}})
+		_, _ = s.l.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", "systemctl stop lab-registry; umount /var/tmp 2>/dev/null; rm -rf /var/lib/lab/registry /run/lab-registry.yml /etc/containers/registries.conf.d/lab.conf"}})
 	})
 }
 
@@ -144,7 +145,6 @@ func (s stand) do(args ...string) (done, int) {
 // unit's restart; going back and forth is by what lies on the host, from any client;
 // what is kept is not pruned.
 func TestImages(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, c := range []stand{
 		{host: "storage", base: "docker.io/library/lab-busybox:1.0"},
@@ -152,8 +152,6 @@ func TestImages(t *testing.T) {
 		{host: "desktop", base: "docker.io/library/notes:2.1", user: "ada"},
 	} {
 		t.Run(c.host, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, c.host)
 			s := c
 			s.TB, s.l = t, lab.Link(t, c.host)
 			s.registry()
@@ -211,17 +209,9 @@ func (s stand) failing() {
 	}
 }
 
-// onStorage is a stand for a test that runs beside others.
-func onStorage(t *testing.T) stand {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "storage")
-	return stand{TB: t, l: lab.Link(t, "storage"), host: "storage", base: "docker.io/library/lab-busybox:1.0"}
-}
-
 // TestPrune removes what nothing uses, and not what can be gone back to.
 func TestPrune(t *testing.T) {
-	s := onStorage(t)
+	s := stand{TB: t, l: labtest.Load(t).Link(t, "storage"), host: "storage", base: "docker.io/library/lab-busybox:1.0"}
 	s.registry()
 	s.push(1)
 	s.as("podman pull -q " + pulled)
@@ -248,7 +238,7 @@ func TestPrune(t *testing.T) {
 
 // TestStartThatPulls: what its unit would undo is not gone back to.
 func TestStartThatPulls(t *testing.T) {
-	s := onStorage(t)
+	s := stand{TB: t, l: labtest.Load(t).Link(t, "storage"), host: "storage", base: "docker.io/library/lab-busybox:1.0"}
 	s.registry()
 	s.push(1)
 	s.unit("--pull=always --tls-verify=false")
@@ -263,7 +253,7 @@ func TestStartThatPulls(t *testing.T) {
 
 // TestAutoUpdate: what podman auto-update would do, and does, and how to go back.
 func TestAutoUpdate(t *testing.T) {
-	s := onStorage(t)
+	s := stand{TB: t, l: labtest.Load(t).Link(t, "storage"), host: "storage", base: "docker.io/library/lab-busybox:1.0"}
 	s.registry()
 	s.push(1)
 	s.as("podman pull -q " + pulled)

@@ -20,9 +20,7 @@ import (
 // and is reached without SSH, and compares what it tells with what the host's
 // own commands say.
 func TestOnAHostItself(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Look(t, "storage")
 	l, h := lab.Link(t, "storage"), lab.Named(t, "storage")
 	const dir = "/var/tmp/sextant-test"
 	t.Cleanup(func() {

@@ -45,12 +45,12 @@ func logLines(t *testing.T, args ...string) []said {
 }
 
 // transient runs a shell program as a unit of a host's systemd, or of ada's, and
-// waits for its end. Its description, which systemd writes too, is not the program.
+// waits for its end.
 func transient(t *testing.T, l link.Link, user, unit, program string) {
 	t.Helper()
-	c := link.Command{Args: []string{"systemd-run", "--quiet", "--wait", "--collect", "--description=of a test", "--unit=" + unit, "sh", "-c", program}, Root: true}
+	c := link.Command{Args: []string{"systemd-run", "--quiet", "--wait", "--collect", "--unit=" + unit, "sh", "-c", program}, Root: true}
 	if user != "" {
-		c = link.Script(`export XDG_RUNTIME_DIR="/run/user/$(id -u)"; exec systemd-run --user --quiet --wait --collect --description="of a test" --unit="$1" sh -c "$2"`, unit, program)
+		c = link.Script(`export XDG_RUNTIME_DIR="/run/user/$(id -u)"; exec systemd-run --user --quiet --wait --collect --unit="$1" sh -c "$2"`, unit, program)
 		c.User = user
 	}
 	res, err := l.Run(t.Context(), c)
@@ -90,9 +90,7 @@ func moments(t *testing.T, l link.Link, c link.Command) []string {
 // TestLogsAgreeWithJournalctl compares logs of every kind, up to a moment, with
 // what journalctl says on the host.
 func TestLogsAgreeWithJournalctl(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Hold(t, []string{"desktop"}, []string{"storage", "router"})
 	transient(t, lab.Link(t, "desktop"), "ada", "lab-e2e-own", "echo one; echo two >&2")
 	time.Sleep(time.Second)
 	until := time.Now().Truncate(time.Second)
@@ -127,10 +125,7 @@ func TestLogsAgreeWithJournalctl(t *testing.T) {
 // TestContainersOfOneNameAreApart: what root writes in the name of ada's
 // container is not her container's.
 func TestContainersOfOneNameAreApart(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Look(t, "desktop")
-	l := lab.Link(t, "desktop")
+	l := labtest.Load(t).Link(t, "desktop")
 	mark := fmt.Sprint("mark-", time.Now().UnixNano())
 	write := link.Command{Args: []string{"sh", "-c", `printf 'MESSAGE=%s\nCONTAINER_NAME=%s\n' "$1" notes | logger --journald`, "sh", mark + "-root"}, Root: true}
 	for _, c := range []link.Command{write, {Args: append(append([]string(nil), write.Args[:4]...), mark+"-ada"), User: "ada"}} {
@@ -151,39 +146,32 @@ func TestContainersOfOneNameAreApart(t *testing.T) {
 // TestLogIsSearchedOnTheHost finds a line that is far older than what is loaded,
 // on hosts of systemd 252 and 257, with capitals and without.
 func TestLogIsSearchedOnTheHost(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	for _, host := range []string{"storage", "router"} {
-		t.Run(host, func(t *testing.T) {
-			t.Parallel()
-			lab.Change(t, host)
-			needle := fmt.Sprintf("Needle%d", time.Now().UnixNano()%1e9)
-			transient(t, lab.Link(t, host), "", "lab-e2e-long", "echo before "+needle+"; for i in $(seq 1 900); do echo filler $i; done; echo last "+needle)
-			const unit = "lab-e2e-long.service"
-			if got := wrote(logLines(t, host, unit), "sh"); len(got) < 400 || strings.Contains(strings.Join(got, " "), "before "+needle) {
-				t.Errorf("%d lines were loaded", len(got))
+		needle := fmt.Sprintf("Needle%d", time.Now().UnixNano()%1e9)
+		transient(t, lab.Link(t, host), "", "lab-e2e-long", "echo before "+needle+"; for i in $(seq 1 900); do echo filler $i; done; echo last "+needle)
+		const unit = "lab-e2e-long.service"
+		if got := wrote(logLines(t, host, unit), "sh"); len(got) < 400 || strings.Contains(strings.Join(got, " "), "before "+needle) {
+			t.Errorf("%s: %d lines were loaded", host, len(got))
+		}
+		for grep, want := range map[string]string{strings.ToLower(needle): "before,last", needle: "before,last", strings.ToUpper(needle): "", "before " + needle: "before"} {
+			var got []string
+			for _, text := range wrote(logLines(t, host, unit, "--grep", grep), "sh") {
+				got = append(got, strings.Fields(text)[0])
 			}
-			for grep, want := range map[string]string{strings.ToLower(needle): "before,last", needle: "before,last", strings.ToUpper(needle): "", "before " + needle: "before"} {
-				var got []string
-				for _, text := range wrote(logLines(t, host, unit, "--grep", grep), "sh") {
-					got = append(got, strings.Fields(text)[0])
-				}
-				if strings.Join(got, ",") != want {
-					t.Errorf("--grep %s: %q, want %s", grep, got, want)
-				}
+			if strings.Join(got, ",") != want {
+				t.Errorf("%s --grep %s: %q, want %s", host, grep, got, want)
 			}
-			if got := wrote(logLines(t, host, unit, "--grep", needle, "-n", "1"), "sh"); len(got) != 1 || !strings.HasPrefix(got[0], "last") {
-				t.Errorf("the newest match is %q", got)
-			}
-		})
+		}
+		if got := wrote(logLines(t, host, unit, "--grep", needle, "-n", "1"), "sh"); len(got) != 1 || !strings.HasPrefix(got[0], "last") {
+			t.Errorf("%s: the newest match is %q", host, got)
+		}
 	}
 }
 
 // TestLogsOfHostsAreMerged reads one unit of two hosts, old lines and new.
 func TestLogsOfHostsAreMerged(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Hold(t, []string{"storage", "router"}, []string{"r2s"}) // [rs]*
 	const unit = "lab-e2e-merged"
 	round := func(n int) {
 		for _, host := range []string{"storage", "router"} {
@@ -252,10 +240,7 @@ func TestLogsOfHostsAreMerged(t *testing.T) {
 // TestWhatProgramsWriteIsClean: colours, bytes that are no text, and a level
 // that only the text tells.
 func TestWhatProgramsWriteIsClean(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "storage")
-	l := lab.Link(t, "storage")
+	l := labtest.Load(t).Link(t, "storage")
 	transient(t, l, "", "lab-e2e-clean", `printf '\033[31mred\033[0m\n\377\376bin\n\033]0;title\007after\nlevel=error msg=bad\n'`)
 	lines := logLines(t, "storage", "lab-e2e-clean.service", "-n", "40", "--since", "1m")
 	if got := strings.Join(wrote(lines, "sh"), ","); !strings.HasSuffix(got, "red,\uFFFDbin,after,level=error msg=bad") {
@@ -277,10 +262,7 @@ func TestWhatProgramsWriteIsClean(t *testing.T) {
 // log that the engine keeps is read, searched and bounded like a journal; a
 // container that keeps none says so.
 func TestLogsByDriver(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "storage")
-	l := lab.Link(t, "storage")
+	l := labtest.Load(t).Link(t, "storage")
 	began := time.Now().Unix()
 	const program = `busybox yes x 2>/dev/null | busybox head -n 12000 | busybox tr -d '\n'; echo; for i in one two three; do echo "line $i"; done; busybox sleep 600`
 	named := func(driver string) string { return fmt.Sprintf("e2e-log-%s-%d", driver, began) } // the journal remembers earlier ones
@@ -320,10 +302,7 @@ func TestLogsByDriver(t *testing.T) {
 // TestScreenSearchesAndMerges searches the whole journal from the screen, goes
 // to what was found, and adds the log of another host.
 func TestScreenSearchesAndMerges(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Look(t, "storage")
-	l := lab.Link(t, "storage")
+	l := labtest.Load(t).Link(t, "storage")
 	labtest.Output(t, l, "sh", "-c", `printf 'MESSAGE=needle-in-time\nCONTAINER_NAME=authelia\n' | logger --journald
 		for i in $(seq 1 520); do printf 'MESSAGE=straw %d\nCONTAINER_NAME=authelia\n\n' $i | logger --journald; done`)
 	ui := screen(t, 100, 30)

@@ -17,9 +17,8 @@ import (
 // TestDeployToMarkedHosts marks two hosts and deploys to both with one key, then
 // compares them with the flake, and deploys again what runs already.
 func TestDeployToMarkedHosts(t *testing.T) {
-	t.Parallel()
+	labtest.Load(t)
 	hosts := []string{"desktop", "vault"}
-	labtest.Load(t).Change(t, hosts...)
 	defer stay(t, hosts...)()
 	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
 	cmd := exec.Command(program(t))
@@ -27,12 +26,10 @@ func TestDeployToMarkedHosts(t *testing.T) {
 	cmd.Dir = flake
 	ui := tuitest.Start(t, cmd, 80, 40)
 	answer(ui)
-	ui.Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("j").WaitFor("> desktop", "reached ").Press("space")
-	ui.WaitFor("*desktop").Press("G").WaitFor("> vault", "reached ").Press("space")
-	ui.WaitFor("*desktop", "*vault")
-	opens(ui, "D", "< switch >")
-	ui.Press("enter").WaitFor("Deploy", "desktop", "vault", "free: /nix")
-	time.Sleep(attention)
+	ui.Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("j").WaitFor("> desktop").Press("space")
+	ui.WaitFor("*desktop").Press("G").WaitFor("> vault").Press("space")
+	ui.WaitFor("*desktop", "*vault").Press("D").WaitFor("< switch >").Press("enter").WaitFor("Deploy", "desktop", "vault", "free: /nix")
+	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
 	before := []string{runs(t, "desktop"), runs(t, "vault")}
 	ui.Send("2 hosts\r").WaitFor("desktop: awaiting").WaitFor("desktop: confirmed")
 	ui.WaitFor("vault: awaiting").WaitFor("vault: confirmed").WaitFor("done after").Press("esc")
@@ -58,8 +55,6 @@ func TestDeployToMarkedHosts(t *testing.T) {
 
 // TestDeployOfAnotherArchitecture is refused before anything changes.
 func TestDeployOfAnotherArchitecture(t *testing.T) {
-	t.Parallel()
-	labtest.Load(t).Change(t, "r2s")
 	before := runs(t, "r2s")
 	out, _, _ := sextant(t, "generations", "r2s", "--json")
 	if !strings.Contains(out, before) {

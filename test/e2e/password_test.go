@@ -26,8 +26,6 @@ func command(t *testing.T, args ...string) *tuitest.Term {
 // where nobody may become root, nothing changes and it is said why; with the right
 // one it is asked for once.
 func TestRollBackWithASudoPassword(t *testing.T) {
-	t.Parallel()
-	labtest.Load(t).Change(t, "laptop")
 	before := runs(t, "laptop")
 	same := func(t *testing.T) {
 		t.Helper()

@@ -26,9 +26,7 @@ systemctl daemon-reload`
 // TestPausesWhatDeploysByItself goes back on a host that upgrades itself: the
 // timer is stopped first, stays so through the activation, and is no finding.
 func TestPausesWhatDeploysByItself(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, "cloud")
 	l := lab.Link(t, "cloud")
 	sh := func(script string) string { return strings.TrimSpace(labtest.Output(t, l, "sh", "-c", script)) }
 	sh(upgrades)
@@ -100,9 +98,7 @@ systemctl daemon-reload`
 // TestPausesComin goes back on a host that comin deploys to: its last run is told,
 // with how it ended, it is stopped first, and started again when that is asked for.
 func TestPausesComin(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, "vault")
 	l := lab.Link(t, "vault")
 	sh := func(script string) string { return strings.TrimSpace(labtest.Output(t, l, "sh", "-c", script)) }
 	sh(comin)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/test/labtest"
@@ -51,10 +50,7 @@ func alone(t *testing.T, l link.Link) (undo func()) {
 // TestRollBackWithoutFlakeNixOrNetwork: from a machine without nix, in a folder
 // without a flake, to a host that has no network but the way to us.
 func TestRollBackWithoutFlakeNixOrNetwork(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "cloud")
-	l := lab.Link(t, "cloud")
+	l := labtest.Load(t).Link(t, "cloud")
 	defer stay(t, "cloud")()
 	before := runs(t, "cloud")
 	env, dir := bare(t)
@@ -76,47 +72,43 @@ func TestRollBackWithoutFlakeNixOrNetwork(t *testing.T) {
 // TestRollBackOfWhatWaitsIsACancel: R on a host whose newest deploy waits sends it
 // back to what ran, by the screen and by command.
 func TestRollBackOfWhatWaitsIsACancel(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "r2s")
-	l := lab.Link(t, "r2s")
+	l := labtest.Load(t).Link(t, "cloud")
 	state := func() string {
 		return labtest.Output(t, l, "readlink", "-f", "/run/current-system", "/nix/var/nix/profiles/system")
 	}
 	before := state()
-	wait := func(t *testing.T) {
+	wait := func() {
 		t.Helper()
-		if out, errs, code := sextant(t, "rollback", "r2s", "--confirm", "none", "--confirm-timeout", "5m", "--yes"); code != 0 {
+		if out, errs, code := sextant(t, "rollback", "cloud", "--confirm", "none", "--confirm-timeout", "5m", "--yes"); code != 0 {
 			t.Fatalf("%d: %s %s", code, out, errs)
 		}
 		if state() == before {
 			t.Fatal("nothing waits")
 		}
 	}
-	newest := func(t *testing.T) string {
+	newest := func() string {
 		t.Helper()
-		out, _, _ := sextant(t, "deploys", "r2s", "--json")
+		out, _, _ := sextant(t, "deploys", "cloud", "--json")
 		got := decode[struct{ Deploys []struct{ State string } }](t, out)
 		return got.Deploys[0].State
 	}
 	t.Run("on the screen", func(t *testing.T) {
-		wait(t)
+		wait()
 		env, dir := bare(t)
 		cmd := exec.Command(program(t))
 		cmd.Env, cmd.Dir = env, dir
 		ui := tuitest.Start(t, cmd, 40, 20)
 		answer(ui)
-		ui.Press("/").Send("r2s").WaitFor("1 of 10").Press("enter").WaitFor("waits")
-		ui.Press("R").WaitFor("Cancel the deploy of r2s")
-		time.Sleep(attention)
-		ui.Send("r2s\r").WaitFor("done after").Press("esc", "q")
-		if now := state(); now != before || newest(t) != "CANCELLED" {
-			t.Errorf("%s: was %s, is %s", newest(t), before, now)
+		ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter").WaitFor("waits")
+		ui.Press("R").WaitFor("Cancel the deploy of cloud")
+		ui.Settle(2e9).Press("y").WaitFor("done after").Press("esc", "q")
+		if now := state(); now != before || newest() != "CANCELLED" {
+			t.Errorf("%s: was %s, is %s", newest(), before, now)
 		}
 	})
 	t.Run("by command", func(t *testing.T) {
-		wait(t)
-		out, errs, code := sextant(t, "rollback", "r2s", "--yes", "--json")
+		wait()
+		out, errs, code := sextant(t, "rollback", "cloud", "--yes", "--json")
 		if code != 0 || !strings.Contains(out, `"CANCELLED"`) {
 			t.Errorf("%d: %s %s", code, out, errs)
 		}
@@ -129,9 +121,7 @@ func TestRollBackOfWhatWaitsIsACancel(t *testing.T) {
 // TestAttachFromASecondClient: ada begins a deploy on desktop and leaves; another
 // client, that never heard of it, sees it wait, confirms it, and a third looks on.
 func TestAttachFromASecondClient(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, "desktop")
 	defer stay(t, "desktop")()
 	before := runs(t, "desktop")
 	if out, errs, code := sextant(t, "rollback", "desktop", "--confirm", "none", "--confirm-timeout", "5m", "--yes"); code != 0 {
@@ -166,10 +156,7 @@ func TestAttachFromASecondClient(t *testing.T) {
 // TestASpecialisationStays: on a host that runs a specialisation a roll-back goes to
 // that of the same name, and where there is none, that is said.
 func TestASpecialisationStays(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	lab.Change(t, "storage")
-	l := lab.Link(t, "storage")
+	l := labtest.Load(t).Link(t, "storage")
 	sh := func(script string) string { return strings.TrimSpace(labtest.Output(t, l, "sh", "-c", script)) }
 	before := runs(t, "storage")
 	sh("/run/current-system/specialisation/rescue/bin/switch-to-configuration test >/dev/null 2>&1 || [ $? = 4 ]")

@@ -184,13 +184,10 @@ var aspects = []struct {
 // TestCommandsAgreeWithTheHosts compares what every command says of every host
 // with what the host's own commands say inside it.
 func TestCommandsAgreeWithTheHosts(t *testing.T) {
-	t.Parallel()
-	lab := labtest.Load(t)
-	for _, h := range lab.Hosts {
+	for _, h := range labtest.Load(t).Hosts {
 		for _, a := range aspects {
 			t.Run(h.Name+"/"+a.name, func(t *testing.T) {
 				t.Parallel()
-				lab.Look(t, h.Name)
 				agree(t, func(d *differences) { a.compare(t, h, d) })
 			})
 		}
@@ -475,47 +472,34 @@ func compareBackups(t *testing.T, h labtest.Host, d *differences) {
 // TestAlarmsAgreeWithNetdata compares the alarms of every host with those that
 // Netdata has of it, on the host or on the parent.
 func TestAlarmsAgreeWithNetdata(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	for _, h := range lab.Hosts {
-		hosts := []string{h.Name}
-		if slices.Contains(h.Runs, "netdata") && h.Name != "storage" { // the parent has them
-			hosts = append(hosts, "storage")
+	agree(t, func(d *differences) {
+		st := statusNow(t)
+		out, _, _ := sextant(t, "alarms", "--json")
+		list := decode[struct {
+			Alarms []struct{ Host, Name, Status string }
+		}](t, out)
+		for _, h := range lab.Hosts {
+			want, told, listed := alarmsOf(t, h), map[string]string{}, map[string]string{}
+			if want == nil {
+				d.same(h.Name+" has no monitoring", st.named(t, h.Name).Alarms.None, true)
+				want = map[string]string{}
+			} else if v := st.named(t, h.Name).Alarms.Value; v == nil {
+				d.add("alarms of %s: %s", h.Name, st.named(t, h.Name).Alarms.Error)
+			} else {
+				for _, a := range *v {
+					told[a.Name] = a.Status
+				}
+				d.same("alarms of "+h.Name, told, want)
+			}
+			for _, a := range list.Alarms {
+				if a.Host == h.Name {
+					listed[a.Name] = a.Status
+				}
+			}
+			d.same("listed alarms of "+h.Name, listed, want)
 		}
-		t.Run(h.Name, func(t *testing.T) {
-			t.Parallel()
-			lab.Look(t, hosts...)
-			agree(t, func(d *differences) { compareAlarms(t, h, hosts, d) })
-		})
-	}
-}
-
-// compareAlarms asks for some hosts, and compares what is told of one.
-func compareAlarms(t *testing.T, h labtest.Host, hosts []string, d *differences) {
-	st, _, _ := sextant(t, append([]string{"status", "--json"}, hosts...)...)
-	out, _, _ := sextant(t, append([]string{"alarms", "--json"}, hosts...)...)
-	want, told, listed := alarmsOf(t, h), map[string]string{}, map[string]string{}
-	f := decode[status](t, st).named(t, h.Name).Alarms
-	switch {
-	case want == nil:
-		d.same(h.Name+" has no monitoring", f.None, true)
-		want = map[string]string{}
-	case f.Value == nil:
-		d.add("alarms of %s: %s", h.Name, f.Error)
-	default:
-		for _, a := range *f.Value {
-			told[a.Name] = a.Status
-		}
-		d.same("alarms of "+h.Name, told, want)
-	}
-	for _, a := range decode[struct {
-		Alarms []struct{ Host, Name, Status string }
-	}](t, out).Alarms {
-		if a.Host == h.Name {
-			listed[a.Name] = a.Status
-		}
-	}
-	d.same("listed alarms of "+h.Name, listed, want)
+	})
 }
 
 // absent are nodes of the tailnet that are hosts and cannot be reached, with
@@ -530,7 +514,6 @@ var absent = map[string]struct {
 
 // TestHostsThatAreAway: nothing is told of them as if it were known.
 func TestHostsThatAreAway(t *testing.T) {
-	t.Parallel()
 	labtest.Load(t)
 	st := statusNow(t)
 	for name, away := range absent {
@@ -565,7 +548,6 @@ func TestHostsThatAreAway(t *testing.T) {
 // TestHostsSaysWhyNot holds of every node what it is: a host, or the exact
 // reason why it is none.
 func TestHostsSaysWhyNot(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
 	out, _, code := sextant(t, "hosts", "--all", "--json")
 	if code != 0 {
@@ -625,7 +607,6 @@ var whyNot = map[string]string{
 
 // TestHostsOfTheFlake: what the flake declares and what the tailnet knows is one host.
 func TestHostsOfTheFlake(t *testing.T) {
-	t.Parallel()
 	conf := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.WriteFile(conf, []byte(fmt.Sprintf("flake = %q\n", filepath.Join(os.Getenv("HOME"), "fleet"))), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,46 +15,28 @@ import (
 	"github.com/sextant-fleet/sextant/tui/tuitest"
 )
 
-// view is the program in a terminal of one size.
-type view struct {
-	*tuitest.Term
-	wide bool
-}
-
-// walk goes through a list or a page from its beginning, until all the patterns were
-// seen at the beginning of a line each, or to its end. It gives those that were not, and
-// what was seen, a screen a line feed apart.
-func walk(ui *tuitest.Term, patterns []string) (missing []string, all string) {
-	lacks := func() []string {
-		return slices.DeleteFunc(slices.Clone(patterns), func(p string) bool {
-			return regexp.MustCompile("(?m)^[> ][* ]? *" + p).MatchString(all)
-		})
-	}
-	if all = ui.Screen(); len(lacks()) == 0 { // mostly it is at its beginning already
-		return nil, all
-	}
+// shown is all that a person sees who goes through a list or a page from its
+// beginning to its end, a screen a line feed apart.
+func shown(ui *tuitest.Term) string {
 	ui.Press("g")
-	time.Sleep(50 * time.Millisecond)
-	all = ui.Settle(50 * time.Millisecond).Screen()
+	time.Sleep(300 * time.Millisecond)
+	all := ui.Screen()
 	for range 40 {
-		if missing = lacks(); len(missing) == 0 {
-			return nil, all
-		}
 		before := ui.Screen()
 		if ui.Press("pgdown"); !changes(ui, before) {
 			break
 		}
 		all += "\f" + ui.Screen()
 	}
-	return missing, all
+	return all
 }
 
 // changes waits for another screen, as long as a busy machine may take.
 func changes(ui *tuitest.Term, before string) bool {
-	for range 40 {
-		time.Sleep(10 * time.Millisecond)
+	for range 25 {
+		time.Sleep(20 * time.Millisecond)
 		if ui.Screen() != before {
-			ui.Settle(30 * time.Millisecond)
+			ui.Settle(60 * time.Millisecond)
 			return true
 		}
 	}
@@ -62,13 +44,19 @@ func changes(ui *tuitest.Term, before string) bool {
 }
 
 // see waits until all the patterns are on the pages of what is open, at the
-// beginning of a line each. What they are is asked again: hosts live.
-func see(t *testing.T, ui *tuitest.Term, where string, patterns func() []string) {
+// beginning of a line each.
+func see(t *testing.T, ui *tuitest.Term, where string, patterns []string) {
 	t.Helper()
 	var missing []string
 	var all string
-	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); {
-		if missing, all = walk(ui, patterns()); len(missing) == 0 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		all, missing = shown(ui), nil
+		for _, p := range patterns {
+			if !regexp.MustCompile("(?m)^[> ][* ]? *" + p).MatchString(all) {
+				missing = append(missing, p)
+			}
+		}
+		if len(missing) == 0 {
 			return
 		}
 	}
@@ -92,118 +80,41 @@ func pick(ui *tuitest.Term, host string) {
 // TestScreensAgreeWithTheHosts goes through every host and its tabs, wide and on
 // a telephone, and finds there what the host's own commands say inside it.
 func TestScreensAgreeWithTheHosts(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	views := []view{{screen(t, 120, 40), true}, {screen(t, 40, 20), false}}
-	for _, h := range lab.Hosts { // at 40×20 two lines a host: not all fit
-		views[0].WaitFor(h.Name)
-	}
-	for _, v := range views {
-		answer(v.Term)
-	}
-	for _, h := range lab.Hosts {
-		seeHost(t, lab, views, h)
-	}
-	for _, v := range views {
-		seeAway(t, v.Term)
-		v.Press("q")
-		if err := v.Wait(); err != nil {
-			t.Error(err)
-		}
-		if v.AltScreen() {
-			t.Error("the terminal is not given back")
-		}
+	for _, size := range [][2]int{{120, 40}, {40, 20}} {
+		wide := size[0] == 120
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			t.Parallel()
+			ui := screen(t, size[0], size[1])
+			answer(ui)
+			for _, h := range lab.Hosts {
+				pick(ui, h.Name)
+				if wide {
+					seeRow(t, ui, h)
+				}
+				ui.Press("enter").WaitFor("Overview]")
+				for _, tab := range tabs {
+					ui.Press(tab.key).WaitFor(tab.title + "]")
+					see(t, ui, h.Name+", "+tab.title, tab.truth(t, h, wide))
+				}
+				ui.Press("esc").WaitFor("/" + h.Name).Press("esc").WaitGone("/" + h.Name)
+			}
+			seeAway(t, ui)
+			ui.Press("q")
+			if err := ui.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-// seeHost goes through a host's tabs, which stays as it is meanwhile.
-func seeHost(t *testing.T, lab labtest.Lab, views []view, h labtest.Host) {
+// seeRow holds a host's row on the fleet screen: systems, failed units,
+// containers, backups, the fullest disk.
+func seeRow(t *testing.T, ui *tuitest.Term, h labtest.Host) {
 	t.Helper()
-	defer lab.Look(t, h.Name)()
-	truth := &known{t: t, host: h}
-	for _, v := range views {
-		pick(v.Term, h.Name)
-		if v.wide {
-			see(t, v.Term, "the row of "+h.Name, truth.now(func(k *known) []string { return rowOf(t, k) }))
-		}
-		v.Press("enter").WaitFor("Overview]")
-	}
-	for _, tab := range tabs {
-		for _, v := range views {
-			v.Press(tab.key).WaitFor(tab.title + "]")
-		}
-		for _, v := range views {
-			see(t, v.Term, h.Name+", "+tab.title, truth.now(func(k *known) []string { return tab.truth(k, v.wide) }))
-		}
-	}
-	for _, v := range views {
-		if h.Name == "storage" { // the source is below the charts
-			v.Press("6").WaitFor("6 Metrics]", "memory").Press("G").WaitFor("netdata")
-		}
-		v.Press("esc").WaitFor("/" + h.Name).Press("esc").WaitGone("/" + h.Name)
-	}
-}
-
-// known is what a host's own commands said of it, each asked when it is first needed.
-type known struct {
-	t          *testing.T
-	host       labtest.Host
-	system     func() system
-	gens       func() map[int]generation
-	reboot     func() []string
-	containers func() []container
-	failed     func() []string
-	units      func() map[string]string
-	disks      func() map[string]disk
-	jobs       func() []string
-}
-
-// ask forgets what was said.
-func (k *known) ask() {
-	t, name := k.t, k.host.Name
-	k.system = once(func() system { return systemOf(t, name) })
-	k.gens = once(func() map[int]generation { return generationsOf(t, name) })
-	k.reboot = once(func() []string { return rebootWhy(t, name) })
-	k.containers = once(func() []container { return containersOf(t, k.host) })
-	k.failed = once(func() []string { return failedOf(t, name) })
-	k.units = once(func() map[string]string { return unitsOf(t, name) })
-	k.disks = once(func() map[string]disk { return disksOf(t, name) })
-	k.jobs = once(func() []string { return slices.Collect(maps.Keys(jobsOf(t, name))) })
-}
-
-// once gives what a function gave the first time.
-func once[T any](f func() T) func() T {
-	var v *T
-	return func() T {
-		if v == nil {
-			first := f()
-			v = &first
-		}
-		return *v
-	}
-}
-
-// now gives patterns by what is known, and from the second time on by what the host
-// says then.
-func (k *known) now(patterns func(*known) []string) func() []string {
-	first := k.system != nil
-	return func() []string {
-		if !first {
-			k.ask()
-		}
-		first = false
-		return patterns(k)
-	}
-}
-
-// rowOf is a host's row on the fleet screen: systems, failed units, containers,
-// backups, the fullest disk.
-func rowOf(t *testing.T, k *known) []string {
-	t.Helper()
-	h := k.host
 	generation := "– +"
 	if h.Base != "debian" {
-		sys, all := k.system(), k.gens()
+		sys, all := systemOf(t, h.Name), generationsOf(t, h.Name)
 		generation = `\? +`
 		if n := numbered(all, sys.Running); n > 0 {
 			generation = fmt.Sprintf(`%d \d+[a-z]+ +`, n)
@@ -211,11 +122,11 @@ func rowOf(t *testing.T, k *known) []string {
 		if sys.Running != sys.Default {
 			generation += "≠"
 		}
-		if len(k.reboot()) > 0 {
+		if len(rebootWhy(t, h.Name)) > 0 {
 			generation += "↻"
 		}
 	}
-	up, containers := 0, k.containers()
+	up, containers := 0, containersOf(t, h)
 	for _, c := range containers {
 		if c.State == "running" {
 			up++
@@ -225,21 +136,22 @@ func rowOf(t *testing.T, k *known) []string {
 	if slices.Contains(h.Runs, "podman") || slices.Contains(h.Runs, "docker") {
 		count = fmt.Sprintf(`%d/%d(!\d+)?`, up, len(containers))
 	}
-	want := []string{fmt.Sprintf(`%s +(ok|warn|FAIL) +(direct|relay|config|tailn\S+) +%s +%d +%s +%s `,
-		h.Name, generation, len(k.failed()), count, jobsInARow(k))}
+	see(t, ui, "the row of "+h.Name, []string{fmt.Sprintf(`%s +(ok|warn|FAIL) +(direct|relay|config|tailn\S+) +%s +%d +%s +%s `,
+		h.Name, generation, len(failedOf(t, h.Name)), count, jobsInARow(t, h))})
 	if h.Name == "router" { // its small disk is the fullest
-		want = append(want, fmt.Sprintf(`router .* %d%% +\S+ +\S+ │`, percentOf(k.disks()["/mnt/small"])))
+		d := disksOf(t, h.Name)["/mnt/small"]
+		see(t, ui, "router's disk", []string{fmt.Sprintf(`router .* %d%% +\S+ +\S+ │`, percentOf(d))})
 	}
-	return want
 }
 
 func percentOf(d disk) int { return int(100*float64(d.Used)/float64(d.Used+d.Free) + 0.5) }
 
 // jobsInARow is how the jobs of a host are counted on its row: those in the worst state, of all.
-func jobsInARow(k *known) string {
+func jobsInARow(t *testing.T, h labtest.Host) string {
+	t.Helper()
 	count := map[string]int{}
-	for _, name := range k.jobs() {
-		count[backupStates[k.host.Name+"/"+name]]++
+	for name := range backupsOf(t, h.Name) {
+		count[backupStates[h.Name+"/"+name]]++
 	}
 	all := 0
 	for _, n := range count {
@@ -260,32 +172,32 @@ func jobsInARow(k *known) string {
 // tabs are a host's tabs with what must be on them, as patterns of lines.
 var tabs = []struct {
 	key, title string
-	truth      func(k *known, wide bool) []string
+	truth      func(t *testing.T, h labtest.Host, wide bool) []string
 }{
-	{"1", "1 Overview", func(k *known, _ bool) []string {
+	{"1", "1 Overview", func(t *testing.T, h labtest.Host, _ bool) []string {
 		want := []string{"reached +"}
-		if k.host.Base != "debian" {
-			sys, all := k.system(), k.gens()
+		if h.Base != "debian" {
+			sys, all := systemOf(t, h.Name), generationsOf(t, h.Name)
 			want = append(want, "system +NixOS "+regexp.QuoteMeta(sys.Version))
 			if n := numbered(all, sys.Running); n > 0 {
 				want = append(want, fmt.Sprintf(`running +generation %d`, n))
 			}
 		}
-		failed := k.failed()
+		failed := failedOf(t, h.Name)
 		want = append(want, fmt.Sprintf("units +%d failed", len(failed)))
 		if slices.ContainsFunc(failed, func(u string) bool { return !passing(u) }) { // a failed health check is the container's problem
 			want = append(want, "FAIL failed units:")
 		}
-		if d, ok := k.disks()["/mnt/small"]; ok {
+		if d, ok := disksOf(t, h.Name)["/mnt/small"]; ok {
 			want = append(want, fmt.Sprintf(`warn disk /mnt/small is %d %%`, percentOf(d)), fmt.Sprintf(`disks +%d%% /mnt/small`, percentOf(d)))
 		}
 		return want
 	}},
-	{"2", "2 Generations", func(k *known, wide bool) []string {
-		if k.host.Base == "debian" {
+	{"2", "2 Generations", func(t *testing.T, h labtest.Host, wide bool) []string {
+		if h.Base == "debian" {
 			return []string{".*not NixOS: Debian"}
 		}
-		sys, all := k.system(), k.gens()
+		sys, all := systemOf(t, h.Name), generationsOf(t, h.Name)
 		var want []string
 		for _, n := range slices.Sorted(maps.Keys(all)) {
 			g, marks := all[n], ""
@@ -305,8 +217,8 @@ var tabs = []struct {
 		}
 		return want
 	}},
-	{"3", "3 Containers", func(k *known, wide bool) []string {
-		all := k.containers()
+	{"3", "3 Containers", func(t *testing.T, h labtest.Host, wide bool) []string {
+		all := containersOf(t, h)
 		if len(all) == 0 {
 			return []string{".*no container"}
 		}
@@ -328,9 +240,9 @@ var tabs = []struct {
 		}
 		return want
 	}},
-	{"4", "4 Units", func(k *known, wide bool) []string {
+	{"4", "4 Units", func(t *testing.T, h labtest.Host, wide bool) []string {
 		var want []string
-		for _, u := range k.failed() {
+		for _, u := range failedOf(t, h.Name) {
 			if healthCheck(u) { // the container tells of it
 				continue
 			}
@@ -340,21 +252,21 @@ var tabs = []struct {
 				want = append(want, regexp.QuoteMeta(u[:min(len(u), 30)])+`.*\n +FAIL`)
 			}
 		}
-		for u, state := range k.units() {
+		for u, state := range unitsOf(t, h.Name) {
 			if state == "active/running" && wide && len(u) < 40 {
 				want = append(want, regexp.QuoteMeta(u)+" +running")
 			}
 		}
 		return want
 	}},
-	{"5", "5 Backups", func(k *known, _ bool) []string {
-		all := k.jobs()
+	{"5", "5 Backups", func(t *testing.T, h labtest.Host, _ bool) []string {
+		all := backupsOf(t, h.Name)
 		if len(all) == 0 {
 			return []string{".*no backup"}
 		}
 		var want []string
-		for _, name := range all {
-			want = append(want, name+" +"+word[backupStates[k.host.Name+"/"+name]]+" ")
+		for name := range all {
+			want = append(want, name+" +"+word[backupStates[h.Name+"/"+name]]+" ")
 		}
 		return want
 	}},
@@ -365,28 +277,19 @@ func seeAway(t *testing.T, ui *tuitest.Term) {
 	t.Helper()
 	for name, away := range absent {
 		pick(ui, name)
-		see(t, ui, "the row of "+name, only(name+" +(off|warn)"))
+		see(t, ui, "the row of "+name, []string{name + " +(off|warn)"})
 		ui.Press("enter").WaitFor("Overview]")
-		problems := []string{`(\? +)?offline: no address answers:`}
+		see(t, ui, name, []string{`(\? +)?offline: no address answers:`})
 		for _, p := range away.problems {
-			problems = append(problems, "warn "+p)
+			see(t, ui, name, []string{"warn " + p})
 		}
-		see(t, ui, name, only(problems...))
 		for _, tab := range tabs[1:] {
-			ui.Press(tab.key).WaitFor(tab.title + "]")
-			why := func() bool {
-				return strings.Contains(strings.Join(strings.Fields(ui.Screen()), " "), "no address answers")
-			}
-			for end := time.Now().Add(10 * time.Second); !why() && time.Now().Before(end); {
-				time.Sleep(20 * time.Millisecond)
-			}
-			if !why() {
+			ui.Press(tab.key).WaitFor(tab.title + "]").Settle(200 * time.Millisecond)
+			text := strings.Join(strings.Fields(ui.Screen()), " ")
+			if !strings.Contains(text, "no address answers") {
 				t.Errorf("tab %s of %s does not say why it is empty:\n%s", tab.title, name, ui.Screen())
 			}
 		}
 		ui.Press("esc").WaitFor("/" + name).Press("esc").WaitGone("/" + name)
 	}
 }
-
-// only are patterns that stay the same.
-func only(patterns ...string) func() []string { return func() []string { return patterns } }

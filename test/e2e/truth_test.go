@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +21,11 @@ import (
 // SSH, and without anything of ours.
 func inside(t testing.TB, host, script string) string {
 	t.Helper()
-	cmd, err := labtest.Load(t).Inside(host, script)
+	tool, err := filepath.Abs("../lab/lab")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd := exec.Command(tool, "exec", host, "sh", "-c", script)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -160,12 +163,11 @@ func (p person) as(command string) string {
 	return fmt.Sprintf(`cd / && runuser -u %s -- env HOME=%s XDG_RUNTIME_DIR=/run/user/%s DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%s/bus %s`, p.name, p.home, p.id, p.id, command)
 }
 
-// peopleOf are those whose systemd runs: not of those as whom a test logs in for a moment.
+// peopleOf are those whose systemd runs.
 func peopleOf(t testing.TB, host string) []person {
 	t.Helper()
 	var all []person
 	for _, f := range rows(inside(t, host, `getent passwd | while IFS=: read -r user _ id _ _ home _; do
-		case $user in admin | dana | rui) continue ;; esac
 		[ $id -lt 1000 ] || [ ! -S /run/user/$id/systemd/private ] || echo $user $home $id $([ ! -d $home/.local/share/containers ] || echo podman); done`)) {
 		all = append(all, person{f[0], f[1], f[2], len(f) > 3})
 	}
@@ -279,8 +281,9 @@ type backup struct {
 	Snapshots                []time.Time
 }
 
-// jobsOf asks systemd for the jobs there are.
-func jobsOf(t testing.TB, host string) map[string]backup {
+// backupsOf asks systemd for the jobs there are and how they ended, and the
+// repositories, through the wrappers on the host, for what they hold.
+func backupsOf(t testing.TB, host string) map[string]backup {
 	t.Helper()
 	all := map[string]backup{}
 	for _, f := range rows(inside(t, host, `systemctl list-unit-files --plain --no-legend --no-pager 'restic-backups-*.timer' 'rustic-*.timer' || true`)) {
@@ -290,17 +293,7 @@ func jobsOf(t testing.TB, host string) map[string]backup {
 		}
 		tool, _, _ := strings.Cut(unit, "-")
 		name := strings.TrimPrefix(strings.TrimPrefix(unit, tool+"-"), "backups-")
-		all[name] = backup{Tool: tool, Unit: unit + ".service"}
-	}
-	return all
-}
-
-// backupsOf asks systemd for the jobs there are and how they ended, and the
-// repositories, through the wrappers on the host, for what they hold.
-func backupsOf(t testing.TB, host string) map[string]backup {
-	t.Helper()
-	all := jobsOf(t, host)
-	for name, b := range all {
+		b := backup{Tool: tool, Unit: unit + ".service"}
 		for line := range strings.Lines(inside(t, host, "systemctl show --timestamp=unix -p Result,ExecMainStatus,ExecMainExitTimestamp "+b.Unit)) {
 			switch key, value, _ := strings.Cut(strings.TrimSpace(line), "="); key {
 			case "Result":
@@ -314,11 +307,11 @@ func backupsOf(t testing.TB, host string) map[string]backup {
 			}
 		}
 		lock := ""
-		if b.Tool == "restic" {
+		if tool == "restic" {
 			lock = " --no-lock"
 		}
 		var list any
-		if json.Unmarshal([]byte(inside(t, host, fmt.Sprintf("%s-%s snapshots --json%s 2>/dev/null || true", b.Tool, name, lock))), &list) == nil {
+		if json.Unmarshal([]byte(inside(t, host, fmt.Sprintf("%s-%s snapshots --json%s 2>/dev/null || true", tool, name, lock))), &list) == nil {
 			b.Snapshots = snapshotTimes(list)
 		}
 		all[name] = b

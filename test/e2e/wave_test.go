@@ -14,9 +14,7 @@ import (
 // TestSecondWaveAfterAFailedFirst: where a host of the first wave goes back,
 // those of the second are not touched.
 func TestSecondWaveAfterAFailedFirst(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, "desktop", "storage")
 	first, second := lab.Link(t, "desktop"), lab.Link(t, "storage")
 	state := func(l link.Link) string {
 		return labtest.Output(t, l, "readlink", "-f", "/run/current-system", "/nix/var/nix/profiles/system")
@@ -49,9 +47,7 @@ func TestSecondWaveAfterAFailedFirst(t *testing.T) {
 
 // TestTheFirstIsTakenBackWhereTheSecondFails: --on-failure roll-back, on real hosts.
 func TestTheFirstIsTakenBackWhereTheSecondFails(t *testing.T) {
-	t.Parallel()
 	lab := labtest.Load(t)
-	lab.Change(t, "cloud", "desktop")
 	first, second := lab.Link(t, "cloud"), lab.Link(t, "desktop")
 	before := [2]string{runs(t, "cloud"), runs(t, "desktop")}
 	labtest.Output(t, second, "sh", "-c", "echo 2 once >/etc/lab/stc-fail")

@@ -61,15 +61,11 @@ func (r *rig) lab(args ...string) (string, error) {
 // sh runs a program of the shell on the host, without SSH.
 func (r *rig) sh(script string) string {
 	r.Helper()
-	cmd, err := labtest.Load(r).Inside(r.host, script)
-	if err != nil {
-		r.Fatalf("%s: %v", script, err)
-	}
-	out, err := cmd.CombinedOutput()
+	out, err := r.lab("exec", r.host, "sh", "-c", script)
 	if err != nil {
 		r.Fatalf("%s: %s: %v: %s", r.host, script, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return out
 }
 
 // sextant is the product, as the operator runs it, remembering nothing.
@@ -299,16 +295,6 @@ func (r *rig) begin() {
 	}
 }
 
-// restore gives the host back as others want to find it: with what it boots with
-// beside the system, and what fails by itself on it.
-func (r *rig) restore() {
-	r.begin()
-	if out, err := r.lab("up", r.host); err != nil {
-		r.Errorf("%s: %v: %s", r.host, err, out)
-	}
-	r.sh("systemctl start lab-broken.timer 2>/dev/null; true")
-}
-
 // menu is the system that the boot menu starts by itself.
 func (r *rig) menu() string {
 	r.Helper()
@@ -318,11 +304,16 @@ func (r *rig) menu() string {
 // inside is the host's disk with all that is mounted there.
 func (r *rig) inside() string {
 	r.Helper()
-	leader, err := labtest.Load(r).Leader(r.host)
+	pid, err := os.ReadFile(filepath.Join(filepath.Dir(r.root), "pid"))
 	if err != nil {
 		r.Fatal(err)
 	}
-	return "/proc/" + leader + "/root"
+	p := strings.TrimSpace(string(pid))
+	children, err := os.ReadFile("/proc/" + p + "/task/" + p + "/children")
+	if err != nil || len(strings.Fields(string(children))) == 0 {
+		r.Fatalf("%s is down: %v", r.host, err)
+	}
+	return "/proc/" + strings.Fields(string(children))[0] + "/root"
 }
 
 func number(link string) int {

@@ -1,7 +1,6 @@
 // Package labtest gives tests the lab's hosts (test/lab), reached as the
 // operator reaches them. Tests that use it carry the build tag "lab" and run in
 // the operator's namespace: go test -tags lab -exec "$PWD/test/lab/lab operator".
-// They run beside each other, each with the hosts that it says it needs: see Lab.Hold.
 package labtest
 
 import (

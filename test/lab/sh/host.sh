@@ -43,9 +43,6 @@ host_files() { # HOST
     mkdir -p "$r/etc/systemd/system.conf.d"
     printf '[Manager]\nDefaultEnvironment=PODMAN_IGNORE_CGROUPSV1_WARNING=1\n' >"$r/etc/systemd/system.conf.d/podman.conf"
     echo PODMAN_IGNORE_CGROUPSV1_WARNING=1 >"$r/etc/environment"
-    # The registry that tests of images start; a Podman that runs does not look again who may be asked without TLS.
-    mkdir -p "$r/etc/containers/registries.conf.d"
-    printf '[[registry]]\nlocation = "localhost:5000"\ninsecure = true\n' >"$r/etc/containers/registries.conf.d/lab.conf"
     mkdir -p "$r/etc/systemd/system/sockets.target.wants"
     ln -sfn /lib/systemd/system/podman.socket "$r/etc/systemd/system/sockets.target.wants/podman.socket"
   fi

@@ -28,8 +28,6 @@ operator_up() {
   for ((i = 0; i < 50; i++)); do [ -S "$OP/tailscaled.sock" ] && break; sleep 0.1; done
   [ "$(tailscale status --json | jq -r .BackendState)" = Running ] ||
     tailscale up --login-server="$CONTROL" --hostname=$ns --accept-dns=false --timeout=30s
-  # two that make the store's database at once are in each other's way
-  (operator_exec nix-store --init)
 }
 tailscale() { "$LAB/opt/bin/tailscale" --socket="$OP/tailscaled.sock" "$@"; }
 
