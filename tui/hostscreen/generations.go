@@ -20,7 +20,7 @@ func generations() *tableTab {
 			{Title: "gen", Width: 5, Right: true},
 			{Title: "date", Width: 16},
 			{Title: "age", Width: 4, Drop: 4, Right: true},
-			{Title: "marks", Width: 22, Max: 30},
+			{Title: "marks", Width: 22, Max: 38},
 			{Title: "version", Width: 14, Max: 36, Drop: 2},
 			{Title: "kernel", Width: 8, Max: 16, Drop: 3},
 			{Title: "revision", Width: 8, Max: 12, Drop: 5},
