@@ -81,7 +81,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 		defer mu.Unlock()
 		fmt.Fprintln(w, host+": "+line)
 	}
-	if a.opts.readOnly || a.cfg.ReadOnly {
+	if a.readOnly() {
 		return errReadOnly
 	}
 	ready, err := d.Prepare(cmd.Context(), order, states, say)

@@ -232,9 +232,12 @@ func oneHost(cmd *cobra.Command, o options, sel string, then func(*app, fleet.St
 
 var errReadOnly = errors.New("nothing is changed: --read-only")
 
+// readOnly tells whether nothing may be changed, by the flag or by the configuration.
+func (a *app) readOnly() bool { return a.opts.readOnly || a.cfg.ReadOnly }
+
 // mayChange refuses to change a host where only reading is allowed; nil: it is not.
 func (a *app) mayChange(host string) error {
-	if a.opts.readOnly || a.cfg.ReadOnly {
+	if a.readOnly() {
 		return &nixops.Refusal{Host: host, Why: errReadOnly.Error()}
 	}
 	return nil

@@ -44,7 +44,7 @@ func socketCommand(o *options) *cobra.Command {
 
 // serveSocket hands a local socket on to an engine of the host until the command ends.
 func (a *app) serveSocket(cmd *cobra.Command, st fleet.State, kind, user string) error {
-	if a.opts.readOnly || a.cfg.ReadOnly {
+	if a.readOnly() {
 		return &nixops.Refusal{Host: st.Host.Name, Why: errReadOnly.Error(), Cure: "whoever has the socket can change anything in it"}
 	}
 	if err := cmp.Or(st.Reach.Why(), st.Containers.Why()); err != nil && !st.Containers.HasValue() {

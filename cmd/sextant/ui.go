@@ -75,6 +75,6 @@ func (a *app) show(ctx context.Context) error {
 	defer stop()
 	return tui.Run(ctx, tui.Options{
 		Store: a.store, Console: console{a}, Actions: a.actions(), Theme: ui.Theme, Glyphs: ui.Glyphs, Keys: keys,
-		ReadOnly: a.opts.readOnly || a.cfg.ReadOnly, NoMouse: ui.Mouse != nil && !*ui.Mouse, Version: version,
+		ReadOnly: a.readOnly(), NoMouse: ui.Mouse != nil && !*ui.Mouse, Version: version,
 	})
 }

@@ -65,11 +65,12 @@ func parseShow(out []byte, mark string, secrets bool) (fleet.UnitDetail, error) 
 				detail(&d.Unit, p)
 			}
 		case "file":
-			if d.File = hideEnvironment(string(s.text)); secrets {
+			if secrets {
 				d.File = plain(string(s.text))
-			} else {
-				d.Hidden = strings.Count(d.File, fleet.Hidden)
+				break
 			}
+			d.File = hideEnvironment(string(s.text))
+			d.Hidden = strings.Count(d.File, fleet.Hidden)
 		case "who":
 			d.As = fleet.Short(fleet.Clean(strings.TrimSpace(string(s.text))), 64)
 		case "needs":
