@@ -190,7 +190,7 @@ func version(s string) string {
 	if s = strings.TrimSpace(s); s == "" {
 		return ""
 	}
-	return "v" + strings.TrimPrefix(word(s), "v")
+	return "v" + strings.TrimPrefix(fleet.Short(fleet.Clean(strings.TrimSpace(s)), 40), "v")
 }
 
 // at is where an agent has the data of one of its nodes, and the parameter
