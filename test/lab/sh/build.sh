@@ -81,8 +81,17 @@ base_all() {
 }
 
 lab_build() {
-  local kind missing=
   mkdir -p "$LAB"/{bin,log,hosts,opt/bin} "$CACHE"
+  # Labs share the cache.
+  exec 8>"$CACHE/lock"
+  flock -w 5400 8 || fail "another lab builds: it holds $CACHE/lock"
+  build_missing
+  exec 8>&-
+  put_programs
+}
+
+build_missing() {
+  local kind missing=
   for kind in trixie bookworm debian; do [ -d "$(base_dir "$kind")" ] || missing=1; done
   if [ -n "$missing" ] || ! command -v systemd-nspawn >/dev/null || ! command -v nix-build >/dev/null; then
     step packages machine_packages
@@ -93,5 +102,4 @@ lab_build() {
   job rustic build_rustic
   job registry build_registry
   join
-  put_programs
 }

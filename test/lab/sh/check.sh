@@ -32,7 +32,7 @@ lab_check() {
   for h in $(hosts); do
     want "$h is up" "$h" hexec "$h" hostname
     [ "$(get "$h" tags)" = none ] || want "$h on the tailnet" '"connectedToControl":true' peer "$h"
-    [ "$h" = r2s ] || want "$h by SSH" "$h" by_ssh "$h" hostname
+    [ "$h" = r2s ] || want "$h by SSH, this lab's" "$(cat "$LAB/hosts/$h/machine-id")" by_ssh "$h" cat /etc/machine-id
   done
   want "Tailscale SSH asks for no key" r2s by_ssh -o PreferredAuthentications=none r2s hostname
 

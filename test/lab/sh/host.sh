@@ -146,6 +146,12 @@ netdata_files() { # HOST ROOT
 }
 
 # --- start and stop
+# Every host's systemd, and much of what it starts, watches files; what one user of a machine may
+# watch at once is made for one machine, and all hosts are the same user's.
+many_hosts() {
+  local f=/proc/sys/fs/inotify/max_user_instances
+  [ "$(cat $f)" -ge 1024 ] || echo 1024 >$f
+}
 host_start() { # HOST: starts nspawn, does not wait
   local h=$1 d=$LAB/hosts/$1 c binds=()
   [ -z "$(leader "$h")" ] || return 0
@@ -153,11 +159,11 @@ host_start() { # HOST: starts nspawn, does not wait
   net_up "$h"
   small_disk "$h"
   for c in $CONTROLLERS; do
-    [ ! -d "/sys/fs/cgroup/$c" ] || mkdir -p "/sys/fs/cgroup/$c/lab-$h"
+    [ ! -d "/sys/fs/cgroup/$c" ] || mkdir -p "/sys/fs/cgroup/$c/$GROUP-$h"
   done
   if [ -d /sys/fs/cgroup/cpuset ]; then
-    cat /sys/fs/cgroup/cpuset/cpuset.cpus >"/sys/fs/cgroup/cpuset/lab-$h/cpuset.cpus"
-    cat /sys/fs/cgroup/cpuset/cpuset.mems >"/sys/fs/cgroup/cpuset/lab-$h/cpuset.mems"
+    cat /sys/fs/cgroup/cpuset/cpuset.cpus >"/sys/fs/cgroup/cpuset/$GROUP-$h/cpuset.cpus"
+    cat /sys/fs/cgroup/cpuset/cpuset.mems >"/sys/fs/cgroup/cpuset/$GROUP-$h/cpuset.mems"
   fi
   # No overlay on an overlay: stores and containers lie on the disk itself.
   if runs "$h" nix; then binds+=("--bind=$d/nix:/nix"); fi
@@ -168,7 +174,7 @@ host_start() { # HOST: starts nspawn, does not wait
   (
     exec 9>&-
     for c in $CONTROLLERS; do
-      [ ! -d "/sys/fs/cgroup/$c" ] || echo "$BASHPID" >"/sys/fs/cgroup/$c/lab-$h/cgroup.procs"
+      [ ! -d "/sys/fs/cgroup/$c" ] || echo "$BASHPID" >"/sys/fs/cgroup/$c/$GROUP-$h/cgroup.procs"
     done
     export SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_TMPFS_TMP=0 LC_ALL=C
     echo "$BASHPID" >"$d/pid"
@@ -204,7 +210,7 @@ small_disk() { # HOST
 
 host_stop() { # HOST: an orderly shutdown, with an end
   local h=$1 d=$LAB/hosts/$1 p i
-  if alive "$d/pid" "nspawn.* --machine=$h "; then
+  if alive "$d/pid" "nspawn.* -D $d/root "; then
     p=$(cat "$d/pid")
     kill -TERM "$p"
     for ((i = 0; i < 150; i++)); do
@@ -222,16 +228,16 @@ host_kill() { # HOST
   ip link set "w-$h" down 2>/dev/null || true
   p=$(leader "$h")
   [ -z "$p" ] || kill -KILL "$p" 2>/dev/null || true
-  if alive "$d/pid" "nspawn.* --machine=$h "; then kill -KILL "$(cat "$d/pid")" 2>/dev/null || true; fi
+  if alive "$d/pid" "nspawn.* -D $d/root "; then kill -KILL "$(cat "$d/pid")" 2>/dev/null || true; fi
   rm -f "$d/pid"
   for c in $CONTROLLERS; do
-    [ -d "/sys/fs/cgroup/$c/lab-$h" ] || continue
-    find "/sys/fs/cgroup/$c/lab-$h" -name cgroup.procs -exec cat {} + 2>/dev/null |
+    [ -d "/sys/fs/cgroup/$c/$GROUP-$h" ] || continue
+    find "/sys/fs/cgroup/$c/$GROUP-$h" -name cgroup.procs -exec cat {} + 2>/dev/null |
       while read -r p; do kill -KILL "$p" 2>/dev/null || true; done
   done
   sleep 0.2
   for c in $CONTROLLERS; do
-    [ ! -d "/sys/fs/cgroup/$c/lab-$h" ] || find "/sys/fs/cgroup/$c/lab-$h" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    [ ! -d "/sys/fs/cgroup/$c/$GROUP-$h" ] || find "/sys/fs/cgroup/$c/$GROUP-$h" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done
 }
 

@@ -2,7 +2,8 @@
 # shellcheck disable=SC2034 # used by the other parts
 # what every part of the lab needs: places, the table of hosts, jobs
 
-LAB=${SEXTANT_LAB:-/var/tmp/sextant-lab}
+USUAL=/var/tmp/sextant-lab
+LAB=${SEXTANT_LAB:-$USUAL}
 CACHE=${SEXTANT_LAB_CACHE:-/var/cache/sextant-lab}
 CONTROL=http://10.77.0.1:8080
 DOMAIN=lab.ts.net
@@ -45,7 +46,7 @@ alive() { [ -s "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$1")/cmdline" | 
 # leader HOST: PID 1 of the host, as seen from here; empty when it is down
 leader() {
   local p
-  alive "$LAB/hosts/$1/pid" "nspawn.* --machine=$1 " || return 0
+  alive "$LAB/hosts/$1/pid" "nspawn.* -D $LAB/hosts/$1/root " || return 0
   p=$(cat "$LAB/hosts/$1/pid")
   cut -d' ' -f1 "/proc/$p/task/$p/children" 2>/dev/null
 }
@@ -65,7 +66,7 @@ job() { # NAME CMD…
   local name=$1
   shift
   # The lock must not live on in what the job starts.
-  ( exec 9>&-; PART=$name; set -e; "$@" ) >"$LAB/log/$name.log" 2>&1 </dev/null &
+  ( exec 8>&- 9>&-; PART=$name; set -e; "$@" ) >"$LAB/log/$name.log" 2>&1 </dev/null &
   JOBS[$name]=$!
 }
 join() {
