@@ -34,7 +34,6 @@ apart_hold() {
       # what the hosts, `ip netns` and nspawn are known by
       mount -t tmpfs -o mode=755 tmpfs /run
       mount -t tmpfs -o mode=755 tmpfs /etc/netns
-      ip link set lo up
       touch "$0/apart.ready"
       exec -a "$1" sleep infinity' "$LAB" "$HOLDER"
   ) </dev/null >"$LAB/log/apart.log" 2>&1 &

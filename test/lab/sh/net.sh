@@ -4,6 +4,7 @@
 # br-lab carries the control server's address; br-vault only joins the router and what is behind it.
 bridges() {
   local b
+  ip link set lo up
   for b in br-lab br-vault; do
     ip link show "$b" >/dev/null 2>&1 || ip link add "$b" type bridge
     ip link set "$b" up
