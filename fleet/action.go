@@ -15,6 +15,7 @@ const (
 	ScopeContainer Scope = "container"
 	ScopeUnit      Scope = "unit"
 	ScopeFleet     Scope = "fleet"
+	ScopeJob       Scope = "job" // a backup job: [Target.Item]
 )
 
 // Target is what an action is asked to act on.
@@ -23,6 +24,7 @@ type Target struct {
 	Container  string // name, with ContainerUser, for ScopeContainer
 	User       string // whose container or user unit; empty: root's
 	Unit       string // for ScopeUnit
+	Item       string // the key of a backup job, for ScopeJob
 	Image      string // the name of one, in place of a container's
 	Generation int    // of the one host's systems, where one was chosen; 0: none
 

@@ -20,19 +20,23 @@ func (t Target) Has(s Scope) bool {
 		return t.Container != ""
 	case s == ScopeUnit:
 		return t.Unit != ""
+	case s == ScopeJob:
+		return t.Item != ""
 	}
 	return len(t.Hosts) > 0
 }
 
-// Object is the container or unit that is meant, how many were marked, or "".
+// Object is the container, unit or backup job that is meant, how many were marked, or "".
 func (t Target) Object() string {
 	switch {
 	case len(t.Each) > 0:
 		return fmt.Sprintf("(%d marked)", len(t.Each))
 	case t.Container != "":
 		return t.Container
+	case t.Unit != "":
+		return t.Unit
 	}
-	return t.Unit
+	return t.Item
 }
 
 // On is the container or unit with its host: "caddy on storage".

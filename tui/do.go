@@ -29,6 +29,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.New(m.ctx, p)
 	case screen.Containers:
 		return hostscreen.NewContainers(m.ctx)
+	case screen.Backups:
+		return hostscreen.NewBackups()
 	case screen.Logs:
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:
@@ -80,6 +82,7 @@ func init() { // a variable alone would refer to itself
 		"progress":   (*Model).showJobs,
 		"images":     (*Model).images,
 		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
+		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {
 			m.travel(func() bool { return m.nav.step(-1) }, "this is the beginning of the history")
@@ -231,7 +234,7 @@ func (m *Model) quit() {
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
 	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers) && len(t.Hosts) < 2 {
+	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

@@ -109,6 +109,9 @@ var tours = []struct {
 	{"host-timers", []string{"G", "4", "t"}, "[timers 5]"},
 	{"host-timer", []string{"G", "4", "t", "enter"}, "starts"},
 	{"host-backups", []string{"G", "5"}, "[5 Backups]"},
+	{"host-backup", []string{"G", "5", "enter"}, "success"},
+	{"backups", []string{"B"}, "offsite"},
+	{"backups-sorted", []string{"B", "s", "size", "enter"}, "home"},
 	{"host-metrics", []string{"G", "6"}, "highest"},
 	{"host-services", []string{"G", "7"}, "not in this version"},
 	{"log", []string{"G", "4", "enter", "L"}, "/photos/59"},
@@ -204,12 +207,12 @@ var stories = []struct {
 	{"confirm", func(o *tui.Options) {}, []string{"G", "4", ":", "restart", "enter"}, "systemctl restart"},
 	{"confirm-typed", func(o *tui.Options) {
 		o.Actions = append(o.Actions, fleet.Action{
-			ID: "reboot", Title: "reboot", Help: "reboot the host", Keys: []string{"B"}, Scope: fleet.ScopeHost, Danger: true, Run: func(context.Context, fleet.Target, func(string)) error { return nil },
+			ID: "reboot", Title: "reboot", Help: "reboot the host", Keys: []string{"K"}, Scope: fleet.ScopeHost, Danger: true, Run: func(context.Context, fleet.Target, func(string)) error { return nil },
 			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 				return fleet.Plan{Title: "Reboot the router", Lines: []string{"the way to every other host leads through it", "it was away for 41 s when it booted last"}, Typed: "router"}, nil
 			},
 		})
-	}, []string{"G", "k", "B"}, "Type router"},
+	}, []string{"G", "k", "K"}, "Type router"},
 	{"choose", choosing, []string{"G", "D"}, "< switch >"},
 	{"typing", typing, []string{"G", "3", "/", "jelly", "enter", "X", "/config/system.xml", "tab", "~/sy"}, "/sy"},
 	{"choose-more", ordering, []string{"G", "D", "l", "j", "h", "j", "storge", "enter"}, "no host of the"},

@@ -51,6 +51,7 @@ func TestDemoInATerminal(t *testing.T) {
 		term.Press(step.key).WaitFor(step.see)
 	}
 	term.Press("?").WaitFor("┌─ Help").Press("esc").WaitGone("┌─ Help")
+	term.Press("B").WaitFor("photos", "861G", "+4").Press("esc").WaitFor("[8 Timeline]")
 	term.Press("3").WaitFor("[3 Containers]").Press("G", "enter").WaitFor("Processes", "/init --token (hidden)")
 	term.Press("v").WaitGone("(hidden)").WaitFor("/init --token ").Press("v").WaitFor("/init --token (hidden)").Press("esc")
 	term.Press("4").WaitFor("[4 Units]", "podman-grafana").Press("t").WaitFor("NOT ACTIVE").Press("a").WaitFor("[all kinds").Press("/", "multi-user", "enter", "enter").WaitFor("Its file").Press("esc", "esc")

@@ -169,58 +169,6 @@ func printContainers(w io.Writer, o options, states []fleet.State, stats bool) e
 	return cmp.Or(err, unknown(errs))
 }
 
-func backupsCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use: "backups [SEL…]", Short: "Backup jobs: last success, newest snapshot, age against the limit",
-		RunE: func(cmd *cobra.Command, sel []string) error {
-			return failed(withHosts(cmd.Context(), *o, sel, only("backups"), func(_ *app, states []fleet.State) error {
-				return printBackups(cmd.OutOrStdout(), *o, states)
-			}))
-		},
-	}
-}
-
-func printBackups(w io.Writer, o options, states []fleet.State) error {
-	type jobRow struct {
-		Host string `json:"host"`
-		fleet.BackupJob
-	}
-	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.BackupJob] { return s.Backups },
-		func(s fleet.State, j fleet.BackupJob) jobRow { return jobRow{s.Host.Name, j} })
-	out := struct {
-		Schema int         `json:"schema"`
-		Jobs   []jobRow    `json:"jobs"`
-		Errors []hostError `json:"errors"`
-		Hosts  []hostFact  `json:"hosts"`
-	}{1, rows, errs, hosts}
-	now := time.Now()
-	ages := aged(hosts, now)
-	bad, open := false, false
-	for _, j := range rows {
-		bad = bad || j.State == fleet.BackupFailed || j.State == fleet.BackupStale || j.State == fleet.BackupNever
-		open = open || j.State == fleet.BackupUnknown
-	}
-	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "NEXT", "TOOL", "AGE", "ERROR")
-		for _, j := range rows {
-			next := "-"
-			if !j.Next.IsZero() {
-				next = j.Next.Local().Format("01-02 15:04")
-			}
-			t.row(j.Host, j.Name, string(j.State), age(j.LastSuccess, now), age(j.NewestSnapshot, now),
-				age(now.Add(-j.MaxAge.Duration()), now), next, j.Tool, ages[j.Host], j.Error)
-		}
-		holes(t, hosts, now)
-	})
-	switch {
-	case err == nil && bad:
-		return exitCode(exitProblem)
-	case err == nil && open:
-		return exitCode(exitUnknown)
-	}
-	return cmp.Or(err, unknown(errs))
-}
-
 func alarmsCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "alarms [SEL…]", Short: "What monitoring calls wrong now",

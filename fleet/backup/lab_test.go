@@ -73,6 +73,9 @@ func TestBackupsOfTheLab(t *testing.T) {
 		if j := listed[name]; !j.NewestSnapshot.Equal(at) || j.Snapshots != count || j.Size == 0 || j.Unit == "" || j.Timer == "" {
 			t.Errorf("%s: %d snapshots, the newest %s; told %+v", name, count, at, j)
 		}
+		if _, within := listed[name].Growth(); name != "offsite" && within <= 0 {
+			t.Errorf("%s: how much it grew is not told: %+v", name, listed[name])
+		}
 		if j := told[name]; !j.NewestSnapshot.Equal(at) || !slices.Contains(j.Sources, "backup-status") {
 			t.Errorf("%s: the newest %s; backup-status told %+v", name, at, j)
 		}

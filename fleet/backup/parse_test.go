@@ -49,11 +49,11 @@ func TestSnapshotsInEveryShape(t *testing.T) {
 		}},
 		"rustic-0.9-snapshots-CONSTRUCTED.json": {2, Snapshot{
 			ID: strings.Repeat("0b", 32), At: at("2026-08-16T04:44:12.5-04:00"), Host: "galactica", Label: "system",
-			Tags: []string{"weekly"}, Paths: []string{"/"}, Size: 73400320,
+			Tags: []string{"weekly"}, Paths: []string{"/"}, Size: 73400320, Added: 102400,
 		}},
 		"rustic-0.10plus-snapshots-CONSTRUCTED.json": {2, Snapshot{
 			ID: strings.Repeat("0b", 32), At: at("2026-08-16T04:44:12.5-04:00"), Host: "galactica", Label: "system",
-			Tags: []string{"weekly"}, Paths: []string{"/"}, Size: 73400320,
+			Tags: []string{"weekly"}, Paths: []string{"/"}, Size: 73400320, Added: 102400,
 		}},
 		"rustic-0.11-snapshots.json": {4, Snapshot{
 			At: at("2026-11-22T21:17:24.7800528Z"), Host: "storage", Label: "cold", Tags: []string{}, Paths: []string{"/srv/archive"}, Size: 300006,

@@ -138,7 +138,7 @@ func (e *evidence) count(f listing) {
 	}
 	e.listed, e.Snapshots = true, len(f.mine)
 	if s, ok := newest(f.mine); ok {
-		e.NewestSnapshot, e.Size = s.At, s.Size
+		e.NewestSnapshot, e.Size, e.Sizes = s.At, s.Size, sizes(f.mine)
 	}
 	e.trouble = ""
 	e.source(fromSnapshots)
@@ -146,7 +146,7 @@ func (e *evidence) count(f listing) {
 
 // forget drops what was known of a job's snapshots.
 func (e *evidence) forget() {
-	e.listed, e.Snapshots, e.NewestSnapshot, e.Size = false, 0, time.Time{}, 0
+	e.listed, e.Snapshots, e.NewestSnapshot, e.Size, e.Sizes = false, 0, time.Time{}, 0, nil
 	e.drop(fromSnapshots)
 }
 

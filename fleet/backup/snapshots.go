@@ -24,6 +24,7 @@ type Snapshot struct {
 	Tags  []string
 	Paths []string
 	Size  uint64 // bytes of the files in it; 0: not told (restic before 0.17)
+	Added uint64 // bytes that the repository grew by; 0: not told
 }
 
 // snapshotJSON is a snapshot as both tools write it; restic writes more.
@@ -36,6 +37,8 @@ type snapshotJSON struct {
 	Paths    []string `json:"paths"`
 	Summary  *struct {
 		Processed float64 `json:"total_bytes_processed"`
+		Added     float64 `json:"data_added"`
+		Packed    float64 `json:"data_added_packed"`
 	} `json:"summary"`
 }
 
@@ -117,10 +120,40 @@ func parseSnapshot(raw json.RawMessage) (Snapshot, error) {
 		ID: fleet.Short(fleet.Clean(in.ID), 64), At: at.UTC(), Host: fleet.Clean(in.Hostname), Label: fleet.Clean(in.Label),
 		Tags: fleet.CleanAll(in.Tags), Paths: fleet.CleanAll(in.Paths),
 	}
-	if in.Summary != nil && in.Summary.Processed > 0 && in.Summary.Processed < 1e18 {
-		s.Size = uint64(in.Summary.Processed)
+	if in.Summary != nil {
+		s.Size, s.Added = bytesOf(in.Summary.Processed), bytesOf(in.Summary.Added)
+		if in.Summary.Packed > 0 { // as it is stored
+			s.Added = bytesOf(in.Summary.Packed)
+		}
 	}
 	return s, nil
+}
+
+// bytesOf is a number of bytes as tools write it; 0 where it is none.
+func bytesOf(n float64) uint64 {
+	if n > 0 && n < 1e18 {
+		return uint64(n)
+	}
+	return 0
+}
+
+// maxSizes is of how many days sizes are kept.
+const maxSizes = 31
+
+// sizes are how much the snapshots of a job hold: the newest of each day, oldest
+// first. None where the tool does not tell.
+func sizes(list []Snapshot) []fleet.SizeAt {
+	list = slices.DeleteFunc(slices.Clone(list), func(s Snapshot) bool { return s.Size == 0 })
+	slices.SortFunc(list, func(a, b Snapshot) int { return b.At.Compare(a.At) })
+	var out []fleet.SizeAt
+	day := ""
+	for _, s := range list {
+		if d := s.At.Format(time.DateOnly); d != day && len(out) < maxSizes {
+			out, day = append(out, fleet.SizeAt{At: s.At, Size: s.Size, Added: s.Added}), d
+		}
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // ofHost keeps the snapshots of one host: a repository may be shared.

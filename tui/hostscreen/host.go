@@ -49,7 +49,7 @@ type Screen struct {
 // New makes the screen of a place; charts are asked for until ctx ends.
 func New(ctx context.Context, p screen.Place) *Screen {
 	s := &Screen{host: p.Host, tabs: []tab{
-		&overview{}, generations(), newAround(ctx, false), units(ctx), backups(), newMetrics(ctx),
+		&overview{}, generations(), newAround(ctx, false), units(ctx), backups(false), newMetrics(ctx),
 		later("Services", "which services a host offers, and how they do"),
 		timeline(),
 	}}
@@ -120,6 +120,9 @@ func (s *Screen) Hints(*screen.Context) []string {
 		}
 		if h, ok := s.tab().(interface{ hints() []string }); ok {
 			return h.hints()
+		}
+		if t.group != "" {
+			return []string{"back", "enter", "logs", "find", "sort", "menu", "shell", "refresh", "help"}
 		}
 		if t.sorts != nil {
 			return []string{"back", "enter", "logs", "find", "view", "sort", "mark", "menu", "shell", "refresh", "help"}

@@ -18,6 +18,7 @@ type row struct {
 	id, name string
 	more     string      // what the filter also finds it by
 	at       int         // in the fact's list
+	worn     float64     // of a backup: its age as a share of the limit
 	of       fleet.State // of the host it is on
 }
 
@@ -36,7 +37,8 @@ type tableTab struct {
 	live    func(st fleet.State, at int) string // the container of a row
 
 	order  func(a, b row) int // where nobody has sorted it; nil: as rows gives them
-	sorts  []sorting          // by what it can be sorted; with it come marks
+	sorts  []sorting          // by what it can be sorted; with it come marks, but for a group of its own
+	group  string             // of the keys; "" is that of containers
 	sorted sortedBy
 
 	several bool          // it is of several hosts
@@ -309,7 +311,10 @@ func (t *tableTab) scopes() []string {
 	if t.open != "" {
 		list = []string{"scroll"}
 	}
-	if t.sorts != nil {
+	switch {
+	case t.group != "":
+		list = append([]string{t.group}, list...)
+	case t.sorts != nil:
 		list = append(list, "containers")
 	}
 	return list

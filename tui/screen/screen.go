@@ -77,6 +77,9 @@ const (
 	Later      = "later" // screens of a later version; Tab says which
 )
 
+// Backups is the screen of the backup jobs of all hosts.
+const Backups = "backups"
+
 // Images is the screen of the images of one host.
 const Images = "images"
 

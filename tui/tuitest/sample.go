@@ -90,7 +90,7 @@ func job(name string, state fleet.BackupState, age time.Duration) fleet.BackupJo
 	return fleet.BackupJob{
 		Name: name, Tool: "restic", Unit: "restic-backups-" + name + ".service", Timer: "restic-backups-" + name + ".timer", State: state,
 		LastRun: ago(age), LastSuccess: ago(age), NewestSnapshot: ago(age), Snapshots: 42, Next: Now.Add(day - age%day), MaxAge: fleet.Seconds((26 * time.Hour).Seconds()),
-		Sources: []string{"unit", "timer"},
+		Sources: []string{"unit", "timer"}, Size: 3 << 30, Sizes: []fleet.SizeAt{{At: ago(age + 12*day), Size: 3<<30 - 200<<20}, {At: ago(age), Size: 3 << 30, Added: 17 << 20}},
 	}
 }
 

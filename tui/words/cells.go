@@ -154,6 +154,16 @@ var backupWords = []struct {
 	{fleet.BackupFresh, "ok", themes.Text},
 }
 
+// BackupRank is the place of a state among them, the worst first.
+func BackupRank(s fleet.BackupState) int {
+	for i, w := range backupWords {
+		if w.state == s {
+			return i
+		}
+	}
+	return len(backupWords)
+}
+
 // Backups counts the jobs by state: "1stale 3ok".
 func (w Teller) Backups(st fleet.State) Cell {
 	return w.backups(st, func(parts []string, _ int) string { return strings.Join(parts, " ") })

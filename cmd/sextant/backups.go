@@ -1,0 +1,120 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// jobRow is a backup job with its host, and what is worked out of it.
+type jobRow struct {
+	Host string `json:"host"`
+	fleet.BackupJob
+	Growth *jobGrowth `json:"growth"` // null where it is not known
+	Worn   *float64   `json:"worn"`   // the age of the last good backup as a share of the limit; null where it is not known
+}
+
+// jobGrowth is by how much the data of a job have grown.
+type jobGrowth struct {
+	Bytes  int64         `json:"bytes"`  // fewer than none: they have shrunk
+	Within fleet.Seconds `json:"within"` // seconds between the two snapshots that are compared
+}
+
+func jobRowOf(s fleet.State, j fleet.BackupJob) jobRow {
+	r := jobRow{Host: s.Host.Name, BackupJob: j}
+	if bytes, within := j.Growth(); within > 0 {
+		r.Growth = &jobGrowth{bytes, fleet.Seconds(within.Seconds())}
+	}
+	if worn := j.Worn(time.Now()); worn >= 0 {
+		r.Worn = &worn
+	}
+	return r
+}
+
+// grown is how much the data of a job have grown by, in words.
+func grown(j fleet.BackupJob) string {
+	bytes, within := j.Growth()
+	switch {
+	case within == 0:
+		return "-"
+	case bytes < 0:
+		return "-" + size(uint64(-bytes)) + fmt.Sprintf("/%dd", int(within.Hours()/24+0.5))
+	}
+	return "+" + size(uint64(bytes)) + fmt.Sprintf("/%dd", int(within.Hours()/24+0.5))
+}
+
+// sizeOrNot is a size, or "-" where it is not told.
+func sizeOrNot(b uint64) string {
+	if b == 0 {
+		return "-"
+	}
+	return size(b)
+}
+
+// withoutBackup names the hosts that save nothing.
+func withoutBackup(t *table, states []fleet.State) {
+	var names []string
+	for _, s := range states {
+		if f := s.Backups; f.None || f.Current() && len(f.Value) == 0 {
+			names = append(names, s.Host.Name)
+		}
+	}
+	if len(names) > 0 {
+		t.note("no backup: " + strings.Join(names, ", "))
+	}
+}
+
+func backupsCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "backups [SEL…]", Short: "Backup jobs of hosts: last success, newest snapshot, size and growth, next run, age against the limit",
+		RunE: func(cmd *cobra.Command, sel []string) error {
+			return failed(withHosts(cmd.Context(), *o, sel, only("backups"), func(_ *app, states []fleet.State) error {
+				return printBackups(cmd.OutOrStdout(), *o, states)
+			}))
+		},
+	}
+}
+
+func printBackups(w io.Writer, o options, states []fleet.State) error {
+	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.BackupJob] { return s.Backups },
+		jobRowOf)
+	out := struct {
+		Schema int         `json:"schema"`
+		Jobs   []jobRow    `json:"jobs"`
+		Errors []hostError `json:"errors"`
+		Hosts  []hostFact  `json:"hosts"`
+	}{1, rows, errs, hosts}
+	now := time.Now()
+	ages := aged(hosts, now)
+	bad, open := false, false
+	for _, j := range rows {
+		bad = bad || j.State == fleet.BackupFailed || j.State == fleet.BackupStale || j.State == fleet.BackupNever
+		open = open || j.State == fleet.BackupUnknown
+	}
+	err := o.write(w, out, func(t *table) {
+		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "SIZE", "GROWTH", "NEXT", "TOOL", "AGE", "ERROR")
+		for _, j := range rows {
+			next := "-"
+			if !j.Next.IsZero() {
+				next = j.Next.Local().Format("01-02 15:04")
+			}
+			t.row(j.Host, j.Name, string(j.State), age(j.LastSuccess, now), age(j.NewestSnapshot, now),
+				age(now.Add(-j.MaxAge.Duration()), now), sizeOrNot(j.Size), grown(j.BackupJob), next, j.Tool, ages[j.Host], j.Error)
+		}
+		holes(t, hosts, now)
+		withoutBackup(t, states)
+	})
+	switch {
+	case err == nil && bad:
+		return exitCode(exitProblem)
+	case err == nil && open:
+		return exitCode(exitUnknown)
+	}
+	return cmp.Or(err, unknown(errs))
+}
