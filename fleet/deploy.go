@@ -38,6 +38,9 @@ func (s DeployState) Over() bool {
 	return false
 }
 
+// Words names the state for people: "rolling back".
+func (s DeployState) Words() string { return strings.ReplaceAll(strings.ToLower(string(s)), "_", " ") }
+
 // Deploy is one change of a host's system, deploy or roll-back, as the host
 // tells of it.
 type Deploy struct {

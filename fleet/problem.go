@@ -139,7 +139,7 @@ func (s State) deployProblem(add addProblem) {
 	case Conflict:
 		add(SeverityWarn, d.Changed, "a deploy was left undecided: %s", d.Why)
 	case Staged, Activating, Committing, RollingBack:
-		add(SeverityWarn, d.Changed, "deploy under way: %s", strings.TrimSpace(strings.ToLower(string(d.State))+" "+d.Why))
+		add(SeverityWarn, d.Changed, "deploy under way: %s", strings.TrimSpace(d.State.Words()+" "+d.Why))
 	}
 }
 

@@ -150,7 +150,7 @@ func (s State) containerEvents() []Event {
 	for _, c := range s.Containers.Value {
 		e := Event{At: c.Started, Kind: EventContainer, Level: Info, Source: c.Engine, Text: c.Name + " started"}
 		if c.Restarts != nil && *c.Restarts > 0 {
-			e.Level, e.Text = Warn, fmt.Sprintf("%s started anew, for the %d. time", c.Name, *c.Restarts)
+			e.Level, e.Text = Warn, fmt.Sprintf("%s was restarted, %d times so far", c.Name, *c.Restarts)
 		}
 		if c.Started.IsZero() { // it never ran
 			e.At, e.Text = c.Created, c.Name+" created"

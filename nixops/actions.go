@@ -146,7 +146,7 @@ func saying(say func(string)) func(Progress) {
 	return func(p Progress) {
 		switch {
 		case p.Line == "":
-			say(strings.TrimSpace(strings.ToLower(string(p.Deploy.State)) + "  " + p.Deploy.Why))
+			say(strings.TrimSpace(p.Deploy.State.Words() + "  " + p.Deploy.Why))
 		case !strings.HasPrefix(p.Line, "== "): // those are the states again
 			say(p.Line)
 		}

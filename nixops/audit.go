@@ -44,7 +44,7 @@ func (d *Deployer) over(h fleet.Host, c Change, began time.Time, dep fleet.Deplo
 	if err != nil {
 		e.Level, e.Result = fleet.Error, err.Error()
 	} else if e.Result == "" {
-		e.Result = strings.TrimSpace(strings.ToLower(string(dep.State)) + " " + dep.Why)
+		e.Result = strings.TrimSpace(dep.State.Words() + " " + dep.Why)
 	}
 	e.Duration = 0
 	d.Did(h, e)

@@ -157,7 +157,7 @@ func deploy(f map[string]string, clock theirs) fleet.Deploy {
 // restarted is a deploy that was under way when its host went down. The system
 // before runs then, for nothing else was the default, but in the middle of a commit.
 func restarted(d fleet.Deploy, guarded bool) fleet.Deploy {
-	was := strings.ToLower(string(d.State))
+	was := d.State.Words()
 	d.Deadline = time.Time{}
 	if guarded {
 		d.State, d.Why = fleet.RollingBack, "the host was restarted while it was "+was+"; what is left is put right"

@@ -302,7 +302,7 @@ func (d *Deployer) RollBack(ctx context.Context, t fleet.Target, confirm Confirm
 			return dep, err
 		}
 		if !a.Taken {
-			return dep, fmt.Errorf("%s: %s", s.Host.Name, cmp.Or(a.Why, strings.ToLower(string(a.State))))
+			return dep, fmt.Errorf("%s: %s", s.Host.Name, cmp.Or(a.Why, a.State.Words()))
 		}
 		return d.Attach(ctx, s.Host, dep.ID, ConfirmElse, tell)
 	}
@@ -323,5 +323,5 @@ func errorOf(h fleet.Host, kind string, dep fleet.Deploy, err error) error {
 	case dep.State == fleet.Confirmed, kind == "cancel" && (dep.State == fleet.Cancelled || dep.State == fleet.RolledBack):
 		return nil
 	}
-	return errors.New(h.Name + ": " + strings.TrimSpace(strings.ToLower(string(dep.State))+": "+dep.Reason()))
+	return errors.New(h.Name + ": " + strings.TrimSpace(dep.State.Words()+": "+dep.Reason()))
 }

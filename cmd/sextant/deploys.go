@@ -148,7 +148,7 @@ func ended(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) erro
 		case err != nil:
 			t.note(fleet.InFull(err))
 		default:
-			t.note(strings.TrimSpace(h.Name + ": " + strings.ToLower(string(d.State)) + " " + d.Reason()))
+			t.note(strings.TrimSpace(h.Name + ": " + d.State.Words() + " " + d.Reason()))
 		}
 	})
 	if werr != nil {

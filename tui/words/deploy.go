@@ -2,7 +2,6 @@ package words
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -11,7 +10,7 @@ import (
 
 // Deploy is a state of a deploy with its sign: the word alone says it too.
 func (w Teller) Deploy(s fleet.DeployState) Cell {
-	word := strings.ReplaceAll(strings.ToLower(string(s)), "_", " ")
+	word := s.Words()
 	switch s {
 	case fleet.Confirmed:
 		return Cell{Text: w.Glyphs.Check + " " + word, Role: themes.OK}
