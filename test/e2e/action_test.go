@@ -54,7 +54,7 @@ func TestDeployActions(t *testing.T) {
 	}
 	defer stay(t, "vault")()
 	deploy := func(payload string, flags ...string) []string {
-		flake := fork(t, "vault = now;", `attic = now // { host = "vault"; payload = "`+filepath.Base(t.TempDir())+payload+`"; };`)
+		flake := labtest.Fork(t, "vault = now;", `attic = now // { host = "vault"; payload = "`+filepath.Base(t.TempDir())+payload+`"; };`)
 		return append([]string{"deploy", "vault", "--flake", flake, "--attribute", "attic", "--yes", "--json"}, flags...)
 	}
 

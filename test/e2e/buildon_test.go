@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,7 +41,7 @@ func TestDeployBuiltOnAThirdHost(t *testing.T) {
 	lab := labtest.Load(t)
 	hosts := []string{"vault", "r2s"}
 	defer stay(t, hosts...)()
-	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	flake := labtest.Changed(t)
 	out, errs, code := sextant(t, append([]string{"deploy", "--build-on", "storage", "--flake", flake, "--yes", "--json"}, hosts...)...)
 	got := decode[deployed](t, out)
 	if code != 0 || len(got.Deploys) != len(hosts) {
@@ -65,7 +64,7 @@ func TestDeployBuiltOnAThirdHost(t *testing.T) {
 // TestBuildOnAHostThatIsNone tells what there is to build on, and changes nothing.
 func TestBuildOnAHostThatIsNone(t *testing.T) {
 	labtest.Load(t)
-	out, errs, code := sextant(t, "deploy", "r2s", "--flake", fork(t, `"four"`, `"five"`), "--build-on", "storag", "--yes")
+	out, errs, code := sextant(t, "deploy", "r2s", "--flake", labtest.Fork(t, `"four"`, `"five"`), "--build-on", "storag", "--yes")
 	if code != 2 || !strings.Contains(errs, "--build-on storag: here, target, or a host") {
 		t.Errorf("%d: %s %s", code, out, errs)
 	}

@@ -95,7 +95,7 @@ func TestACheckThatNeedsAMoment(t *testing.T) {
 // nothing is changed.
 func TestNeverBuild(t *testing.T) {
 	labtest.Load(t)
-	flake := fork(t, `payload = "four"`, `payload = "never"`)
+	flake := labtest.Fork(t, `payload = "four"`, `payload = "never"`)
 	for _, c := range []struct{ config, at, want string }{
 		{"[[host]]\nname = \"r2s\"\nbuild = \"never\"\n", "target", "r2s refuses"},
 		{"[deploy]\nbuild_here = false\n", "here", "build_here = false"},

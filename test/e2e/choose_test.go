@@ -18,7 +18,7 @@ import (
 func TestDeployAsChosenOnTheScreen(t *testing.T) {
 	lab := labtest.Load(t)
 	defer stay(t, "vault")()
-	flake := fork(t, "vault = now;", `attic = now // { host = "vault"; payload = "`+filepath.Base(t.TempDir())+t.Name()+`"; };`)
+	flake := labtest.Fork(t, "vault = now;", `attic = now // { host = "vault"; payload = "`+filepath.Base(t.TempDir())+t.Name()+`"; };`)
 	cmd := exec.Command(program(t))
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir(), "TERM=xterm-256color")
 	cmd.Dir = t.TempDir()

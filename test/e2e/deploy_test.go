@@ -3,33 +3,11 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
-
-// fork is a copy of the operator's flake in which a text is another.
-func fork(t *testing.T, from, to string) string {
-	t.Helper()
-	home, _ := os.UserHomeDir()
-	dir := filepath.Join(t.TempDir(), "fleet")
-	if out, err := exec.Command("cp", "-r", filepath.Join(home, "fleet"), dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	path := filepath.Join(dir, "hosts.nix")
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), from) {
-		t.Fatalf("no %q in %s: %v", from, path, err)
-	}
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), from, to)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
 
 // deployed is what deploy says with --json.
 type deployed struct {
@@ -43,7 +21,7 @@ type deployed struct {
 // reached with sudo and to one with nix 2.8 behind, and asserts each host.
 func TestDeploy(t *testing.T) {
 	lab := labtest.Load(t)
-	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	flake := labtest.Changed(t)
 	hosts := []string{"cloud", "desktop", "router"}
 	out, errs, code := sextant(t, append(append([]string{"deploy"}, hosts...), "--flake", flake, "--yes", "--json")...)
 	got := decode[deployed](t, out)
@@ -66,7 +44,7 @@ func TestDeploy(t *testing.T) {
 // TestDeployBuiltThere builds on the host, and only tells what would be done.
 func TestDeployBuiltThere(t *testing.T) {
 	labtest.Load(t)
-	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	flake := labtest.Changed(t)
 	out, errs, code := sextant(t, "deploy", "r2s", "--flake", flake, "--build-on", "target", "--action", "dry-activate")
 	if code != 0 || !strings.Contains(errs, "building there") || !strings.Contains(errs, "would stop the following units: lab-web.service") {
 		t.Errorf("%d: %s %s", code, out, errs)
@@ -76,7 +54,7 @@ func TestDeployBuiltThere(t *testing.T) {
 // TestDeployOfAFlakeThatIsWrong tells what is wrong in a few lines, before anything is changed.
 func TestDeployOfAFlakeThatIsWrong(t *testing.T) {
 	labtest.Load(t)
-	flake := fork(t, `payload = "four"`, `payload = nonsense`)
+	flake := labtest.Fork(t, `payload = "four"`, `payload = nonsense`)
 	out, errs, code := sextant(t, "deploy", "cloud", "--flake", flake, "--yes")
 	all := out + errs
 	if code == 0 || !strings.Contains(all, "nonsense") || strings.Count(all, "\n") > 30 {

@@ -34,7 +34,7 @@ func TestDriftAgreesWithNix(t *testing.T) {
 			t.Errorf("it runs %s: %+v", run, h)
 		}
 	}
-	other := fork(t, `payload = "four"`, `payload = "drift"`)
+	other := labtest.Fork(t, `payload = "four"`, `payload = "drift"`)
 	out, errs, code = sextant(t, "drift", "laptop", "--flake", other, "--evaluate", "--json")
 	if got := decode[drift](t, out); code != 1 || len(got.Hosts) != 1 || got.Hosts[0].State != "differs" || got.Hosts[0].Declared == got.Hosts[0].Running.Path {
 		t.Errorf("of a flake that declares another system: %d: %s %s", code, out, errs)

@@ -5,7 +5,6 @@ package e2e
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +19,7 @@ func TestDeployToMarkedHosts(t *testing.T) {
 	labtest.Load(t)
 	hosts := []string{"desktop", "vault"}
 	defer stay(t, hosts...)()
-	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	flake := labtest.Changed(t)
 	cmd := exec.Command(program(t))
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir(), "TERM=xterm-256color")
 	cmd.Dir = flake
@@ -60,23 +59,9 @@ func TestDeployOfAnotherArchitecture(t *testing.T) {
 	if !strings.Contains(out, before) {
 		t.Fatalf("%s is no generation: %s", before, out)
 	}
-	flake := fork(t, `payload = "four"`, `payload = "other"`)
-	result := filepath.Join(t.TempDir(), "result")
-	if out, err := exec.Command("nix", "--extra-experimental-features", "nix-command flakes", "build", "-o", result,
-		flake+"#nixosConfigurations.r2s.config.system.build.toplevel").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	here, err := os.Readlink(result)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), filepath.Base(here)[33:])
-	script := `cp -a "$1" "$2" && chmod -R u+w "$2" && echo aarch64-linux >"$2/system" && nix-store --add "$2"`
-	added, err := exec.Command("sh", "-c", script, "sh", here, dir).Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, added)
-	}
-	out, errs, code := sextant(t, "deploy", "r2s", "--store-path", strings.TrimSpace(string(added)), "--yes")
+	flake := labtest.Fork(t, `payload = "four"`, `payload = "other"`)
+	other := labtest.Altered(t, labtest.Toplevel(t, flake, "r2s"), `echo aarch64-linux >"$1/system"`)
+	out, errs, code := sextant(t, "deploy", "r2s", "--store-path", other, "--yes")
 	if code != 10 || !strings.Contains(out+errs, "aarch64-linux") {
 		t.Errorf("%d: %s%s", code, out, errs)
 	}

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,7 +28,7 @@ func TestSecondWaveAfterAFailedFirst(t *testing.T) {
 	}
 	as("sh", "-c", "echo 2 once >/etc/lab/stc-fail")
 	defer as("rm", "-f", "/etc/lab/stc-fail")
-	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	flake := labtest.Changed(t)
 	out, errs, code := sextant(t, "deploy", "storage", "desktop", "--wave", "1", "--flake", flake, "--yes", "--json")
 	got := decode[deployed](t, out)
 	if code != 20 || len(got.Deploys) != 2 {
@@ -52,7 +51,7 @@ func TestTheFirstIsTakenBackWhereTheSecondFails(t *testing.T) {
 	before := [2]string{runs(t, "cloud"), runs(t, "desktop")}
 	labtest.Output(t, second, "sh", "-c", "echo 2 once >/etc/lab/stc-fail")
 	defer labtest.Output(t, second, "rm", "-f", "/etc/lab/stc-fail")
-	flake := fork(t, `payload = "four"`, `payload = "`+filepath.Base(t.TempDir())+t.Name()+`"`)
+	flake := labtest.Changed(t)
 	out, errs, code := sextant(t, "deploy", "cloud", "desktop", "--wave", "1", "--on-failure", "roll-back", "--flake", flake, "--yes", "--json")
 	got := decode[deployed](t, out)
 	if code != 20 || len(got.Deploys) != 2 {

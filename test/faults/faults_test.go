@@ -1,6 +1,6 @@
 //go:build lab
 
-// Package faults_test breaks deploys in every way that can be had in the lab,
+// Package faults_test breaks roll-backs and deploys in every way that can be had in the lab,
 // and asserts the host after each. SEXTANT_FAULTS is how often each case is
 // repeated (default 1); SEXTANT_RELIABILITY is where the table goes.
 package faults_test
@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
 // short is the time to confirm where a case may wait for it to pass.
@@ -26,9 +28,33 @@ const short = "--confirm-timeout=5s"
 type fault struct {
 	name string
 	do   func(r *rig, rnd *rand.Rand)
-	ends []string
-	code int // of the client, where it lives to tell; -1: it does not
+	ends []string // nothing: the host never hears of it
+	code int      // of the client, where it lives to tell; -1: it does not
 }
+
+// way is how a host comes to another system: back to a generation, or to one that
+// was built and that it has not had.
+type way string
+
+const (
+	back    way = "roll-back"
+	forward way = "deploy"
+)
+
+// way chooses which way the k-th case breaks when it is done for the n-th time:
+// every other time it is the other, where it has both.
+func (f fault) way(k, n int) way {
+	switch {
+	case len(f.ends) == 0: // what breaks the copying
+		return forward
+	case f.name == ofGeneration || (k+n)%2 == 0:
+		return back
+	}
+	return forward
+}
+
+// ofGeneration is a case of a generation that is there before.
+const ofGeneration = "the generation deleted while it waits"
 
 var faults = []fault{
 	{"nothing goes wrong", func(*rig, *rand.Rand) {}, []string{"CONFIRMED"}, 0},
@@ -48,7 +74,7 @@ var faults = []fault{
 	{"cancelled by a second client", none(func(r *rig, _ string) { r.product("cancel", r.host) }), []string{"CANCELLED"}, 0},
 	{"confirmed and cancelled at once", none(both), []string{"CONFIRMED", "CANCELLED"}, 0},
 	{"confirmed at the deadline, a little before or after", none(atDeadline), []string{"CONFIRMED", "ROLLED_BACK"}, 0},
-	{"the generation deleted while it waits", none(deleted), []string{"ROLLED_BACK"}, 0},
+	{ofGeneration, none(deleted), []string{"ROLLED_BACK"}, 0},
 	{"the profile set by somebody else while it waits", none(elsewhere), []string{"CONFLICT"}, 0},
 	{"the state file torn while it waits, and the guard killed", none(torn), []string{"ROLLED_BACK"}, 0},
 	{"confirmed with another nonce, an older one, and too late", none(forged), []string{"ROLLED_BACK"}, 0},
@@ -63,6 +89,8 @@ var faults = []fault{
 	{"no flock on the host, and the guard killed", away("flock", func(r *rig) { r.killGuard(r.reach("AWAITING")) }), []string{"ROLLED_BACK"}, 20},
 	{"the host restarted while it waits", background("AWAITING", restarted), []string{"ROLLED_BACK"}, -1},
 	{"the network is cut by the new system", func(r *rig, _ *rand.Rand) { r.fail("cut once") }, []string{"ROLLED_BACK"}, 20},
+	{"client killed while it looks", killEarly("looking"), nil, -1},
+	{"client killed while copying", killEarly("copying: "), nil, -1},
 	{"client killed while staged", killClient("STAGED"), []string{"ROLLED_BACK"}, -1},
 	{"client killed while activating", killClient("ACTIVATING"), []string{"ROLLED_BACK"}, -1},
 	{"client killed while waiting", killClient("AWAITING"), []string{"ROLLED_BACK", "CONFIRMED"}, -1},
@@ -126,7 +154,7 @@ func both(r *rig, _ string) {
 // atDeadline has the host itself confirm when the time is just over, or just not: the
 // guard looks five times a second. What is answered is what happens.
 func atDeadline(r *rig, dir string) {
-	offset := -50 + r.rnd.IntN(400)
+	offset := -200 + r.rnd.IntN(401)
 	id := filepath.Base(dir)
 	out := r.sh(fmt.Sprintf(`cd /var/lib/sextant/deploys/%s
 read -r up _ </proc/uptime
@@ -267,6 +295,17 @@ func background(state string, do func(r *rig, dir string)) func(*rig, *rand.Rand
 	}
 }
 
+// killEarly kills the client once it has said a word, before the host knows of it.
+func killEarly(word string) func(*rig, *rand.Rand) {
+	return func(r *rig, _ *rand.Rand) {
+		r.to.path = labtest.Altered(r, r.to.path, `head -c 128M /dev/urandom >"$1/ballast"`)
+		r.later = func() {
+			r.until("the client to say "+word, func() bool { return strings.Contains(r.client.out.String(), word) })
+			r.client.kill()
+		}
+	}
+}
+
 func killClient(state string) func(*rig, *rand.Rand) {
 	return background(state, func(r *rig, _ string) { r.client.kill() })
 }
@@ -306,7 +345,7 @@ func TestFaults(t *testing.T) {
 	}
 	t.Logf("seed %d", seed)
 	var mu sync.Mutex
-	outcome := map[string]map[string]int{}
+	outcome := outcomes{}
 	t.Run("hosts", func(t *testing.T) {
 		for i, host := range hosts {
 			t.Run(host, func(t *testing.T) {
@@ -319,15 +358,12 @@ func TestFaults(t *testing.T) {
 						if times == 1 && k%len(hosts) != i && k > 0 {
 							continue // once round the hosts is enough for every day
 						}
-						t.Run(fmt.Sprintf("%s %d", f.name, n), func(t *testing.T) {
-							r := newRig(t, host)
-							end := r.breakOnce(f, rnd)
+						w := f.way(k, n)
+						t.Run(fmt.Sprintf("%s, %s %d", f.name, w, n), func(t *testing.T) {
+							end := newRig(t, host).breakOnce(f, w, rnd)
 							mu.Lock()
 							defer mu.Unlock()
-							if outcome[f.name] == nil {
-								outcome[f.name] = map[string]int{}
-							}
-							outcome[f.name][end]++
+							outcome.add(f.name, w, end)
 						})
 					}
 				}
@@ -338,14 +374,14 @@ func TestFaults(t *testing.T) {
 }
 
 // breakOnce runs one case and asserts the host.
-func (r *rig) breakOnce(f fault, rnd *rand.Rand) string {
-	r.begin()
+func (r *rig) breakOnce(f fault, w way, rnd *rand.Rand) string {
+	r.begin(w)
 	r.later, r.flags = nil, nil
 	f.do(r, rnd)
 	if !slices.Equal(f.ends, []string{"CONFIRMED"}) {
 		r.flags = append(r.flags, short)
 	}
-	r.client = r.rollBack(r.flags...)
+	r.client = r.change(r.flags...)
 	if r.later != nil {
 		r.later()
 	}
@@ -357,8 +393,28 @@ func (r *rig) breakOnce(f fault, rnd *rand.Rand) string {
 	return end
 }
 
+// outcomes are how often the ways of each case ended in each state.
+type outcomes map[string]map[way]map[string]int
+
+func (o outcomes) add(name string, w way, end string) {
+	if o[name] == nil {
+		o[name] = map[way]map[string]int{back: {}, forward: {}}
+	}
+	o[name][w][end]++
+}
+
+// cell tells how often the ways of a case ended in which state.
+func (o outcomes) cell(name string, w way) string {
+	var ends []string
+	for end, count := range o[name][w] {
+		ends = append(ends, fmt.Sprintf("%s %d", end, count))
+	}
+	sort.Strings(ends)
+	return strings.Join(ends, ", ")
+}
+
 // report writes the table of docs/reliability.md.
-func report(t *testing.T, outcome map[string]map[string]int, times int, seed uint64) {
+func report(t *testing.T, outcome outcomes, times int, seed uint64) {
 	path := os.Getenv("SEXTANT_RELIABILITY")
 	if path == "" {
 		return
@@ -368,17 +424,10 @@ func report(t *testing.T, outcome map[string]map[string]int, times int, seed uin
 		often = "each case once, on one of them"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Run %s on %s, %s, seed %d.\n\n| what was done | times | how it ended |\n|---|---|---|\n",
+	fmt.Fprintf(&b, "Run %s on %s, %s, seed %d.\n\n| what was done | how roll-backs ended | how deploys ended |\n|---|---|---|\n",
 		time.Now().UTC().Format("2006-01-02"), strings.Join(hosts, ", "), often, seed)
 	for _, f := range faults {
-		var ends []string
-		n := 0
-		for end, count := range outcome[f.name] {
-			ends = append(ends, fmt.Sprintf("%s %d", end, count))
-			n += count
-		}
-		sort.Strings(ends)
-		fmt.Fprintf(&b, "| %s | %d | %s |\n", f.name, n, strings.Join(ends, ", "))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, outcome.cell(f.name, back), outcome.cell(f.name, forward))
 	}
 	if err := os.WriteFile(filepath.Clean(path), []byte(b.String()), 0o644); err != nil {
 		t.Error(err)

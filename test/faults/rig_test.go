@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ type rig struct {
 	outside string          // a process that lives where the lab was brought up
 	from    gen             // what runs when a case begins
 	byrule  gen             // what is the default then, mostly the same
-	to      gen             // where it is to go
+	to      gen             // where it is to go; number 0: it was never there
 	before  map[string]bool // folders of deploys that were there before
 	client  *client
 	later   func() // the fault, once the deploy has begun
@@ -92,16 +93,39 @@ func (r *rig) product(args ...string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// client begins a roll-back as a process of its own.
+// client is a change of a host's system as a process of its own.
 type client struct {
 	cmd  *exec.Cmd
-	out  strings.Builder
+	out  said
 	done chan struct{}
 }
 
-func (r *rig) rollBack(more ...string) *client {
+// said is what a client has said until now.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// change has a client bring the host to where it is to go.
+func (r *rig) change(more ...string) *client {
 	r.Helper()
-	c := &client{cmd: r.sextant(append([]string{"rollback", r.host, "--to", strconv.Itoa(r.to.number), "--yes"}, more...)...), done: make(chan struct{})}
+	args := []string{"rollback", r.host, "--to", strconv.Itoa(r.to.number)}
+	if r.to.number == 0 {
+		args = []string{"deploy", r.host, "--store-path", r.to.path}
+	}
+	c := &client{cmd: r.sextant(append(append(args, "--yes"), more...)...), done: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	if err := c.cmd.Start(); err != nil {
 		r.Fatal(err)
@@ -264,7 +288,7 @@ func (r *rig) aside(program string) (put func()) {
 }
 
 // begin puts the host into order before a case and chooses where it is to go.
-func (r *rig) begin() {
+func (r *rig) begin(w way) {
 	r.Helper()
 	r.sh(`rm -f /etc/lab/stc-fail; ip link set eth0 up; for m in /var/lib/sextant /boot /nix/var/nix/profiles; do while mountpoint -q $m && umount $m; do :; done; done; for f in /usr/bin/*.away; do [ ! -e $f ] || mv -f $f ${f%.away}; done; systemctl stop lab-broken.timer 2>/dev/null; systemctl reset-failed; true`)
 	r.answers()
@@ -292,6 +316,9 @@ func (r *rig) begin() {
 	}
 	if r.to.number == 0 {
 		r.Fatalf("%s has one system only", r.host)
+	}
+	if w == forward {
+		r.to = gen{0, labtest.Toplevel(r, labtest.Changed(r), r.host)}
 	}
 }
 
@@ -326,6 +353,10 @@ func number(link string) int {
 // nothing is lost, and the host can be reached.
 func (r *rig) wellWith(ends ...string) string {
 	r.Helper()
+	if len(ends) == 0 {
+		r.unheard()
+		return "nothing"
+	}
 	end := r.ended()
 	if !contains(ends, end) {
 		dir := r.folder()
@@ -353,6 +384,19 @@ func (r *rig) wellWith(ends ...string) string {
 		r.Errorf("%s: it tells nothing of %s: %s", r.host, end, out)
 	}
 	return end
+}
+
+// unheard asserts that the host is as it was, and knows nothing of a deploy.
+func (r *rig) unheard() {
+	r.Helper()
+	out := r.answers()
+	if strings.Contains(out, r.to.path) || len(r.deploys()) != len(r.before) {
+		r.Errorf("%s: it has heard of %s: %s", r.host, r.to.path, out)
+	}
+	if run, def := r.sh("readlink -f /run/current-system"), r.sh("readlink -f /nix/var/nix/profiles/system"); run != r.from.path || def != r.byrule.path {
+		r.Errorf("%s runs %s, its default is %s, want %s and %s", r.host, run, def, r.from.path, r.byrule.path)
+	}
+	r.gone()
 }
 
 // gone waits until no guard is left.
