@@ -79,28 +79,50 @@ func manyStarted(t *testing.T) {
 	if n := benchHost(t, "podman ps -q --filter label=sextant-bench | wc -l"); n != strconv.Itoa(manyCount) {
 		t.Fatalf("%s of %d containers run", n, manyCount)
 	}
-	time.Sleep(10 * time.Second) // what starting them has stirred up settles
+	settled(t)
 }
 
 func many(t *testing.T, bin string) manyFigures {
 	t.Helper()
 	var f manyFigures
 	f.first, f.listed = manyListed(t)
-	before := manyUsed(t)
-	time.Sleep(manyFor)
-	f.base = (manyUsed(t) - before).Seconds() / manyFor.Seconds()
+	f.base = manyShare(t, manyFor)
 	ui := startUI(t, manyHost, bin)
-	defer ui.stop()
 	ui.first(t)
 	if _, err := ui.file.WriteString("C"); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(15 * time.Second) // every host has answered, what is visible is measured
-	before, cpuBefore := manyUsed(t), cpuTime(t, ui.cmd.Process.Pid)
-	time.Sleep(manyFor)
+	cpuBefore := cpuTime(t, ui.cmd.Process.Pid)
+	share := manyShare(t, manyFor)
 	f.client = (cpuTime(t, ui.cmd.Process.Pid) - cpuBefore).Seconds() / manyFor.Seconds()
-	f.host = (manyUsed(t)-before).Seconds()/manyFor.Seconds() - f.base
+	ui.stop()
+	time.Sleep(15 * time.Second) // what was started to answer it has ended
+	f.base = (f.base + manyShare(t, manyFor)) / 2
+	f.host = share - f.base
 	return f
+}
+
+// settled waits until what starting so many has stirred up is over: two looks, of
+// which the second is not below the first.
+func settled(t *testing.T) {
+	t.Helper()
+	for last := 1.0; ; {
+		now := manyShare(t, 20*time.Second)
+		t.Logf("the host uses %.2f %% of a core", now*100)
+		if now > last*0.8 {
+			return
+		}
+		last = now
+	}
+}
+
+// manyShare is the share of a core that the host uses for so long.
+func manyShare(t *testing.T, long time.Duration) float64 {
+	t.Helper()
+	before, began := manyUsed(t), time.Now()
+	time.Sleep(long)
+	return (manyUsed(t) - before).Seconds() / time.Since(began).Seconds()
 }
 
 // manyListed is how long it takes until the host's list is known: at first, and
