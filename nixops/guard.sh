@@ -343,9 +343,7 @@ restore() {
 	fi
 	[ "$(get menu)" ] && [ "$(readlink "$profile")" = "$link" ] || return 0
 	stc "$(target "$profile")" boot "$(get commit || say 300)" && return 0
-	if as_before; then as_it_was='; the boot menu is as it was, it could not be written again'; else
-		unwritten=', and its boot menu could not be written'
-	fi
+	as_before || unwritten=', and its boot menu could not be written'
 }
 # menu: what a start of the host goes by: the menu, and the kernels that lie beside it
 menu() {
@@ -354,11 +352,40 @@ menu() {
 		stat -c 'kernel %s %n' "$b"/EFI/nixos/* "$b"/EFI/Linux/* "$b"/kernels/* "$b"/nixos/* 2>/dev/null
 	done | sort
 }
-# as_before: whether that can be read, and nothing differs but kernels that were added
+# as_before: whether that can be read, and the host starts by itself as it did: nothing
+# differs but kernels that were added, and entries that are gone and are not the default
 as_before() {
 	grep -qs '^menu ' "$dir/baseline-menu" || return 1
 	now=$(menu)
-	[ -z "$(missing "$dir/baseline-menu" "$now")" ] && ! say "$now" | beyond "$dir/baseline-menu" | grep -q '^menu '
+	if say "$now" | beyond "$dir/baseline-menu" | grep -q '^menu '; then return 1; fi
+	gone=$(missing "$dir/baseline-menu" "$now")
+	if [ -z "$gone" ]; then
+		as_it_was='; the boot menu is as it was, it could not be written again'
+		return
+	fi
+	default=$(by_itself)
+	if [ -z "$default" ] || [ "$(say "$gone" | needed)" ]; then return 1; fi
+	as_it_was='; the boot menu starts what it did, but entries of older generations are gone: it could not be written again'
+}
+# needed: those lines of what is gone without which the host does not start as it did
+needed() {
+	while IFS= read -r line; do
+		case $line in
+		'menu '*/loader/entries/*.conf | 'kernel '*) say "$default" | grep -xF "${line##* }" ;;
+		*) say "$line" ;;
+		esac
+	done
+}
+# by_itself: the entry of systemd-boot that is started where nobody chooses, and its files
+by_itself() {
+	for b in "$root/boot" "$root/boot/efi" "$root/efi"; do
+		d=$(sed -n 's/^default[[:space:]]*//p' "$b/loader/loader.conf" 2>/dev/null)
+		if [ -z "$d" ] || [ ! -f "$b/loader/entries/$d" ]; then continue; fi
+		say "$b/loader/entries/$d"
+		while read -r word file _; do
+			case $word in linux | initrd) say "$b$file" ;; esac
+		done <"$b/loader/entries/$d"
+	done
 }
 
 # --- picking up

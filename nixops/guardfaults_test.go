@@ -377,6 +377,9 @@ func TestBootMenu(t *testing.T) {
 	}{
 		{"boot alone, and it cannot be put back", "boot", "", map[string]string{"1": "1early", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
 		{"it is as it was", "switch", "2\n", map[string]string{"1": "1early", "2": "1early"}, fleet.RolledBack, "the boot menu is as it was"},
+		{"an older entry is gone", "switch", "default 2.conf\n", map[string]string{"1": "older", "2": "1early"}, fleet.RolledBack, "starts what it did"},
+		{"its own entry is gone", "switch", "default 2.conf\n", map[string]string{"1": "newest", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
+		{"a kernel is gone", "switch", "default 2.conf\n", map[string]string{"1": "kernel", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
 		{"it is torn", "switch", "2\n", map[string]string{"1": "torn", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
 		{"it is torn, and put back", "switch", "2\n", map[string]string{"1": "torn"}, fleet.RolledBack, "the boot loader could not be written"},
 		{"boot alone, and well", "boot", "2\n", nil, fleet.Confirmed, ""},
@@ -384,6 +387,9 @@ func TestBootMenu(t *testing.T) {
 		everywhere(t, c.name, both, func(s *sandbox) {
 			if c.menu != "" {
 				s.write("root/boot/loader/loader.conf", c.menu)
+				s.write("root/boot/loader/entries/1.conf", "linux /EFI/nixos/1.efi\n")
+				s.write("root/boot/loader/entries/2.conf", "linux /EFI/nixos/2.efi\n")
+				s.write("root/boot/EFI/nixos/2.efi", "kernel")
 			}
 			for g, how := range c.how {
 				s.write("how-boot-"+g, how)
@@ -398,7 +404,7 @@ func TestBootMenu(t *testing.T) {
 			}
 			if c.end == fleet.RolledBack {
 				s.runs(2)
-				if menu := s.read("root/boot/loader/loader.conf"); menu != "2\n" {
+				if menu := s.read("root/boot/loader/loader.conf"); menu != c.menu {
 					s.Errorf("the menu is %q", menu)
 				}
 			}
