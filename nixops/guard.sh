@@ -353,21 +353,20 @@ menu() {
 	done | sort
 }
 # as_before: whether that can be read, and the host starts by itself as it did: nothing
-# differs but kernels that were added, and entries that are gone and are not the default
+# differs but kernels that were added, and entries that are not the default
 as_before() {
 	grep -qs '^menu ' "$dir/baseline-menu" || return 1
 	now=$(menu)
-	if say "$now" | beyond "$dir/baseline-menu" | grep -q '^menu '; then return 1; fi
-	gone=$(missing "$dir/baseline-menu" "$now")
-	if [ -z "$gone" ]; then
+	differs=$(missing "$dir/baseline-menu" "$now" && say "$now" | beyond "$dir/baseline-menu" | grep '^menu ')
+	if [ -z "$differs" ]; then
 		as_it_was='; the boot menu is as it was, it could not be written again'
 		return
 	fi
 	default=$(by_itself)
-	if [ -z "$default" ] || [ "$(say "$gone" | needed)" ]; then return 1; fi
-	as_it_was='; the boot menu starts what it did, but entries of older generations are gone: it could not be written again'
+	if [ -z "$default" ] || [ "$(say "$differs" | needed)" ]; then return 1; fi
+	as_it_was='; the boot menu starts what it did, but could not be written again: other entries are not as before'
 }
-# needed: those lines of what is gone without which the host does not start as it did
+# needed: those lines of what differs by which the host starts when nobody chooses
 needed() {
 	while IFS= read -r line; do
 		case $line in

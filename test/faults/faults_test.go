@@ -89,8 +89,8 @@ var faults = []fault{
 	{"no flock on the host, and the guard killed", away("flock", func(r *rig) { r.killGuard(r.reach("AWAITING")) }), []string{"ROLLED_BACK"}, 20},
 	{"the host restarted while it waits", background("AWAITING", restarted), []string{"ROLLED_BACK"}, -1},
 	{"the network is cut by the new system", func(r *rig, _ *rand.Rand) { r.fail("cut once") }, []string{"ROLLED_BACK"}, 20},
-	{"client killed while it looks", killEarly("looking"), nil, -1},
-	{"client killed while copying", killEarly("copying: "), nil, -1},
+	{"client killed while it looks", looking, nil, -1},
+	{"client killed while copying", copying, nil, -1},
 	{"client killed while staged", killClient("STAGED"), []string{"ROLLED_BACK"}, -1},
 	{"client killed while activating", killClient("ACTIVATING"), []string{"ROLLED_BACK"}, -1},
 	{"client killed while waiting", killClient("AWAITING"), []string{"ROLLED_BACK", "CONFIRMED"}, -1},
@@ -295,14 +295,23 @@ func background(state string, do func(r *rig, dir string)) func(*rig, *rand.Rand
 	}
 }
 
-// killEarly kills the client once it has said a word, before the host knows of it.
-func killEarly(word string) func(*rig, *rand.Rand) {
-	return func(r *rig, _ *rand.Rand) {
-		r.to.path = labtest.Altered(r, r.to.path, `head -c 128M /dev/urandom >"$1/ballast"`)
-		r.later = func() {
-			r.until("the client to say "+word, func() bool { return strings.Contains(r.client.out.String(), word) })
-			r.client.kill()
-		}
+// looking kills the client while it asks the new system what it would do, which takes long.
+func looking(r *rig, _ *rand.Rand) {
+	r.to.path = labtest.Altered(r, r.to.path, `sed -i '2i [ "$1" != dry-activate ] || sleep 10' "$1"/bin/switch-to-configuration`)
+	r.later = func() {
+		r.until("the system to be asked what it would do", func() bool {
+			return r.sh("pgrep -f '"+r.to.path+"/bin/[s]witch-to-configuration dry-activate' || true") != ""
+		})
+		r.client.kill()
+	}
+}
+
+// copying kills the client in the midst of a large system.
+func copying(r *rig, _ *rand.Rand) {
+	r.to.path = labtest.Altered(r, r.to.path, `head -c 128M /dev/urandom >"$1/ballast"`)
+	r.later = func() {
+		r.until("the client to copy", func() bool { return strings.Contains(r.client.out.String(), "copying: ") })
+		r.client.kill()
 	}
 }
 
