@@ -148,6 +148,8 @@ func off(a fleet.Action, t fleet.Target) string {
 		return "select a container first (C, or a host, tab 3)"
 	case a.Scope == fleet.ScopeUnit && !t.Has(a.Scope):
 		return "select a unit first (a host, tab 4)"
+	case a.Scope == fleet.ScopeJob && !t.Has(a.Scope):
+		return "select a backup first (B, or a host, tab 5)"
 	case a.Run == nil && a.Off(t) == "":
 		return "not in this version yet"
 	}

@@ -54,8 +54,8 @@ func (f *fakeLink) Run(ctx context.Context, cmd link.Command) (link.Result, erro
 			return link.Result{}, link.ErrNoRoot
 		}
 		return link.Result{Stdout: []byte(f.ties)}, nil
-	case slices.Contains(cmd.Args, listScript) && cmd.Root:
-		a := cmd.Args[len(cmd.Args)-4:]
+	case slices.Contains(cmd.Args, throughScript) && cmd.Root && slices.Contains(cmd.Args, "snapshots"):
+		a := cmd.Args[slices.Index(cmd.Args, throughScript)+2:]
 		note("list " + a[1])
 		if a[3] != "120" {
 			return link.Result{}, fmt.Errorf("limit %q", a[3])
@@ -373,9 +373,9 @@ func TestNothingIsAskedWhereThereIsNothing(t *testing.T) {
 	}
 }
 
-// TestListScript runs the script against programs of the test's own, and holds
+// TestThroughScript runs the script against programs of the test's own, and holds
 // what it asks them.
-func TestListScript(t *testing.T) {
+func TestThroughScript(t *testing.T) {
 	for name, c := range map[string]struct {
 		programs   map[string]string // name → shell text
 		tool, unit string
@@ -417,7 +417,7 @@ esac`,
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.Command("sh", "-c", listScript, "sextant", c.tool, "home", c.unit, "9")
+			cmd := exec.Command("sh", append([]string{"-c", throughScript, "sextant", c.tool, "home", c.unit, "9", "-"}, listArgs(c.tool)...)...)
 			cmd.Env, cmd.Dir = []string{"PATH=" + dir}, dir
 			out, _ := cmd.Output()
 			if string(out) != c.want || cmd.ProcessState.ExitCode() != c.status {

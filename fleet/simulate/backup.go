@@ -52,6 +52,14 @@ func (m *machine) backupUnits() {
 
 // newest is when the newest snapshot was made.
 func (b backup) newest(m *machine) time.Time {
+	if made := m.madeNow(b.name); len(made) > 0 {
+		return made[len(made)-1]
+	}
+	return b.scheduled(m)
+}
+
+// scheduled is when its timer had the newest made.
+func (b backup) scheduled(m *machine) time.Time {
 	at := b.started
 	if b.failed != 0 { // the run before was good
 		at = at.Add(-b.every)
@@ -89,12 +97,17 @@ type summary struct {
 // snapshots are those a job made, oldest first; only the newest where latest.
 func (m *machine) snapshots(b backup, latest bool) []snapshot {
 	out := []snapshot{}
+	made := m.madeNow(b.name)
+	count := b.count + len(made)
 	first := 0
-	if latest && b.count > 0 {
-		first = b.count - 1
+	if latest && count > 0 {
+		first = count - 1
 	}
-	for i := first; i < b.count; i++ {
-		at := b.newest(m).Add(-time.Duration(b.count-1-i) * b.every)
+	for i := first; i < count; i++ {
+		at := b.scheduled(m).Add(-time.Duration(b.count-1-i) * b.every)
+		if i >= b.count {
+			at = made[i-b.count]
+		}
 		id := hexID(m.seed, 64, m.name, b.name, fmt.Sprint("snapshot", i))
 		added := uint64(float64(b.size) / 200 * share(m.seed, id))
 		files := int(b.size>>20) + 1
@@ -102,7 +115,7 @@ func (m *machine) snapshots(b backup, latest bool) []snapshot {
 			Time: at, Tree: hexID(m.seed, 64, id, "tree"), Paths: []string{"/var/lib/" + b.name}, Hostname: m.name, Username: "root",
 			Program: "restic 0.18.1", ID: id, Short: id[:8],
 			Summary: summary{Start: at, End: at.Add(4 * time.Minute), New: files / 900, Changed: files / 300, Same: files - files/900 - files/300,
-				Added: added, Packed: added * 3 / 4, Files: files, Processed: b.size - uint64(b.count-1-i)*added/8},
+				Added: added, Packed: added * 3 / 4, Files: files, Processed: b.size - uint64(count-1-i)*added/8},
 		}
 		if i > 0 {
 			s.Parent = hexID(m.seed, 64, m.name, b.name, fmt.Sprint("snapshot", i-1))
@@ -165,7 +178,7 @@ func backupStatus(c Call) int {
 		if b.every > day {
 			r.MaxAge = 192
 		}
-		if b.count == 0 {
+		if b.count == 0 && len(m.madeNow(b.name)) == 0 {
 			why := "no snapshots"
 			r.Problem = &why
 		} else {

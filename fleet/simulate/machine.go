@@ -51,6 +51,8 @@ type machine struct {
 	dead     int      // store paths that nothing leads to
 
 	mu       sync.Mutex
+	works    []*work                // what units of backups do, or did, on request
+	made     map[string][]time.Time // the snapshots that backups made on request, by job
 	deploys  []*deploying
 	units    []*unit
 	others   []*unit      // targets, sockets, mounts: told only to who asks for units of every kind

@@ -29,7 +29,10 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{sentinel, func(c Call) int { return c.behindSentinel(behind(c.Args)) }},
 		{"iflag=fullblock", func(c Call) int { return c.received(behind(c.Args)) }},
 		{"sextant: root by", func(c Call) int { return c.elevate(behind(c.Args)) }},
-		{`exec timeout -k 5 "$limit" "$tool-$name" "$@"`, listSnapshots},
+		{"# A tool of a backup, with the credentials of its job", askBackupTool},
+		{"# How a backup stands for being worked on", tellReady},
+		{"# Begins a unit of a backup", beginBackup},
+		{"# How a unit of a backup does, and what it says", tellWork},
 		{"read_journal() {", tellJournal},
 		{`"_SYSTEMD_USER_UNIT=$name"`, tellUserJournal},
 		{"cat /proc/uptime /proc/loadavg /proc/stat /proc/meminfo /proc/net/dev /proc/diskstats", tellCounters},
@@ -50,11 +53,6 @@ func (c Call) arg(i int) string {
 		return c.Args[i]
 	}
 	return ""
-}
-
-// listSnapshots prints the snapshots of a job: $1 is the tool, $2 the job.
-func listSnapshots(c Call) int {
-	return c.with([]string{c.arg(1) + "-" + c.arg(2), "snapshots", "--json"}).run()
 }
 
 // tellJournal prints what the journal tells of units: $1 is how many lines of
