@@ -25,6 +25,8 @@ type Target struct {
 	User       string // whose container or user unit; empty: root's
 	Unit       string // for ScopeUnit
 	Item       string // the key of a backup job, for ScopeJob
+	Snapshot   string // of that job, where one was chosen
+	Path       string // of a file or folder in it
 	Image      string // the name of one, in place of a container's
 	Generation int    // of the one host's systems, where one was chosen; 0: none
 
@@ -162,6 +164,12 @@ type Console interface {
 	Container(ctx context.Context, host HostID, c Container, secrets bool) (ContainerDetail, error)
 	// Processes reads which processes run in a container, as Container does.
 	Processes(ctx context.Context, host HostID, c Container, secrets bool) (ContainerTop, error)
+	// Snapshots reads the snapshots of a backup job, newest first.
+	Snapshots(ctx context.Context, host HostID, job string) ([]BackupSnapshot, error)
+	// SnapshotFiles reads one folder of a snapshot.
+	SnapshotFiles(ctx context.Context, host HostID, job, snapshot, path string) (FileList, error)
+	// SnapshotDiff reads how two snapshots of a job differ.
+	SnapshotDiff(ctx context.Context, host HostID, job, from, to string) (SnapshotDiff, error)
 	// Images reads the images of a host under each of their names; newer has the
 	// registries asked before.
 	Images(ctx context.Context, host HostID, newer bool) Fact[[]NamedImage]

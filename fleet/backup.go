@@ -20,22 +20,23 @@ const (
 // BackupJob is one job that saves data of a host. "The unit went well" and
 // "the newest snapshot is from" are two facts, and kept apart.
 type BackupJob struct {
-	Name           string      `json:"name"`
-	Tool           string      `json:"tool"` // restic, rustic, borg, backrest, …
-	Unit           string      `json:"unit"`
-	Timer          string      `json:"timer,omitempty"`
-	State          BackupState `json:"state"`
-	Running        bool        `json:"running,omitempty"`
-	LastRun        time.Time   `json:"lastRun,omitzero"`     // end of the unit's last run, well or not
-	LastSuccess    time.Time   `json:"lastSuccess,omitzero"` // end of the unit's last good run
-	NewestSnapshot time.Time   `json:"newestSnapshot,omitzero"`
-	Snapshots      int         `json:"snapshots,omitempty"`
-	Size           uint64      `json:"size,omitempty"`  // bytes the newest snapshot holds, where told
-	Sizes          []SizeAt    `json:"sizes,omitempty"` // of its snapshots, oldest first: the newest of each day, of 31 days at most; none where not told
-	Next           time.Time   `json:"next,omitzero"`
-	MaxAge         Seconds     `json:"maxAge"` // seconds
-	Error          string      `json:"error"`
-	Sources        []string    `json:"sources,omitempty"` // what told: "unit", "timer stamp", "backup-status", "snapshots"
+	Name           string       `json:"name"`
+	Tool           string       `json:"tool"` // restic, rustic, borg, backrest, …
+	Unit           string       `json:"unit"`
+	Timer          string       `json:"timer,omitempty"`
+	State          BackupState  `json:"state"`
+	Running        bool         `json:"running,omitempty"`
+	LastRun        time.Time    `json:"lastRun,omitzero"`     // end of the unit's last run, well or not
+	LastSuccess    time.Time    `json:"lastSuccess,omitzero"` // end of the unit's last good run
+	NewestSnapshot time.Time    `json:"newestSnapshot,omitzero"`
+	Snapshots      int          `json:"snapshots,omitempty"`
+	Size           uint64       `json:"size,omitempty"`        // bytes the newest snapshot holds, where told
+	Sizes          []SizeAt     `json:"sizes,omitempty"`       // of its snapshots, oldest first: the newest of each day, of 31 days at most; none where not told
+	RestoreTest    *RestoreTest `json:"restoreTest,omitempty"` // the last one; nil: never, or not known
+	Next           time.Time    `json:"next,omitzero"`
+	MaxAge         Seconds      `json:"maxAge"` // seconds
+	Error          string       `json:"error"`
+	Sources        []string     `json:"sources,omitempty"` // what told: "unit", "timer stamp", "backup-status", "snapshots"
 }
 
 // SizeAt is how much a snapshot holds.

@@ -174,6 +174,9 @@ func (s State) backupProblems(add addProblem) {
 		case BackupUnknown:
 			add(SeverityUnknown, time.Time{}, "backup %s: %s", j.Name, cmp.Or(j.Error, "unknown"))
 		}
+		if t := j.RestoreTest; t != nil && !t.Well() {
+			add(SeverityFail, t.At, "backup %s: its restore test found %d bad files", j.Name, len(t.Bad))
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
 	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/snapshotscreen"
 	"github.com/sextant-fleet/sextant/tui/timelinescreen"
 )
 
@@ -31,6 +32,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.NewContainers(m.ctx)
 	case screen.Backups:
 		return hostscreen.NewBackups()
+	case screen.Snapshots:
+		return snapshotscreen.New(m.ctx, p)
 	case screen.Logs:
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:

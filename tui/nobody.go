@@ -61,6 +61,21 @@ func (nobody) Processes(context.Context, fleet.HostID, fleet.Container, bool) (f
 	return fleet.ContainerTop{}, errNobody
 }
 
+// Snapshots gives none.
+func (nobody) Snapshots(context.Context, fleet.HostID, string) ([]fleet.BackupSnapshot, error) {
+	return nil, errNobody
+}
+
+// SnapshotFiles gives none.
+func (nobody) SnapshotFiles(context.Context, fleet.HostID, string, string, string) (fleet.FileList, error) {
+	return fleet.FileList{}, errNobody
+}
+
+// SnapshotDiff gives none.
+func (nobody) SnapshotDiff(context.Context, fleet.HostID, string, string, string) (fleet.SnapshotDiff, error) {
+	return fleet.SnapshotDiff{}, errNobody
+}
+
 // Images gives none.
 func (nobody) Images(context.Context, fleet.HostID, bool) fleet.Fact[[]fleet.NamedImage] {
 	return fleet.Unknown[[]fleet.NamedImage](errNobody, time.Now(), "")

@@ -103,7 +103,7 @@ func (a *app) backupActions(d *nixops.Deployer) []fleet.Action {
 			},
 		})
 	}
-	return list
+	return append(list, a.restoreAction(d), a.restoreTestAction(d))
 }
 
 // orderOf is what was chosen to be done for a job.
@@ -162,7 +162,8 @@ var dataShare = regexp.MustCompile(`^(all|[1-9][0-9]?%)$`)
 
 // backupCommand is one job: what is done for it, and what is looked at.
 func backupCommand(o *options) *cobra.Command {
-	c := &cobra.Command{Use: "backup", Short: "Run, check or prune a backup of a host"}
+	c := &cobra.Command{Use: "backup", Short: "Run, check or prune a backup of a host; look into its snapshots, restore from them, and test that"}
+	c.AddCommand(backupSnapshotsCommand(o), backupFilesCommand(o), backupDiffCommand(o), backupRestoreCommand(o), backupTestCommand(o))
 	for _, w := range backupWorks {
 		var data string
 		var detach bool

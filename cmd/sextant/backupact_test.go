@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +73,57 @@ func TestABackupIsRefusedWhereItCannotBe(t *testing.T) {
 		var no *nixops.Refusal
 		if _, err := doBackup(t, a, "backup-run", "photos", nil); !errors.As(err, &no) || !strings.Contains(err.Error(), "--read-only") {
 			t.Error(err)
+		}
+	})
+}
+
+// TestDemoRestore: what is in the snapshots of a host that does not exist, and what
+// is restored from them.
+func TestDemoRestore(t *testing.T) {
+	onDemo(t, "storage", func(a *app, states []fleet.State) {
+		ctx, host := t.Context(), states[0].Host
+		for _, job := range []string{"documents", "ovh"} {
+			list, err := console{a}.Snapshots(ctx, host.ID, job)
+			if err != nil || len(list) < 3 {
+				t.Fatalf("%d snapshots, %v", len(list), err)
+			}
+			folder := "/var/lib/" + job
+			files, err := console{a}.SnapshotFiles(ctx, host.ID, job, list[0].ID, folder)
+			if err != nil || len(files.Files) != len(list)+2 {
+				t.Errorf("%d files, %v", len(files.Files), err)
+			}
+			diff, err := console{a}.SnapshotDiff(ctx, host.ID, job, list[1].ID, list[0].ID)
+			if err != nil || len(diff.Changes) != 1 || diff.Changes[0].Sign != "+" {
+				t.Errorf("%+v %v", diff, err)
+			}
+			target := fleet.Target{Hosts: states, Item: job, Snapshot: list[0].ID, Path: folder + "/archive"}
+			done, err := a.restore(ctx, a.deployer(), target, "", func(string) {})
+			if err != nil || done.Files != 6 || !strings.HasPrefix(done.Folder, backup.RestoreDir+"/") {
+				t.Errorf("%+v %v", done, err)
+			}
+			here := filepath.Join(t.TempDir(), "new")
+			if done, err = a.restore(ctx, a.deployer(), target, here, func(string) {}); err != nil || done.Files != 6 {
+				t.Errorf("%+v %v", done, err)
+			}
+			target.Path += "/002.dat"
+			if done, err = a.restore(ctx, a.deployer(), target, here+"2", func(string) {}); err != nil || done.Files != 1 {
+				t.Errorf("%+v %v", done, err)
+			}
+			if info, err := os.Stat(here + "2/002.dat"); err != nil || info.Mode() != 0o600 {
+				t.Error(info, err)
+			}
+			test, err := a.restoreTest(ctx, a.deployer(), target, 8, func(string) {})
+			if err != nil || !test.Well() || test.Files != 8 {
+				t.Errorf("%+v %v", test, err)
+			}
+			if _, err := a.restore(ctx, a.deployer(), target, here, func(string) {}); err == nil {
+				t.Error("a folder that is there was taken")
+			}
+		}
+		a.ask(ctx, states, only("backups"))
+		st, _ := a.store.Get(host.ID)
+		if j, _ := st.Job("ovh"); j.RestoreTest == nil || time.Since(j.RestoreTest.At) > time.Minute {
+			t.Errorf("%+v", j)
 		}
 	})
 }

@@ -49,6 +49,18 @@ func grown(j fleet.BackupJob) string {
 	return "+" + size(uint64(bytes)) + fmt.Sprintf("/%dd", int(within.Hours()/24+0.5))
 }
 
+// testedAgo is how long ago a restore was tested.
+func testedAgo(j fleet.BackupJob, now time.Time) string {
+	switch t := j.RestoreTest; {
+	case t == nil:
+		return "never"
+	case !t.Well():
+		return "FAIL " + age(t.At, now)
+	default:
+		return age(t.At, now)
+	}
+}
+
 // sizeOrNot is a size, or "-" where it is not told.
 func sizeOrNot(b uint64) string {
 	if b == 0 {
@@ -98,14 +110,14 @@ func printBackups(w io.Writer, o options, states []fleet.State) error {
 		open = open || j.State == fleet.BackupUnknown
 	}
 	err := o.write(w, out, func(t *table) {
-		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "SIZE", "GROWTH", "NEXT", "TOOL", "AGE", "ERROR")
+		t.row("HOST", "JOB", "STATE", "UNIT WELL", "NEWEST SNAPSHOT", "LIMIT", "SIZE", "GROWTH", "NEXT", "TESTED", "TOOL", "AGE", "ERROR")
 		for _, j := range rows {
 			next := "-"
 			if !j.Next.IsZero() {
 				next = j.Next.Local().Format("01-02 15:04")
 			}
 			t.row(j.Host, j.Name, string(j.State), age(j.LastSuccess, now), age(j.NewestSnapshot, now),
-				age(now.Add(-j.MaxAge.Duration()), now), sizeOrNot(j.Size), grown(j.BackupJob), next, j.Tool, ages[j.Host], j.Error)
+				age(now.Add(-j.MaxAge.Duration()), now), sizeOrNot(j.Size), grown(j.BackupJob), next, testedAgo(j.BackupJob, now), j.Tool, ages[j.Host], j.Error)
 		}
 		holes(t, hosts, now)
 		withoutBackup(t, states)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/backup"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/units"
 	"github.com/sextant-fleet/sextant/podman"
@@ -84,6 +85,42 @@ func (c console) Processes(ctx context.Context, id fleet.HostID, ct fleet.Contai
 		return fleet.ContainerTop{}, err
 	}
 	return c.a.readers.of(l).Top(ctx, ct.User, ct.ID, secrets)
+}
+
+// Snapshots reads the snapshots of a backup job.
+func (c console) Snapshots(ctx context.Context, id fleet.HostID, job string) ([]fleet.BackupSnapshot, error) {
+	l, st, j, err := c.job(id, job)
+	if err != nil {
+		return nil, err
+	}
+	return backup.Snapshots(ctx, l, st, j)
+}
+
+// SnapshotFiles reads one folder of a snapshot.
+func (c console) SnapshotFiles(ctx context.Context, id fleet.HostID, job, snapshot, path string) (fleet.FileList, error) {
+	l, _, j, err := c.job(id, job)
+	if err != nil {
+		return fleet.FileList{}, err
+	}
+	return backup.Files(ctx, l, j, snapshot, path)
+}
+
+// SnapshotDiff reads how two snapshots of a job differ.
+func (c console) SnapshotDiff(ctx context.Context, id fleet.HostID, job, from, to string) (fleet.SnapshotDiff, error) {
+	l, _, j, err := c.job(id, job)
+	if err != nil {
+		return fleet.SnapshotDiff{}, err
+	}
+	return backup.Difference(ctx, l, j, from, to)
+}
+
+func (c console) job(id fleet.HostID, name string) (link.Link, fleet.State, fleet.BackupJob, error) {
+	l, st, err := c.link(id)
+	if err != nil {
+		return nil, st, fleet.BackupJob{}, err
+	}
+	_, j, err := jobOfTarget(fleet.Target{Hosts: []fleet.State{st}, Item: name})
+	return l, st, j, err
 }
 
 // Images reads the images of a host, after the registries were asked where newer is.

@@ -50,7 +50,10 @@ func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, li
 	var log journal
 	var status []Status
 	var logErr, statusErr error
+	var tests map[string]*fleet.RestoreTest
+	var tested bool
 	var group errgroup.Group
+	group.Go(func() error { tests, tested = readTests(ctx, l, jobs); return nil })
 	group.Go(func() error {
 		ctx, cancel := context.WithTimeoutCause(ctx, logLimit, fmt.Errorf("no answer within %s", logLimit))
 		defer cancel()
@@ -68,6 +71,9 @@ func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, li
 	_ = group.Wait()
 	for i := range jobs {
 		e := &jobs[i]
+		if tested {
+			e.RestoreTest = tests[testsFile(e.BackupJob)]
+		}
 		if logErr == nil {
 			e.hear(log)
 		} else if e.lost {

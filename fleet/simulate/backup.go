@@ -134,9 +134,8 @@ func snapshotProgram(c Call, b backup) int {
 		fmt.Fprintln(c.Stderr, "Fatal: unable to open repository: permission denied")
 		return 1
 	}
-	if c.has("check") || c.has("stats") || !c.has("snapshots") {
-		fmt.Fprintln(c.Stderr, c.Args[0]+": this host does not exist (sextant demo): it only lists snapshots")
-		return 1
+	if !c.has("snapshots") {
+		return lookInto(c, b)
 	}
 	m := c.machine()
 	list := m.snapshots(b, c.has("--latest"))

@@ -53,6 +53,8 @@ type machine struct {
 	mu       sync.Mutex
 	works    []*work                // what units of backups do, or did, on request
 	made     map[string][]time.Time // the snapshots that backups made on request, by job
+	restored map[string]uint64      // folders of what was restored, and their bytes
+	tests    map[string]string      // the last restore test, by the file that keeps it
 	deploys  []*deploying
 	units    []*unit
 	others   []*unit      // targets, sockets, mounts: told only to who asks for units of every kind

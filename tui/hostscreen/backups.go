@@ -30,7 +30,8 @@ func backups(several bool) *tableTab {
 			{Title: "size", Width: 5, Drop: 3, Right: true},
 			{Title: "growth", Width: 7, Drop: 4, Right: true},
 			{Title: "next", Width: 7, Max: 9, Drop: 5},
-			{Title: "tool", Width: 6, Max: 10, Drop: 7},
+			{Title: "tested", Width: 6, Drop: 7},
+			{Title: "tool", Width: 6, Max: 10, Drop: 8},
 			{Title: "error", Width: 12, Max: 90, Drop: 6},
 		},
 		rows: func(c *screen.Context, st fleet.State) []row {
@@ -48,7 +49,7 @@ func backups(several bool) *tableTab {
 			j := st.Backups.Value[at]
 			cells := []widget.Line{
 				widget.L(themes.Dim, st.Host.Name), widget.T(j.Name), jobState(j), ago(c, j.LastSuccess), ago(c, j.NewestSnapshot), worn(c, j),
-				widget.L(themes.Text, sizeOf(j)), growth(c, j), widget.L(themes.Dim, due(c, j)), widget.L(themes.Dim, j.Tool), widget.L(themes.Fail, j.Error),
+				widget.L(themes.Text, sizeOf(j)), growth(c, j), widget.L(themes.Dim, due(c, j)), tested(c, j), widget.L(themes.Dim, j.Tool), widget.L(themes.Fail, j.Error),
 			}
 			if !several {
 				cells = cells[1:]
@@ -181,6 +182,32 @@ func sizeOf(j fleet.BackupJob) string {
 	return words.Bytes(j.Size)
 }
 
+// tested is how long ago a restore was tested.
+func tested(c *screen.Context, j fleet.BackupJob) widget.Line {
+	switch t := j.RestoreTest; {
+	case t == nil:
+		return widget.L(themes.Dim, "never")
+	case !t.Well():
+		return widget.L(themes.Fail, "FAIL")
+	default:
+		return widget.T(words.Ago(t.At, c.Now))
+	}
+}
+
+// testField is all that is known of the last restore test.
+func testField(c *screen.Context, d widget.Doc, j fleet.BackupJob, w int) widget.Doc {
+	t := j.RestoreTest
+	if t == nil {
+		return d.Field(w, label, "restore", widget.L(themes.Dim, "never tested, as far as the host tells"))
+	}
+	text := fmt.Sprintf("%s: %d files, %s: %d the same as on the host, %d changed there since", words.When(t.At, c.Now), t.Files, words.Bytes(t.Bytes), t.Same, t.Changed)
+	d = d.Field(w, label, "restore", widget.T("tested "+text))
+	for _, bad := range t.Bad {
+		d = d.Field(w, label, "", widget.L(themes.Fail, bad))
+	}
+	return d
+}
+
 // growth is how much the data grew by: "+1.2G" within the time that snapshots
 // tell of, a month at most.
 func growth(_ *screen.Context, j fleet.BackupJob) widget.Line {
@@ -242,6 +269,7 @@ func backup(c *screen.Context, st fleet.State, j fleet.BackupJob, w int) widget.
 	}
 	d = d.Field(w, label, "next", widget.T(cmp.Or(words.When(j.Next, c.Now), c.Glyphs.None)))
 	d = d.Field(w, label, "age", worn(c, j).And(themes.Dim, "  older than the limit is stale"))
+	d = testField(c, d, j, w)
 	d = d.Field(w, label, "told by", widget.T(cmp.Or(strings.Join(j.Sources, ", "), c.Glyphs.None)))
 	return d.Field(w, label, "source", widget.L(themes.Dim, st.Backups.Source+", "+words.AgoLong(st.Backups.At, c.Now)))
 }

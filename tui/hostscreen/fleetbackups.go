@@ -91,7 +91,7 @@ func (s *Backups) Scopes() []string { return append(s.jobs.scopes(), "deploys") 
 
 // Hints implements screen.Screen.
 func (s *Backups) Hints(*screen.Context) []string {
-	return []string{"back", "enter", "logs", "sort", "find", "menu", "refresh", "help"}
+	return []string{"back", "enter", "snapshots", "logs", "sort", "find", "menu", "refresh", "help"}
 }
 
 // Open implements screen.Screen.

@@ -116,13 +116,16 @@ func (s *Screen) Hints(*screen.Context) []string {
 			if h, ok := s.tab().(interface{ openHints() []string }); ok {
 				return h.openHints()
 			}
+			if t.group != "" {
+				return []string{"back", "snapshots", "logs", "menu", "copy", "shell", "help"}
+			}
 			return []string{"back", "logs", "menu", "copy", "shell", "help"}
 		}
 		if h, ok := s.tab().(interface{ hints() []string }); ok {
 			return h.hints()
 		}
 		if t.group != "" {
-			return []string{"back", "enter", "logs", "find", "sort", "menu", "shell", "refresh", "help"}
+			return []string{"back", "enter", "snapshots", "logs", "find", "sort", "menu", "shell", "refresh", "help"}
 		}
 		if t.sorts != nil {
 			return []string{"back", "enter", "logs", "find", "view", "sort", "mark", "menu", "shell", "refresh", "help"}

@@ -191,6 +191,8 @@ func (t *tableTab) do(_ *screen.Context, _ fleet.State, id string) screen.Effect
 		t.scroll.Reset()
 	case id == "sort":
 		return t.chooseSort()
+	case id == "snapshots" && ok:
+		return screen.Go{Place: screen.Place{Screen: screen.Snapshots, Host: r.of.Host.ID, Item: jobOf(r).Key()}}
 	case id == "logs" && ok && t.log != nil:
 		return t.logs(r)
 	case id == "logs":

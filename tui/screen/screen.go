@@ -80,6 +80,9 @@ const (
 // Backups is the screen of the backup jobs of all hosts.
 const Backups = "backups"
 
+// Snapshots is the screen of the snapshots of one backup job: the place's item.
+const Snapshots = "snapshots"
+
 // Images is the screen of the images of one host.
 const Images = "images"
 

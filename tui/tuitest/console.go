@@ -19,6 +19,8 @@ type Console struct {
 	// AllImages gives the images of a host; nil: none.
 	AllImages func(newer bool) fleet.Fact[[]fleet.NamedImage]
 
+	NoSnapshots error // why none can be read
+
 	mu        sync.Mutex
 	looks     []fleet.Focus
 	refreshes []fleet.HostID

@@ -127,6 +127,7 @@ func reading(i, k int, id string) fleet.ContainerStats {
 
 func failedJob() fleet.BackupJob {
 	j := job("offsite", fleet.BackupFailed, 4*day)
+	j.RestoreTest = &fleet.RestoreTest{At: ago(12 * day), Files: 19, Same: 17, Changed: 2, Bytes: 48 << 20}
 	j.LastRun, j.Error = ago(7*time.Hour), "Fatal: unable to open repository at sftp:box:/backup: ssh exited with 255"
 	return j
 }

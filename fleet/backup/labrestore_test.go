@@ -1,0 +1,146 @@
+//go:build lab
+
+package backup_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/backup"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// oldRestic makes a job with a repository by the restic 0.14 of router, for a while.
+const oldRestic = `
+set -e
+mkdir -p /run/sextant-old/src/in; cd /run/sextant-old
+printf one >src/in/a; printf 'odd [*]' >'src/in/odd [x] ?*'; ln -s /etc src/in/link
+cat >/run/systemd/system/restic-backups-sextant-old.service <<U
+[Service]
+Type=oneshot
+Environment=RESTIC_REPOSITORY=/run/sextant-old/repo RESTIC_PASSWORD=nowhere RESTIC_CACHE_DIR=/run/sextant-old/cache
+ExecStart=/usr/bin/restic backup /run/sextant-old/src
+U
+systemctl daemon-reload
+export RESTIC_REPOSITORY=/run/sextant-old/repo RESTIC_PASSWORD=nowhere RESTIC_CACHE_DIR=/run/sextant-old/cache
+restic -q init; restic -q backup /run/sextant-old/src; sleep 1.1; printf two >src/in/b; sleep 1.1; restic -q backup /run/sextant-old/src`
+
+// TestRestoreOfTheLab looks into snapshots and restores from them, by restic 0.18
+// and rustic 0.11 through wrappers, and by restic 0.14 without one.
+func TestRestoreOfTheLab(t *testing.T) {
+	lab := labtest.Load(t)
+	router := lab.Link(t, "router")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, _ = router.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", "rm -rf /run/sextant-old /run/systemd/system/restic-backups-sextant-old.service; systemctl daemon-reload"}})
+	})
+	labtest.Output(t, router, "sh", "-c", oldRestic)
+	for _, c := range []struct{ host, job, folder, file string }{
+		{"storage", "home", "/srv/home", "diary-1"}, {"storage", "cold", "/srv/archive", "month-30"}, {"router", "sextant-old", "/run/sextant-old/src/in", "odd [x] ?*"},
+	} {
+		t.Run(c.job, func(t *testing.T) { restores(t, lab.Link(t, c.host), c.job, c.folder, c.file) })
+	}
+}
+
+func restores(t *testing.T, l link.Link, name, folder, file string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	st := probed(t, l)
+	j := jobsOf(t, l)[name]
+	if j.Unit == "" {
+		j = fleet.BackupJob{Name: name, Tool: "restic", Unit: "restic-backups-" + name + ".service"} // systemd has not loaded it
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := backup.Snapshots(ctx, l, st, j)
+	must(err)
+	if len(list) < 2 || list[0].At.Before(list[1].At) {
+		t.Fatalf("%+v", list)
+	}
+	newest := list[0].ID
+	told, err := json.Marshal(list)
+	must(err)
+	files, err := backup.Files(ctx, l, j, newest, folder)
+	must(err)
+	i := slices.IndexFunc(files.Files, func(f fleet.SnapshotFile) bool {
+		return f.Path == folder+"/"+file && f.Kind == fleet.KindFile && f.Size > 0
+	})
+	if i < 0 {
+		t.Fatalf("%s is not in %+v", file, files)
+	}
+	if root, err := backup.Files(ctx, l, j, newest, "/"); err != nil || len(root.Files) != 1 || root.Files[0].Path != "/"+strings.Split(folder, "/")[1] || root.Files[0].Kind != fleet.KindFolder {
+		t.Errorf("the root: %+v %v", root, err)
+	}
+	diff, err := backup.Difference(ctx, l, j, list[len(list)-1].ID, newest)
+	must(err)
+	if !slices.ContainsFunc(diff.Changes, func(c fleet.FileChange) bool { return c.Sign == "+" && strings.HasPrefix(c.Path, folder+"/") }) {
+		t.Errorf("%+v", diff)
+	}
+	truth := sum(t, l, folder+"/"+file)
+	there, err := backup.RestoreThere(ctx, l, j, newest, folder+"/"+file, nil)
+	must(err)
+	if got := strings.Fields(labtest.Output(t, l, "sh", "-c", `stat -c '%a %U' "$1"; find "$1" -type f -exec sha256sum {} +`, "sh", there.Folder)); there.Files != 1 || len(got) < 3 || got[0] != "700" || got[1] != "root" || got[2] != truth {
+		t.Errorf("%+v %q, want %s", there, got, truth)
+	}
+	whole, err := backup.RestoreThere(ctx, l, j, newest, folder, nil)
+	must(err)
+	if whole.Files < len(files.Files) || whole.Folder == there.Folder {
+		t.Errorf("%+v", whole)
+	}
+	labtest.Output(t, l, "rm", "-rf", there.Folder, whole.Folder)
+	restoresHere(ctx, t, l, j, newest, folder, file, truth)
+	test, err := backup.Test(ctx, l, st, j, 5, func(string) {})
+	must(err)
+	if !test.Well() || test.Same == 0 {
+		t.Errorf("%+v", test)
+	}
+	keepsSecrets(t, string(told)+fmt.Sprint(files, diff, test))
+	if _, err := backup.RestoreThere(ctx, l, j, newest, "/nowhere/at/all", nil); err == nil {
+		t.Error("what is not there was restored")
+	}
+}
+
+func restoresHere(ctx context.Context, t *testing.T, l link.Link, j fleet.BackupJob, id, folder, file, truth string) {
+	one, all := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "all")
+	if out, err := backup.RestoreHere(ctx, l, j, id, folder+"/"+file, one, nil); err != nil || out.Files != 1 {
+		t.Fatalf("%+v %v", out, err)
+	}
+	b, err := os.ReadFile(filepath.Join(one, file))
+	if got := fmt.Sprintf("%x", sha256.Sum256(b)); err != nil || got != truth {
+		t.Errorf("%s, want %s: %v", got, truth, err)
+	}
+	if out, err := backup.RestoreHere(ctx, l, j, id, folder, all, nil); err != nil || out.Files < 3 && j.Name != "sextant-old" || out.Files < 3-len(out.Left) {
+		t.Fatalf("%+v %v", out, err)
+	}
+	_ = filepath.WalkDir(all, func(p string, e fs.DirEntry, err error) error {
+		info, ierr := e.Info()
+		if want := map[bool]fs.FileMode{true: 0o700, false: 0o600}[e.IsDir()]; err != nil || ierr != nil || info.Mode().Perm() != want || !e.IsDir() && !e.Type().IsRegular() {
+			t.Errorf("%s: %v %v", p, info.Mode(), err)
+		}
+		return nil
+	})
+	if _, err := backup.RestoreHere(ctx, l, j, id, folder, all, nil); err == nil {
+		t.Error("a folder that is there was taken")
+	}
+}
+
+func sum(t *testing.T, l link.Link, p string) string {
+	t.Helper()
+	return strings.Fields(labtest.Output(t, l, "sh", "-c", `sha256sum <"$1"`, "sh", p))[0]
+}
