@@ -118,7 +118,8 @@ func TestKillAndRemoveAContainer(t *testing.T) {
 			if out, errs, code := sextant(t, "container", "kill", host, name, "--yes"); code != 0 {
 				t.Errorf("kill: %d: %s%s", code, out, errs)
 			}
-			if got := sh("podman inspect -f '{{.State.Status}} {{.State.ExitCode}}' " + name); got != "exited 137" {
+			// for a moment, while it is being cleaned up, Podman calls it stopped
+			if got := sh("s() { podman inspect -f '{{.State.Status}} {{.State.ExitCode}}' " + name + "; }; for i in $(seq 50); do case $(s) in stopped*) sleep 0.2;; *) break;; esac; done; s"); got != "exited 137" {
 				t.Errorf("killed it is %s", got)
 			}
 			if out, errs, code := sextant(t, "container", "remove", host, name, "--yes"); code != 0 {

@@ -267,6 +267,7 @@ func (r *rig) start() {
 	if out, err := r.lab("up", "--no-seed", r.host); err != nil {
 		r.Fatalf("%v: %s", err, out)
 	}
+	r.answers() // who has a look then finds it: its sshd runs before the tailnet knows it again
 }
 
 // down tells whether the host has gone down: a restart ends what holds it, as on
