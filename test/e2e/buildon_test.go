@@ -10,7 +10,7 @@ import (
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
-// stay gives what sends hosts back to what they run now.
+// stay gives what sends hosts back to what they run now, without what was deployed since.
 func stay(t *testing.T, hosts ...string) func() {
 	t.Helper()
 	before := map[string]string{}
@@ -25,8 +25,18 @@ func stay(t *testing.T, hosts ...string) func() {
 			if out, errs, code := sextant(t, "rollback", h, "--to", number(t, h, before[h]), "--yes", "--json"); code != 0 {
 				t.Errorf("%s back again: %d: %s %s", h, code, out, errs)
 			}
+			forget(t, h)
 		}
 	}
+}
+
+// forget deletes the generations that are newer than the default: the boot menu has
+// room for a few only, and would lack the one that the host is to start.
+func forget(t *testing.T, host string) {
+	t.Helper()
+	labtest.Output(t, labtest.Load(t).Link(t, host), "sh", "-c", `cd /nix/var/nix/profiles && now=$(readlink system) && now=${now#system-} && now=${now%-link} || exit
+for l in system-*-link; do n=${l#system-} && n=${n%-link}; [ "$n" -le "$now" ] || nix-env -p $PWD/system --delete-generations "$n"; done
+system/bin/switch-to-configuration boot >&2`)
 }
 
 // runs is the system that a host runs.
