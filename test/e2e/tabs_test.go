@@ -78,34 +78,53 @@ func pick(ui *tuitest.Term, host string) {
 }
 
 // TestScreensAgreeWithTheHosts goes through every host and its tabs, wide and on
-// a telephone, and finds there what the host's own commands say inside it.
+// a telephone, and finds there what the host's own commands say inside it. Nobody
+// changes the hosts meanwhile: several persons go through some of them each.
 func TestScreensAgreeWithTheHosts(t *testing.T) {
 	lab := labtest.Load(t)
 	for _, size := range [][2]int{{120, 40}, {40, 20}} {
-		wide := size[0] == 120
-		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+		for hosts := range slices.Chunk(lab.Hosts, 4) {
+			t.Run(fmt.Sprintf("%dx%d/%s", size[0], size[1], hosts[0].Name), func(t *testing.T) {
+				t.Parallel()
+				onScreen(t, size, func(ui *tuitest.Term) {
+					for _, h := range hosts {
+						seeHost(t, ui, h, size[0] == 120)
+					}
+				})
+			})
+		}
+		t.Run(fmt.Sprintf("%dx%d/away", size[0], size[1]), func(t *testing.T) {
 			t.Parallel()
-			ui := screen(t, size[0], size[1])
-			answer(ui)
-			for _, h := range lab.Hosts {
-				pick(ui, h.Name)
-				if wide {
-					seeRow(t, ui, h)
-				}
-				ui.Press("enter").WaitFor("Overview]")
-				for _, tab := range tabs {
-					ui.Press(tab.key).WaitFor(tab.title + "]")
-					see(t, ui, h.Name+", "+tab.title, tab.truth(t, h, wide))
-				}
-				ui.Press("esc").WaitFor("/" + h.Name).Press("esc").WaitGone("/" + h.Name)
-			}
-			seeAway(t, ui)
-			ui.Press("q")
-			if err := ui.Wait(); err != nil {
-				t.Error(err)
-			}
+			onScreen(t, size, func(ui *tuitest.Term) { seeAway(t, ui) })
 		})
 	}
+}
+
+// onScreen does something on a screen that knows all hosts, and leaves it.
+func onScreen(t *testing.T, size [2]int, do func(ui *tuitest.Term)) {
+	t.Helper()
+	ui := screen(t, size[0], size[1])
+	answer(ui)
+	do(ui)
+	ui.Press("q")
+	if err := ui.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// seeHost goes through a host's row and its tabs.
+func seeHost(t *testing.T, ui *tuitest.Term, h labtest.Host, wide bool) {
+	t.Helper()
+	pick(ui, h.Name)
+	if wide {
+		seeRow(t, ui, h)
+	}
+	ui.Press("enter").WaitFor("Overview]")
+	for _, tab := range tabs {
+		ui.Press(tab.key).WaitFor(tab.title + "]")
+		see(t, ui, h.Name+", "+tab.title, tab.truth(t, h, wide))
+	}
+	ui.Press("esc").WaitFor("/" + h.Name).Press("esc").WaitGone("/" + h.Name)
 }
 
 // seeRow holds a host's row on the fleet screen: systems, failed units,
