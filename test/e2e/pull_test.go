@@ -70,7 +70,8 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 // pulls opens a host and goes down to what deploys to it by itself: with all that is
 // wrong with the host there may be much above it.
 func pulls(ui *tuitest.Term, host string) *tuitest.Term {
-	ui.Press("/").Send(host).WaitFor("1 of 10").Press("enter", "enter").WaitFor("[1 Overview]")
+	pick(ui, host)
+	ui.Press("enter").WaitFor("[1 Overview]")
 	for range 60 {
 		if strings.Contains(ui.Screen(), "pulls") {
 			break

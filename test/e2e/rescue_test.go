@@ -99,7 +99,8 @@ func TestRollBackOfWhatWaitsIsACancel(t *testing.T) {
 		cmd.Env, cmd.Dir = env, dir
 		ui := tuitest.Start(t, cmd, 40, 20)
 		answer(ui)
-		ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter").WaitFor("waits")
+		pick(ui, "cloud")
+		ui.WaitFor("waits")
 		ui.Press("R").WaitFor("Cancel the deploy of cloud")
 		ui.Settle(2e9).Press("y").WaitFor("done after").Press("esc", "q")
 		if now := state(); now != before || newest() != "CANCELLED" {

@@ -19,7 +19,7 @@ func TestRollBackFromAPhone(t *testing.T) {
 	before := runs(t, "cloud")
 	ui := screen(t, 40, 20)
 	answer(ui)
-	ui.Press("/").Send("cloud").WaitFor("1 of 10").Press("enter")
+	pick(ui, "cloud")
 	ui.Press("R").WaitFor("Roll cloud back", "it goes back")
 	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
 	ui.Press("y").WaitFor("done after")

@@ -66,10 +66,11 @@ func see(t *testing.T, ui *tuitest.Term, where string, patterns []string) {
 // word is what the screens call the state of a backup.
 var word = map[string]string{"fresh": "ok", "stale": "stale", "failed": "FAIL", "never": "never"}
 
-// pick goes to a host on the fleet screen.
+// pick goes to a host on the fleet screen. Others may be listed too: the filter knows
+// tags, and what is told of a host.
 func pick(ui *tuitest.Term, host string) {
 	ui.Press("/").Send(host).Press("enter").WaitFor("/" + host)
-	for range 3 { // the filter knows tags too: another host may stand first
+	for range 3 {
 		if ui.Settle(200 * time.Millisecond); !strings.Contains(ui.Screen(), "> "+host+" ") {
 			ui.Press("j")
 		}
