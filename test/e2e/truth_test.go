@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,11 +19,10 @@ import (
 // SSH, and without anything of ours.
 func inside(t testing.TB, host, script string) string {
 	t.Helper()
-	tool, err := filepath.Abs("../lab/lab")
+	cmd, err := labtest.Load(t).Inside(host, script)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(tool, "exec", host, "sh", "-c", script)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

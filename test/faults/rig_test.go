@@ -62,11 +62,15 @@ func (r *rig) lab(args ...string) (string, error) {
 // sh runs a program of the shell on the host, without SSH.
 func (r *rig) sh(script string) string {
 	r.Helper()
-	out, err := r.lab("exec", r.host, "sh", "-c", script)
+	cmd, err := labtest.Load(r).Inside(r.host, script)
+	if err != nil {
+		r.Fatalf("%s: %v", script, err)
+	}
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		r.Fatalf("%s: %s: %v: %s", r.host, script, err, out)
 	}
-	return out
+	return strings.TrimSpace(string(out))
 }
 
 // sextant is the product, as the operator runs it, remembering nothing.
@@ -332,16 +336,11 @@ func (r *rig) menu() string {
 // inside is the host's disk with all that is mounted there.
 func (r *rig) inside() string {
 	r.Helper()
-	pid, err := os.ReadFile(filepath.Join(filepath.Dir(r.root), "pid"))
+	leader, err := labtest.Load(r).Leader(r.host)
 	if err != nil {
 		r.Fatal(err)
 	}
-	p := strings.TrimSpace(string(pid))
-	children, err := os.ReadFile("/proc/" + p + "/task/" + p + "/children")
-	if err != nil || len(strings.Fields(string(children))) == 0 {
-		r.Fatalf("%s is down: %v", r.host, err)
-	}
-	return "/proc/" + strings.Fields(string(children))[0] + "/root"
+	return "/proc/" + leader + "/root"
 }
 
 func number(link string) int {
