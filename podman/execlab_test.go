@@ -42,6 +42,7 @@ func sh(ctx context.Context, a *asked, container, user, stdin, script string) (s
 func TestLabExec(t *testing.T) {
 	for _, c := range where {
 		t.Run(c.host+c.user, func(t *testing.T) {
+			t.Parallel()
 			a := open(t, labtest.Load(t).Link(t, c.host))
 			s, out, errs, err := sh(t.Context(), a, c.container, c.user, "one\ntwo\n", `while read -r l; do echo "got $l"; done; echo "$WORD $PWD" >&2; exit 42`)
 			if err != nil || out != "got one\ngot two\n" || errs != "a b /\n" || s.Status() != 42 {
@@ -67,6 +68,7 @@ func TestLabExec(t *testing.T) {
 func TestLabExecOnATerminal(t *testing.T) {
 	for _, c := range where {
 		t.Run(c.host+c.user, func(t *testing.T) {
+			t.Parallel()
 			a := open(t, labtest.Load(t).Link(t, c.host))
 			person, program, err := pty.Open()
 			if err != nil {
@@ -143,43 +145,48 @@ func reader(t *testing.T, r io.Reader) func(any ...string) {
 // and the command is ended on the host over a new one. So is one that is stopped.
 func TestLabExecThatLosesItsHost(t *testing.T) {
 	for _, c := range where {
-		for _, how := range []string{"lost", "stopped"} {
-			t.Run(c.host+c.user+how, func(t *testing.T) {
-				a := open(t, labtest.Load(t).Link(t, c.host))
-				mark := fmt.Sprint(100_000 + time.Now().UnixNano()%100_000)
-				runs := func() string {
-					return labtest.Output(t, a.link, "sh", "-c", "pgrep -fa 'sleep "+mark+"' | grep -v pgrep || true")
-				}
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				done := make(chan error, 1)
-				go func() {
-					_, _, _, err := sh(ctx, a, c.container, c.user, "", "exec /bin/busybox sleep "+mark)
-					done <- err
-				}()
-				for end := time.Now().Add(20 * time.Second); !strings.Contains(runs(), mark); time.Sleep(100 * time.Millisecond) {
-					if time.Now().After(end) {
-						t.Fatal("it does not run")
-					}
-				}
-				if how == "lost" {
-					cut(t, a.link)
-				} else {
-					cancel()
-				}
-				select {
-				case err := <-done:
-					t.Log(err)
-					if err == nil || !strings.Contains(err.Error(), how) || !strings.HasSuffix(err.Error(), "; it was ended there") {
-						t.Errorf("%v", err)
-					}
-				case <-time.After(40 * time.Second):
-					t.Fatal("it does not end")
-				}
-				if left := runs(); strings.Contains(left, mark) {
-					t.Errorf("it was left running: %s", left)
-				}
-			})
+		t.Run(c.host+c.user, func(t *testing.T) {
+			t.Parallel()
+			for _, how := range []string{"lost", "stopped"} {
+				t.Run(how, func(t *testing.T) { losesItsHost(t, c.host, c.user, c.container, how) })
+			}
+		})
+	}
+}
+
+func losesItsHost(t *testing.T, host, user, container, how string) {
+	a := open(t, labtest.Load(t).Link(t, host))
+	mark := fmt.Sprint(100_000 + time.Now().UnixNano()%100_000)
+	runs := func() string {
+		return labtest.Output(t, a.link, "sh", "-c", "pgrep -fa 'sleep "+mark+"' | grep -v pgrep || true")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, _, _, err := sh(ctx, a, container, user, "", "exec /bin/busybox sleep "+mark)
+		done <- err
+	}()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(runs(), mark); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not run")
 		}
+	}
+	if how == "lost" {
+		cut(t, a.link)
+	} else {
+		cancel()
+	}
+	select {
+	case err := <-done:
+		t.Log(err)
+		if err == nil || !strings.Contains(err.Error(), how) || !strings.HasSuffix(err.Error(), "; it was ended there") {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(40 * time.Second):
+		t.Fatal("it does not end")
+	}
+	if left := runs(); strings.Contains(left, mark) {
+		t.Errorf("it was left running: %s", left)
 	}
 }

@@ -61,45 +61,44 @@ func program(t *testing.T, stdin string, name string, args ...string) (string, e
 // an engine that there is: direct, of a user, through sudo with a password, lent by
 // a user who has no socket, Docker; input that ends before the output does too.
 func TestLabSocket(t *testing.T) {
-	for _, c := range []struct{ host, user, container string }{
+	type way struct{ host, user, container string }
+	onHosts(t, []way{
 		{"storage", "", "jellyfin"}, {"router", "", "blocky"}, {"desktop", "ada", "notes"}, {"laptop", "", ""}, {"router", "bea", ""}, {"media", "", "plex"},
-	} {
-		t.Run(c.host+c.user, func(t *testing.T) {
-			a := open(t, labtest.Load(t).Link(t, c.host))
-			socket := "unix://" + forwarded(t, a, "", c.user)
-			var want, got []string
-			for _, ct := range a.list.Value {
-				if (ct.User == c.user || c.user == "" && ct.User == "root") && ct.State != fleet.Absent {
-					want = append(want, ct.Name)
-				}
+	}, func(c way) string { return c.host }, func(t *testing.T, c way) {
+		a := open(t, labtest.Load(t).Link(t, c.host))
+		socket := "unix://" + forwarded(t, a, "", c.user)
+		var want, got []string
+		for _, ct := range a.list.Value {
+			if (ct.User == c.user || c.user == "" && ct.User == "root") && ct.State != fleet.Absent {
+				want = append(want, ct.Name)
 			}
-			slices.Sort(want)
-			podman := func(stdin string, args ...string) (string, error) {
-				if c.host == "media" {
-					return program(t, stdin, "docker", append([]string{"-H", socket}, args...)...)
-				}
-				return program(t, stdin, "podman", append([]string{"--url", socket}, args...)...)
+		}
+		slices.Sort(want)
+		podman := func(stdin string, args ...string) (string, error) {
+			if c.host == "media" {
+				return program(t, stdin, "docker", append([]string{"-H", socket}, args...)...)
 			}
-			out, err := podman("", "ps", "-a", "--format", "{{.Names}}")
-			got = strings.Fields(out)
-			slices.Sort(got)
-			if err != nil || !slices.Equal(got, want) {
-				t.Errorf("ps tells %q, want %q: %v", got, want, err)
+			return program(t, stdin, "podman", append([]string{"--url", socket}, args...)...)
+		}
+		out, err := podman("", "ps", "-a", "--format", "{{.Names}}")
+		got = strings.Fields(out)
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("ps tells %q, want %q: %v", got, want, err)
+		}
+		if c.container == "" {
+			return
+		}
+		out, err = podman("one\ntwo\n", "exec", "-i", c.container, "/bin/sh", "-c", "while read l; do echo got $l; done; echo end")
+		if err != nil || strings.TrimSpace(strings.ReplaceAll(out, "\r", "")) != "got one\ngot two\nend" {
+			t.Errorf("%v %q", err, out)
+		}
+		if c.host != "media" { // its own program, on Podman
+			if out, err := program(t, "", "docker", "-H", socket, "ps", "--format", "{{.Names}}"); err != nil || !strings.Contains(out, c.container) {
+				t.Errorf("docker ps: %v %q", err, out)
 			}
-			if c.container == "" {
-				return
-			}
-			out, err = podman("one\ntwo\n", "exec", "-i", c.container, "/bin/sh", "-c", "while read l; do echo got $l; done; echo end")
-			if err != nil || strings.TrimSpace(strings.ReplaceAll(out, "\r", "")) != "got one\ngot two\nend" {
-				t.Errorf("%v %q", err, out)
-			}
-			if c.host != "media" { // its own program, on Podman
-				if out, err := program(t, "", "docker", "-H", socket, "ps", "--format", "{{.Names}}"); err != nil || !strings.Contains(out, c.container) {
-					t.Errorf("docker ps: %v %q", err, out)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // cut ends the connection to a host from the other side: the sshd that serves it.

@@ -196,34 +196,33 @@ func (l looked) processes(t *testing.T, c fleet.Container) {
 // tell, and no secret is among it unless that was asked for.
 func TestLabInspect(t *testing.T) {
 	lab := labtest.Load(t)
-	for _, c := range []struct{ host, engine, user string }{
+	type engine struct{ host, engine, user string }
+	onHosts(t, []engine{
 		{"storage", "podman", "root"}, {"router", "podman", "root"}, {"desktop", "podman", "ada"}, {"router", "podman", "bea"}, {"media", "docker", "root"},
-	} {
-		t.Run(c.host+" "+c.user, func(t *testing.T) {
-			l := looked{asked: open(t, lab.Link(t, c.host)), engine: c.engine, user: c.user, by: link.Command{Root: c.user == "root"}}
-			if c.user == "bea" {
-				l.by = link.Command{User: "bea", Env: []string{"HOME=/var/lib/containers/bea", "XDG_RUNTIME_DIR=/run/user/" + uid(t, l.link, "bea")}}
-			}
-			ct := l.begin(t)
-			began := time.Now()
-			d, err := l.engines.Inspect(t.Context(), c.user, ct.ID, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%s after %s: %d hidden; %+v", d.Source, time.Since(began).Round(time.Millisecond), d.Hidden, d.Health)
-			b, _ := json.Marshal(d)
-			if strings.Contains(string(b), labSecret) || !strings.Contains(string(b), "postgres://app:(hidden)@db:5432/app") || d.Hidden < 6 {
-				t.Errorf("hidden %d: %s", d.Hidden, b)
-			}
-			if h := d.Health; h == nil || h.Status != "healthy" || len(h.Runs) == 0 || h.Runs[0].ExitCode != 0 || h.Runs[0].Output != "said with --password "+fleet.Hidden {
-				t.Errorf("health: %+v", h)
-			}
-			d, err = l.engines.Inspect(t.Context(), c.user, ct.ID, true)
-			if err != nil || d.Hidden != 0 {
-				t.Fatal(d.Hidden, err)
-			}
-			l.compare(t, d)
-			l.processes(t, ct)
-		})
-	}
+	}, func(c engine) string { return c.host }, func(t *testing.T, c engine) {
+		l := looked{asked: open(t, lab.Link(t, c.host)), engine: c.engine, user: c.user, by: link.Command{Root: c.user == "root"}}
+		if c.user == "bea" {
+			l.by = link.Command{User: "bea", Env: []string{"HOME=/var/lib/containers/bea", "XDG_RUNTIME_DIR=/run/user/" + uid(t, l.link, "bea")}}
+		}
+		ct := l.begin(t)
+		began := time.Now()
+		d, err := l.engines.Inspect(t.Context(), c.user, ct.ID, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s after %s: %d hidden; %+v", d.Source, time.Since(began).Round(time.Millisecond), d.Hidden, d.Health)
+		b, _ := json.Marshal(d)
+		if strings.Contains(string(b), labSecret) || !strings.Contains(string(b), "postgres://app:(hidden)@db:5432/app") || d.Hidden < 6 {
+			t.Errorf("hidden %d: %s", d.Hidden, b)
+		}
+		if h := d.Health; h == nil || h.Status != "healthy" || len(h.Runs) == 0 || h.Runs[0].ExitCode != 0 || h.Runs[0].Output != "said with --password "+fleet.Hidden {
+			t.Errorf("health: %+v", h)
+		}
+		d, err = l.engines.Inspect(t.Context(), c.user, ct.ID, true)
+		if err != nil || d.Hidden != 0 {
+			t.Fatal(d.Hidden, err)
+		}
+		l.compare(t, d)
+		l.processes(t, ct)
+	})
 }

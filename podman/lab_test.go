@@ -34,6 +34,28 @@ func open(t *testing.T, l link.Link) *asked {
 	return a
 }
 
+// onHosts does something for each of a list: for those of one host one after the
+// other, on the hosts beside each other.
+func onHosts[C any](t *testing.T, list []C, host func(C) string, do func(t *testing.T, c C)) {
+	var hosts []string
+	of := map[string][]C{}
+	for _, c := range list {
+		h := host(c)
+		if of[h] == nil {
+			hosts = append(hosts, h)
+		}
+		of[h] = append(of[h], c)
+	}
+	for _, h := range hosts {
+		t.Run(h, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range of[h] {
+				t.Run(strings.Trim(fmt.Sprint(c), "{ }"), func(t *testing.T) { do(t, c) })
+			}
+		})
+	}
+}
+
 func (a *asked) read(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -116,6 +138,7 @@ func TestLabAgreesWithPodman(t *testing.T) {
 	lab := labtest.Load(t)
 	for _, name := range []string{"storage", "cloud", "router", "desktop", "laptop"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := open(t, lab.Link(t, name))
 			if !a.list.Current() {
 				t.Fatal(a.list.Err)
@@ -208,6 +231,7 @@ func TestLabLeavesNothing(t *testing.T) {
 func TestLabRestarts(t *testing.T) {
 	for _, name := range []string{"storage", "router"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := labtest.Load(t).Link(t, name)
 			labtest.Output(t, l, "sh", "-c", "podman rm -f again >/dev/null 2>&1; podman run -d --name again --restart on-failure:30 $(podman images -q | head -n 1) /bin/sh -c 'exit 9'")
 			defer labtest.Output(t, l, "podman", "rm", "-f", "again")
@@ -241,6 +265,7 @@ func TestLabRestarts(t *testing.T) {
 func TestLabSocketThatGoesAndComes(t *testing.T) {
 	for _, name := range []string{"cloud", "router"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := open(t, labtest.Load(t).Link(t, name))
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
@@ -317,6 +342,7 @@ func TestLabWithoutRights(t *testing.T) {
 func TestLabWatch(t *testing.T) {
 	for _, name := range []string{"storage", "router", "desktop"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := open(t, labtest.Load(t).Link(t, name))
 			ctx, cancel := context.WithCancel(t.Context())
 			changed := make(chan time.Time, 100)
@@ -351,6 +377,7 @@ func TestLabWatch(t *testing.T) {
 func TestLabStats(t *testing.T) {
 	for name, container := range map[string]string{"storage": "jellyfin", "router": "blocky", "media": "plex"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := open(t, labtest.Load(t).Link(t, name))
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
@@ -374,6 +401,7 @@ func TestLabStats(t *testing.T) {
 func TestLabLogs(t *testing.T) {
 	for name, driver := range map[string]string{"storage": "k8s-file", "router": "k8s-file", "media": "json-file"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := labtest.Load(t).Link(t, name)
 			engine, remove := "podman", []string{"podman", "rm", "-f", "-t", "0", "logged"}
 			if name == "media" {
@@ -410,37 +438,5 @@ func TestLabLogs(t *testing.T) {
 				t.Errorf("%q", s)
 			}
 		})
-	}
-}
-
-// TestLabColdTime prints how long it takes until all of a host is known, beside
-// a bare login.
-func TestLabColdTime(t *testing.T) {
-	lab := labtest.Load(t)
-	for _, name := range []string{"storage", "router", "desktop", "media"} {
-		var bare, probing, whole []time.Duration
-		for range 5 {
-			l := lab.Link(t, name)
-			began := time.Now()
-			if _, err := l.Run(t.Context(), link.Command{Args: []string{"true"}}); err != nil {
-				t.Fatal(err)
-			}
-			bare = append(bare, time.Since(began))
-			l.Close()
-			began, l = time.Now(), lab.Link(t, name)
-			if _, err := labtest.Probe(t).Read(t.Context(), l); err != nil {
-				t.Fatal(err)
-			}
-			probing = append(probing, time.Since(began))
-			l.Close()
-			began = time.Now()
-			a := open(t, lab.Link(t, name))
-			whole = append(whole, time.Since(began))
-			a.link.Close()
-		}
-		slices.Sort(bare)
-		slices.Sort(probing)
-		slices.Sort(whole)
-		t.Logf("%s: login %s, with the probe %s, with the containers %s", name, bare[2], probing[2], whole[2])
 	}
 }
