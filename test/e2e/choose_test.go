@@ -29,10 +29,10 @@ func TestDeployAsChosenOnTheScreen(t *testing.T) {
 	ui.Press("j").WaitFor("> builder").Send("storge\r").WaitFor("no host of the fleet").Send("\x7f\x7fage\t").WaitFor("builder  storage")
 	ui.Press("j").WaitFor("> flake").Send(flake + "\t").WaitFor("> more").Press("enter").WaitFor("> attribute")
 	ui.Send("attik\r").WaitFor("It cannot be planned")
-	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
+	time.Sleep(attention)
 	ui.Press("esc").WaitFor("attribute  attik").Press("k").WaitFor("> attribute").Send("\x7fc\r")
 	ui.WaitFor("n No", "yes")
-	time.Sleep(2 * time.Second)
+	time.Sleep(attention)
 	ui.Press("y").WaitFor("confirmed").WaitFor("done after").Press("esc", "q")
 	if err := ui.Wait(); err != nil {
 		t.Error(err)

@@ -27,8 +27,10 @@ func TestDeployToMarkedHosts(t *testing.T) {
 	answer(ui)
 	ui.Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("j").WaitFor("> desktop").Press("space")
 	ui.WaitFor("*desktop").Press("G").WaitFor("> vault").Press("space")
-	ui.WaitFor("*desktop", "*vault").Press("D").WaitFor("< switch >").Press("enter").WaitFor("Deploy", "desktop", "vault", "free: /nix")
-	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
+	ui.WaitFor("*desktop", "*vault")
+	opens(ui, "D", "< switch >")
+	ui.Press("enter").WaitFor("Deploy", "desktop", "vault", "free: /nix")
+	time.Sleep(attention)
 	before := []string{runs(t, "desktop"), runs(t, "vault")}
 	ui.Send("2 hosts\r").WaitFor("desktop: awaiting").WaitFor("desktop: confirmed")
 	ui.WaitFor("vault: awaiting").WaitFor("vault: confirmed").WaitFor("done after").Press("esc")

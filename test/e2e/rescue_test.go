@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/test/labtest"
@@ -101,8 +102,9 @@ func TestRollBackOfWhatWaitsIsACancel(t *testing.T) {
 		answer(ui)
 		pick(ui, "cloud")
 		ui.WaitFor("waits")
-		ui.Press("R").WaitFor("Cancel the deploy of cloud")
-		ui.Settle(2e9).Press("y").WaitFor("done after").Press("esc", "q")
+		opens(ui, "R", "Cancel the deploy of cloud")
+		time.Sleep(attention)
+		ui.Press("y").WaitFor("done after").Press("esc", "q")
 		if now := state(); now != before || newest() != "CANCELLED" {
 			t.Errorf("%s: was %s, is %s", newest(), before, now)
 		}

@@ -20,8 +20,8 @@ func TestRollBackFromAPhone(t *testing.T) {
 	ui := screen(t, 40, 20)
 	answer(ui)
 	pick(ui, "cloud")
-	ui.Press("R").WaitFor("Roll cloud back", "it goes back")
-	time.Sleep(2 * time.Second) // keys pressed while it opens are swallowed
+	opens(ui, "R", "Roll cloud back", "it goes back")
+	time.Sleep(attention)
 	ui.Press("y").WaitFor("done after")
 	after := runs(t, "cloud")
 	if after == before {

@@ -27,12 +27,30 @@ func screen(t *testing.T, cols, rows int) *tuitest.Term {
 	return tuitest.Start(t, cmd, cols, rows)
 }
 
-// answer gives laptop's sudo password. What is typed while the question opens
-// is swallowed, so it is typed when the screen has come to rest.
+// attention is how long a person looks at what has opened before it is answered;
+// what is typed sooner is swallowed (tui/dialog).
+const attention = 700 * time.Millisecond
+
+// answer gives laptop's sudo password.
 func answer(ui *tuitest.Term) {
 	ui.WaitFor("sudo password of ada on laptop")
-	time.Sleep(2 * time.Second)
+	time.Sleep(attention)
 	ui.Send(labtest.SudoPassword).Press("enter").WaitGone("sudo password")
+}
+
+// opens presses a key until what it leads to is there: an action is refused, with a word
+// that goes again, as long as too little is known of the host.
+func opens(ui *tuitest.Term, key string, texts ...string) {
+	for range 10 {
+		ui.Press(key)
+		for range 50 {
+			if time.Sleep(100 * time.Millisecond); strings.Contains(ui.Screen(), texts[0]) {
+				ui.WaitFor(texts...)
+				return
+			}
+		}
+	}
+	ui.WaitFor(texts...)
 }
 
 // TestScreenAgreesWithTheHosts opens a host and its tabs at every size, and
@@ -45,6 +63,7 @@ func TestScreenAgreesWithTheHosts(t *testing.T) {
 	names := strings.Fields(labtest.Output(t, storage, "podman", "ps", "--format", "{{.Names}}"))
 	for _, size := range sizes {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			t.Parallel()
 			ui := screen(t, size[0], size[1])
 			for _, h := range lab.Hosts {
 				if size[1] >= 24 { // at 40×20 two lines a host: not all fit

@@ -15,28 +15,40 @@ import (
 	"github.com/sextant-fleet/sextant/tui/tuitest"
 )
 
-// shown is all that a person sees who goes through a list or a page from its
-// beginning to its end, a screen a line feed apart.
-func shown(ui *tuitest.Term) string {
+// walk goes through a list or a page from its beginning, until all the patterns were
+// seen at the beginning of a line each, or to its end. It gives those that were not, and
+// what was seen, a screen a line feed apart.
+func walk(ui *tuitest.Term, patterns []string) (missing []string, all string) {
+	lacks := func() []string {
+		return slices.DeleteFunc(slices.Clone(patterns), func(p string) bool {
+			return regexp.MustCompile("(?m)^[> ][* ]? *" + p).MatchString(all)
+		})
+	}
+	if all = ui.Screen(); len(lacks()) == 0 { // mostly it is at its beginning already
+		return nil, all
+	}
 	ui.Press("g")
-	time.Sleep(300 * time.Millisecond)
-	all := ui.Screen()
+	time.Sleep(50 * time.Millisecond)
+	all = ui.Settle(50 * time.Millisecond).Screen()
 	for range 40 {
+		if missing = lacks(); len(missing) == 0 {
+			return nil, all
+		}
 		before := ui.Screen()
 		if ui.Press("pgdown"); !changes(ui, before) {
 			break
 		}
 		all += "\f" + ui.Screen()
 	}
-	return all
+	return missing, all
 }
 
 // changes waits for another screen, as long as a busy machine may take.
 func changes(ui *tuitest.Term, before string) bool {
-	for range 25 {
-		time.Sleep(20 * time.Millisecond)
+	for range 40 {
+		time.Sleep(10 * time.Millisecond)
 		if ui.Screen() != before {
-			ui.Settle(60 * time.Millisecond)
+			ui.Settle(30 * time.Millisecond)
 			return true
 		}
 	}
@@ -44,24 +56,21 @@ func changes(ui *tuitest.Term, before string) bool {
 }
 
 // see waits until all the patterns are on the pages of what is open, at the
-// beginning of a line each.
-func see(t *testing.T, ui *tuitest.Term, where string, patterns []string) {
+// beginning of a line each. What they are is asked again: hosts live.
+func see(t *testing.T, ui *tuitest.Term, where string, patterns func() []string) {
 	t.Helper()
 	var missing []string
 	var all string
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		all, missing = shown(ui), nil
-		for _, p := range patterns {
-			if !regexp.MustCompile("(?m)^[> ][* ]? *" + p).MatchString(all) {
-				missing = append(missing, p)
-			}
-		}
-		if len(missing) == 0 {
+	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); {
+		if missing, all = walk(ui, patterns()); len(missing) == 0 {
 			return
 		}
 	}
 	t.Errorf("%s lacks\n%s\n%s", where, strings.Join(missing, "\n"), all)
 }
+
+// always are patterns that stay what they are.
+func always(patterns ...string) func() []string { return func() []string { return patterns } }
 
 // word is what the screens call the state of a backup.
 var word = map[string]string{"fresh": "ok", "stale": "stale", "failed": "FAIL", "never": "never"}
@@ -118,19 +127,19 @@ func seeHost(t *testing.T, ui *tuitest.Term, h labtest.Host, wide bool) {
 	t.Helper()
 	pick(ui, h.Name)
 	if wide {
-		seeRow(t, ui, h)
+		see(t, ui, "the row of "+h.Name, func() []string { return rowOf(t, h) })
 	}
 	ui.Press("enter").WaitFor("Overview]")
 	for _, tab := range tabs {
 		ui.Press(tab.key).WaitFor(tab.title + "]")
-		see(t, ui, h.Name+", "+tab.title, tab.truth(t, h, wide))
+		see(t, ui, h.Name+", "+tab.title, func() []string { return tab.truth(t, h, wide) })
 	}
 	ui.Press("esc").WaitFor("/" + h.Name).Press("esc").WaitGone("/" + h.Name)
 }
 
-// seeRow holds a host's row on the fleet screen: systems, failed units,
-// containers, backups, the fullest disk.
-func seeRow(t *testing.T, ui *tuitest.Term, h labtest.Host) {
+// rowOf is a host's row on the fleet screen: systems, failed units, containers,
+// backups, the fullest disk.
+func rowOf(t *testing.T, h labtest.Host) []string {
 	t.Helper()
 	generation := "– +"
 	if h.Base != "debian" {
@@ -156,12 +165,12 @@ func seeRow(t *testing.T, ui *tuitest.Term, h labtest.Host) {
 	if slices.Contains(h.Runs, "podman") || slices.Contains(h.Runs, "docker") {
 		count = fmt.Sprintf(`%d/%d(!\d+)?`, up, len(containers))
 	}
-	see(t, ui, "the row of "+h.Name, []string{fmt.Sprintf(`%s +(ok|warn|FAIL) +(direct|relay|config|tailn\S+) +%s +%d +%s +%s `,
-		h.Name, generation, len(failedOf(t, h.Name)), count, jobsInARow(t, h))})
+	want := []string{fmt.Sprintf(`%s +(ok|warn|FAIL) +(direct|relay|config|tailn\S+) +%s +%d +%s +%s `,
+		h.Name, generation, len(failedOf(t, h.Name)), count, jobsInARow(t, h))}
 	if h.Name == "router" { // its small disk is the fullest
-		d := disksOf(t, h.Name)["/mnt/small"]
-		see(t, ui, "router's disk", []string{fmt.Sprintf(`router .* %d%% +\S+ +\S+ │`, percentOf(d))})
+		want = append(want, fmt.Sprintf(`router .* %d%% +\S+ +\S+ │`, percentOf(disksOf(t, h.Name)["/mnt/small"])))
 	}
+	return want
 }
 
 func percentOf(d disk) int { return int(100*float64(d.Used)/float64(d.Used+d.Free) + 0.5) }
@@ -297,11 +306,11 @@ func seeAway(t *testing.T, ui *tuitest.Term) {
 	t.Helper()
 	for name, away := range absent {
 		pick(ui, name)
-		see(t, ui, "the row of "+name, []string{name + " +(off|warn)"})
+		see(t, ui, "the row of "+name, always(name+" +(off|warn)"))
 		ui.Press("enter").WaitFor("Overview]")
-		see(t, ui, name, []string{`(\? +)?offline: no address answers:`})
+		see(t, ui, name, always(`(\? +)?offline: no address answers:`))
 		for _, p := range away.problems {
-			see(t, ui, name, []string{"warn " + p})
+			see(t, ui, name, always("warn "+p))
 		}
 		for _, tab := range tabs[1:] {
 			ui.Press(tab.key).WaitFor(tab.title + "]").Settle(200 * time.Millisecond)
