@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/test/labtest"
+	"github.com/sextant-fleet/sextant/tui/tuitest"
 )
 
 // loaded is what the Metrics tab says of the processors, the memory and the load.
@@ -25,8 +26,11 @@ func TestMetricsTabAgreesWithProc(t *testing.T) {
 	for _, h := range lab.Hosts {
 		t.Run(h.Name, func(t *testing.T) {
 			pick(ui, h.Name)
-			ui.Press("enter").WaitFor("Overview]").Press("6").WaitFor("[6 Metrics]", " memory ", " load ").Settle(200 * time.Millisecond)
-			got := loaded.FindStringSubmatch(ui.Screen())
+			ui.Press("enter").WaitFor("Overview]").Press("6").WaitFor("[6 Metrics]", " memory ", " load ")
+			var got []string // the series come first, then how it is now
+			for end := time.Now().Add(tuitest.Patience); got == nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+				got = loaded.FindStringSubmatch(ui.Screen())
+			}
 			if got == nil {
 				t.Fatalf("the tab tells nothing of it:\n%s", ui.Screen())
 			}
