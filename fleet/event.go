@@ -7,19 +7,21 @@ type EventKind string
 
 // Kinds of events. The first are what somebody did.
 const (
-	EventDeploy     EventKind = "deploy"
-	EventRollback   EventKind = "rollback"
-	EventConfirm    EventKind = "confirm"
-	EventCancel     EventKind = "cancel"
-	EventReboot     EventKind = "reboot"
-	EventGarbage    EventKind = "garbage"    // generations deleted, garbage collected
-	EventAction     EventKind = "action"     // a unit or a container started, stopped, …
-	EventGeneration EventKind = "generation" // made, by whatever tool
-	EventBoot       EventKind = "boot"
-	EventUnit       EventKind = "unit"
-	EventContainer  EventKind = "container"
-	EventBackup     EventKind = "backup"
-	EventAlarm      EventKind = "alarm"
+	EventDeploy      EventKind = "deploy"
+	EventRollback    EventKind = "rollback"
+	EventConfirm     EventKind = "confirm"
+	EventCancel      EventKind = "cancel"
+	EventReboot      EventKind = "reboot"
+	EventGarbage     EventKind = "garbage"    // generations deleted, garbage collected
+	EventAction      EventKind = "action"     // a unit or a container started, stopped, …
+	EventGeneration  EventKind = "generation" // made, by whatever tool
+	EventBoot        EventKind = "boot"
+	EventUnit        EventKind = "unit"
+	EventContainer   EventKind = "container"
+	EventBackup      EventKind = "backup"
+	EventAlarm       EventKind = "alarm"
+	EventReload      EventKind = "reload"      // a service took up a configuration
+	EventCertificate EventKind = "certificate" // issued
 )
 
 // Event is something that happened to a host, or was done to it.

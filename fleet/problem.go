@@ -51,6 +51,8 @@ func (s State) Problems(now time.Time) []Problem {
 	s.containerProblems(add)
 	s.backupProblems(add)
 	s.metricProblems(add)
+	s.siteProblems(now, add)
+	s.serviceProblems(now, add)
 	list = append(list, s.unreadProblems()...)
 	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 	return list
@@ -217,6 +219,7 @@ func (s State) unreadProblems() []Problem {
 	return slices.Concat(
 		unread("system", s.System), s.unreadDeploys(), unread("units", s.Units), unread("containers", s.Containers),
 		unread("backups", s.Backups), unread("metrics", s.Metrics), unread("alarms", s.Alarms),
+		unreadSeldom("listeners", s.Listens), unreadSeldom("sites", s.Sites), unreadSeldom("services", s.Services),
 	)
 }
 

@@ -22,6 +22,9 @@ type State struct {
 	Proc        Fact[Proc]
 	Metrics     Fact[Metrics]
 	Alarms      Fact[[]Alarm]
+	Listens     Fact[[]Listener] // who listens where; asked seldom
+	Sites       Fact[[]Proxy]    // what its proxies serve; asked seldom
+	Services    Fact[[]Service]  // those that Sextant can ask how they are; asked seldom
 
 	Doing  Doing                       // what is done to it from here just now; never kept
 	Asking bool                        // a refresh is under way
@@ -75,6 +78,9 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Backups, why, at)
 	lose(&s.Metrics, why, at)
 	lose(&s.Alarms, why, at)
+	lose(&s.Listens, why, at)
+	lose(&s.Sites, why, at)
+	lose(&s.Services, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Use, s.Live = nil, nil, nil
 	return s

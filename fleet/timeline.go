@@ -64,6 +64,7 @@ func (s State) events() []Event {
 	}
 	list = append(list, s.containerEvents()...)
 	list = append(list, s.backupEvents()...)
+	list = append(list, s.siteEvents()...)
 	for _, a := range s.Alarms.Value {
 		list = append(list, Event{At: a.Since, Kind: EventAlarm, Level: alarmLevel(a), Text: strings.TrimSpace(a.Name + " " + a.Value), Source: s.Alarms.Source})
 	}

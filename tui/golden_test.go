@@ -114,7 +114,7 @@ var tours = []struct {
 	{"snapshots", []string{"B", "f"}, "3 snapshots"},
 	{"backups-sorted", []string{"B", "s", "size", "enter"}, "home"},
 	{"host-metrics", []string{"G", "6"}, "highest"},
-	{"host-services", []string{"G", "7"}, "not in this version"},
+	{"host-services", []string{"G", "7"}, "[Sites]"},
 	{"log", []string{"G", "4", "enter", "L"}, "/photos/59"},
 	{"messages", []string{"M"}, "7 hosts found"},
 	{"help", []string{"?"}, "Here"},
@@ -150,6 +150,11 @@ func TestScreens(t *testing.T) {
 			})
 		}
 	}
+}
+
+// serving has storage serve sites.
+func serving(o *tui.Options) {
+	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Serving(*s) })
 }
 
 // stories are screens that need a fleet of their own.
@@ -193,6 +198,10 @@ var stories = []struct {
 		deployed(o)
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "storage", Kind: fleet.AskConfirm, Text: "keep the new system of storage?", Detail: []string{"podman-immich-ml.service failed"}}})
 	}, nil, "in 95s"},
+	{"host-sites", serving, []string{"G", "7"}, "[Sites 4]"},
+	{"host-site", serving, []string{"G", "7", "enter"}, "route 2"},
+	{"host-signin", serving, []string{"G", "7", "v"}, "[Services 2]"},
+	{"host-listens", serving, []string{"G", "7", "v", "v"}, "[Listens 4]"},
 	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
 	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
 	{"deploys-building", building, []string{":", "Deploys", "enter"}, "3/17 built"},

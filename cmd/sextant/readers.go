@@ -14,6 +14,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/metrics"
 	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/fleet/services"
 	"github.com/sextant-fleet/sextant/fleet/watch"
 	"github.com/sextant-fleet/sextant/nixops"
 	"github.com/sextant-fleet/sextant/podman"
@@ -22,13 +23,14 @@ import (
 // readers are the rooms that read hosts, with what they keep between readings.
 // This is the one place that knows all of them.
 type readers struct {
-	cfg     *discover.Config
-	probes  *probe.Reader
-	metrics *metrics.Reader
-	mu      sync.Mutex
-	engines map[fleet.HostID]hostEngines
-	deploys map[fleet.HostID]listed
-	skews   map[fleet.HostID]time.Duration // by which logs are put in order
+	cfg      *discover.Config
+	probes   *probe.Reader
+	metrics  *metrics.Reader
+	services *services.Reader
+	mu       sync.Mutex
+	engines  map[fleet.HostID]hostEngines
+	deploys  map[fleet.HostID]listed
+	skews    map[fleet.HostID]time.Duration // by which logs are put in order
 }
 
 // listed are the deploys of a host as they stood when its folder of them had
@@ -47,7 +49,7 @@ type hostEngines struct {
 }
 
 func newReaders(cfg *discover.Config) *readers {
-	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), engines: map[fleet.HostID]hostEngines{}, deploys: map[fleet.HostID]listed{}, skews: map[fleet.HostID]time.Duration{}}
+	return &readers{cfg: cfg, probes: probe.New(), metrics: metrics.New(), services: services.New(), engines: map[fleet.HostID]hostEngines{}, deploys: map[fleet.HostID]listed{}, skews: map[fleet.HostID]time.Duration{}}
 }
 
 func (r *readers) close() {
@@ -66,6 +68,7 @@ func (r *readers) close() {
 func (r *readers) forget(id fleet.HostID) {
 	r.probes.Forget(id)
 	r.metrics.Forget(id)
+	r.services.Forget(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.engines[id]; e.Engines != nil {
@@ -124,12 +127,12 @@ const (
 
 // collectors are the kinds of knowledge beyond the probe.
 func (r *readers) collectors() []watch.Collector {
-	return []watch.Collector{
+	return append([]watch.Collector{
 		{Name: "containers", Every: everyContainers, Read: r.readContainers},
 		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Slow: true, Read: r.readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
 		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
-	}
+	}, r.siteCollectors()...)
 }
 
 // deploysDir is where a host keeps what the guard wrote down.

@@ -15,6 +15,9 @@ const (
 	maxDeploys     = 100
 	maxJobs        = 500
 	maxAlarms      = 1000
+	maxListens     = 2000
+	maxProxies     = 50
+	maxServices    = 200
 )
 
 // fact is a fleet.Fact in the file. It is not written by the fact's own
@@ -61,6 +64,9 @@ type host struct {
 	Backups     fact[[]fleet.BackupJob]  `json:"backups,omitzero"`
 	Metrics     fact[fleet.Metrics]      `json:"metrics,omitzero"`
 	Alarms      fact[[]fleet.Alarm]      `json:"alarms,omitzero"`
+	Listens     fact[[]fleet.Listener]   `json:"listens,omitzero"`
+	Sites       fact[[]fleet.Proxy]      `json:"sites,omitzero"`
+	Services    fact[[]fleet.Service]    `json:"services,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -77,6 +83,9 @@ func keepHost(s fleet.State) host {
 		Backups:     keep(first(s.Backups, maxJobs)),
 		Metrics:     keep(s.Metrics),
 		Alarms:      keep(first(s.Alarms, maxAlarms)),
+		Listens:     keep(first(s.Listens, maxListens)),
+		Sites:       keep(first(s.Sites, maxProxies)),
+		Services:    keep(first(s.Services, maxServices)),
 	}
 }
 
@@ -94,6 +103,9 @@ func (k host) state(now time.Time) fleet.State {
 		Backups:     k.Backups.give(now),
 		Metrics:     k.Metrics.give(now),
 		Alarms:      k.Alarms.give(now),
+		Listens:     k.Listens.give(now),
+		Sites:       k.Sites.give(now),
+		Services:    k.Services.give(now),
 	}
 }
 

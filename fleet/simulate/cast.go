@@ -139,7 +139,7 @@ func cloud(m *machine) {
 	m.daemons("caddy", "Caddy", "netdata", "netdata - Real-time performance monitoring", "redis-authelia", "Redis Server - redis-authelia")
 	m.ports, m.programs = []int{80, 443, 2019}, append(m.programs, "podman", "netdata", "caddy", "restic", "restic-state")
 	m.container("authelia", "docker.io/authelia/authelia:4.39", 9091).health = "healthy"
-	m.container("lldap", "docker.io/lldap/lldap:stable", 3890).health = "healthy"
+	m.container("lldap", "docker.io/lldap/lldap:stable", 17170).health = "healthy"
 	m.container("dex", "ghcr.io/dexidp/dex:v2.45.0", 5556).health = "unhealthy"
 	m.container("vaultwarden", "docker.io/vaultwarden/server:1.35.0", 8222).health = "healthy"
 	m.container("ntfy", "docker.io/binwiederhier/ntfy:v2.15", 2586)

@@ -22,6 +22,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# The garbage of a NixOS host", garbageProgram},
 		{"# All units and timers of a host's systemds", tellUnits},
 		{"# One unit: what systemd tells of it", tellUnit},
+		{"# Who listens where on a host", tellListens},
 		{"# Does something to a unit of systemd", actOnUnit},
 		{"# What the start of a unit does to its container's image", tellStart},
 		{"# podman auto-update, of who runs this", autoUpdate},

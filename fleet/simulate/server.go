@@ -253,6 +253,14 @@ func (c *client) forwardTCP(ch ssh.NewChannel) {
 		c.enter(ch, &netdata{h: c.h, m: m})
 		return
 	}
+	if to.Port == httpsPort && loopback(to.Host) && m.unitRuns("caddy.service") {
+		c.showCertificate(ch, m)
+		return
+	}
+	if s := m.serves(to.Port); s != nil && loopback(to.Host) {
+		c.enter(ch, s)
+		return
+	}
 	if to.Port == 443 && slices.Contains(registryHosts, to.Host) {
 		c.enterRegistry(ch, m)
 		return

@@ -56,6 +56,7 @@ type Fleet struct {
 	doors  *doors
 
 	registries registries
+	issued     issued
 	wg         sync.WaitGroup
 
 	mu       sync.Mutex

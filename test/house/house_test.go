@@ -28,6 +28,8 @@ var rooms = map[string][]string{
 	"fleet/units":    {"fleet", "fleet/link"},
 	"fleet/backup":   {"fleet", "fleet/link"},
 	"fleet/metrics":  {"fleet", "fleet/link"},
+	"fleet/network":  {"fleet", "fleet/link"},
+	"fleet/services": {"fleet", "fleet/link"},
 	"fleet/watch":    {"fleet", "fleet/link"},
 	"fleet/history":  {"fleet"},
 	"fleet/simulate": {"fleet"},

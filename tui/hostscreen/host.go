@@ -50,7 +50,7 @@ type Screen struct {
 func New(ctx context.Context, p screen.Place) *Screen {
 	s := &Screen{host: p.Host, tabs: []tab{
 		&overview{}, generations(), newAround(ctx, false), units(ctx), backups(false), newMetrics(ctx),
-		later("Services", "which services a host offers, and how they do"),
+		newServed(),
 		timeline(),
 	}}
 	s.show(p)

@@ -2,7 +2,6 @@ package hostscreen
 
 import (
 	"github.com/sextant-fleet/sextant/fleet"
-	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/sheet"
 	"github.com/sextant-fleet/sextant/tui/widget"
@@ -74,18 +73,4 @@ func (o *overview) do(c *screen.Context, st fleet.State, id string) screen.Effec
 		screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "units"}},
 		screen.Flash{Level: fleet.Info, Text: "choose a unit and press L for its log"},
 	}
-}
-
-// later is a tab of a later version.
-type laterTab struct {
-	reading
-	title, what string
-}
-
-func later(title, what string) *laterTab { return &laterTab{title: title, what: what} }
-
-func (l *laterTab) draw(_ *screen.Context, _ fleet.State, p widget.Pane) {
-	d := widget.Doc{}.Add(p.W-2, 0, widget.L(themes.Title, l.title+" is not in this version yet."))
-	d = d.Add(p.W-2, 0, widget.L(themes.Dim, "It will show "+l.what+"."))
-	d.Draw(p.Sub(1, 0, p.W-2, p.H), &l.scroll)
 }

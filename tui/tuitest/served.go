@@ -1,0 +1,42 @@
+package tuitest
+
+import (
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+)
+
+// Serving adds to a host what it serves: sites of which one is down and one's
+// certificate ends soon, a chain of sign-in, and who listens.
+func Serving(st fleet.State) fleet.State {
+	at := ago(2 * time.Minute)
+	yes, no, trusted := true, false, true
+	cert := func(name string, left time.Duration) *fleet.Certificate {
+		return &fleet.Certificate{Names: []string{name}, Issuer: "Let's Encrypt E7", NotBefore: Now.Add(left - 90*day), NotAfter: Now.Add(left), Covers: true, Trusted: &trusted, At: at}
+	}
+	auth := &fleet.ForwardAuth{Kind: "forward_auth", Upstream: []string{"127.0.0.1:9091"}, URI: "/api/authz/forward-auth"}
+	proxied := func(dial string, up *bool, a *fleet.ForwardAuth, when ...fleet.AnyOf) fleet.Route {
+		return fleet.Route{When: when, Handler: "reverse_proxy", Known: true, Auth: a, Upstreams: []fleet.Upstream{{Dial: dial, Checked: true, Healthy: up, By: "caddy's health check"}}}
+	}
+	api := fleet.AnyOf{{{Kind: "path", Values: []string{"/api/*"}}}}
+	site := func(name string, left time.Duration, routes ...fleet.Route) fleet.Site {
+		return fleet.Site{Name: name, Listen: []string{":443"}, Port: 443, TLS: true, Cert: cert(name, left), Routes: routes}
+	}
+	st.Sites = fleet.Known([]fleet.Proxy{{Kind: "caddy", Unit: "caddy.service", Admin: "127.0.0.1:2019", Reloaded: ago(3 * day), ReloadOK: &yes, Sites: []fleet.Site{
+		site("photos.example.org", 61*day, proxied("127.0.0.1:2283", &yes, nil, api), proxied("127.0.0.1:2283", &yes, auth)),
+		site("paperless.example.org", 61*day, proxied("127.0.0.1:8010", &no, auth)),
+		site("git.example.org", 5*day, proxied("127.0.0.1:3000", &yes, nil)),
+		site("shop.example.org", 61*day, fleet.Route{Handler: "teapot"}),
+	}}}, at, "caddy's admin API")
+	st.Services = fleet.Known([]fleet.Service{
+		{Kind: "authelia", Unit: "authelia-main.service", Address: "127.0.0.1:9091", Health: fleet.HealthOK, Why: "it answers; whether it reaches its users is not in its health check"},
+		{Kind: "dex", Container: "dex", Unit: "podman-dex.service", Address: "127.0.0.1:5556", Health: fleet.HealthBroken, Why: "HTTP 500: Health check failed"},
+	}, at, "their health checks")
+	st.Listens = fleet.Known([]fleet.Listener{
+		{Proto: "tcp", Address: "0.0.0.0", Port: 22, Process: "sshd", PID: 700, Unit: "sshd.service"},
+		{Proto: "tcp", Address: "*", Port: 443, Process: "caddy", PID: 801, Unit: "caddy.service"},
+		{Proto: "tcp", Address: "127.0.0.1", Port: 2019, Process: "caddy", PID: 801, Unit: "caddy.service"},
+		{Proto: "udp", Address: "0.0.0.0", Port: 41641, Process: "tailscaled", PID: 702, Unit: "tailscaled.service"},
+	}, at, "ss")
+	return st
+}
