@@ -44,9 +44,9 @@ func TestDemoChild(t *testing.T) {
 func TestDemoInATerminal(t *testing.T) {
 	tmp, file := t.TempDir(), filepath.Join(t.TempDir(), "leaks")
 	term, child := startDemo(t, tmp, file)
-	term.WaitFor("40/40").Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("/", "storage", "enter").WaitFor("2 of 9").Press("G").WaitFor("> storage").Press("enter")
+	term.WaitFor("40/40").Press("g").WaitFor("> cloud").Press("j").WaitFor("> cottage").Press("/", "storage", "enter").WaitFor("3 of 9").Press("G").WaitFor("> storage").Press("enter")
 	for _, step := range []struct{ key, see string }{
-		{"1", "[1 Overview]"}, {"2", "running default"}, {"3", "[3 Containers]"}, {"4", "[4 Units]"}, {"5", "[5 Backups]"}, {"6", "[6 Metrics]"}, {"8", "[8 Timeline]"},
+		{"1", "[1 Overview]"}, {"2", "running default"}, {"3", "[3 Containers]"}, {"4", "[4 Units]"}, {"5", "[5 Backups]"}, {"6", "[6 Metrics]"}, {"7", "grafana.fleet.example"}, {"8", "[8 Timeline]"},
 	} {
 		term.Press(step.key).WaitFor(step.see)
 	}
@@ -56,7 +56,7 @@ func TestDemoInATerminal(t *testing.T) {
 	term.Press("v").WaitGone("(hidden)").WaitFor("/init --token ").Press("v").WaitFor("/init --token (hidden)").Press("esc")
 	term.Press("4").WaitFor("[4 Units]", "podman-grafana").Press("t").WaitFor("NOT ACTIVE").Press("a").WaitFor("[all kinds").Press("/", "multi-user", "enter", "enter").WaitFor("Its file").Press("esc", "esc")
 	term.Press("a").WaitFor("podman-grafana").Press("L").WaitFor("Log").Press("esc").WaitFor("[4 Units]")
-	term.Resize(40, 20).WaitFor("[4 Units]").Press("esc").WaitFor("2 of 9").Press("q")
+	term.Resize(40, 20).WaitFor("[4 Units]").Press("esc").WaitFor("3 of 9").Press("q")
 	if err := term.Wait(); err != nil {
 		t.Errorf("it ended with %v:\n%s", err, term.Screen())
 	}
@@ -89,7 +89,7 @@ func startDemo(t *testing.T, tmp, file string) (*tuitest.Term, int) {
 // race detector tells of; that is tried where the lab's containers are.
 func TestDemoShellInAContainer(t *testing.T) {
 	term, _ := startDemo(t, t.TempDir(), filepath.Join(t.TempDir(), "leaks"))
-	term.WaitFor("40/40").Press("/", "storage", "enter").WaitFor("2 of 9").Press("G").WaitFor("> storage").Press("enter", "3").WaitFor("[3 Containers]")
+	term.WaitFor("40/40").Press("/", "storage", "enter").WaitFor("3 of 9").Press("G").WaitFor("> storage").Press("enter", "3").WaitFor("[3 Containers]")
 	term.Press("/", "jellyfin", "enter").WaitFor("> jellyfin").Press("e").WaitFor("a shell in jellyfin on storage", "this container does not exist", "[root@jellyfin /]#")
 	term.Send("size\r").WaitFor("120×40").Send("exit\r").WaitFor("[3 Containers]", "> jellyfin").Press("q")
 	if err := term.Wait(); err != nil {
