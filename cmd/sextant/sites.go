@@ -94,8 +94,7 @@ func printSites(w io.Writer, o options, states []fleet.State) error {
 	for _, s := range states {
 		bad = bad || s.WayBroken(now)
 	}
-	switch {
-	case err == nil && bad:
+	if err == nil && bad {
 		return exitCode(exitProblem)
 	}
 	return cmp.Or(err, unknown(errs))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -338,7 +339,7 @@ func (w *walker) end(c chain, r fleet.Route) {
 // asks tells whether the proxy only asks whether the request may pass: what
 // "forward_auth" stands for.
 func (h caddyHandler) asks() bool {
-	return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == "GET" && h.Rewrite.URI != ""
+	return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet && h.Rewrite.URI != ""
 }
 
 func (h caddyHandler) forwardAuth(when []fleet.AnyOf) *fleet.ForwardAuth {
