@@ -60,3 +60,32 @@ func TestAJobIsFoundByItsNameOnlyWhereItIsOne(t *testing.T) {
 		}
 	}
 }
+
+func TestRepositoriesAreJoinedByTheirID(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	ago := func(d int) time.Time { return now.Add(-time.Duration(d) * 24 * time.Hour) }
+	state := func(name string, aliases []string, repos ...*fleet.BackupRepo) fleet.State {
+		var jobs []fleet.BackupJob
+		for _, r := range repos {
+			jobs = append(jobs, fleet.BackupJob{Name: "home", Tool: "restic", Repo: r})
+		}
+		return fleet.State{Host: fleet.Host{Name: name, Aliases: aliases}, Backups: fleet.Known(jobs, now, "test")}
+	}
+	hosts := []fleet.RepoHost{{Name: "storage.example.org", Snapshots: 5}, {Name: "old-cloud", Snapshots: 2}, {Name: "attic", Snapshots: 1}}
+	got := fleet.Repositories([]fleet.State{
+		state("storage", nil, &fleet.BackupRepo{ID: "a", At: ago(1), Snapshots: 7, Hosts: hosts[:2], Check: fleet.Upkeep{Since: ago(40)}, Prune: fleet.Upkeep{At: ago(9), OK: true}}),
+		state("cloud", []string{"old-cloud"}, &fleet.BackupRepo{ID: "a", At: ago(0), Snapshots: 8, Hosts: hosts, Check: fleet.Upkeep{Since: ago(90)}, Prune: fleet.Upkeep{At: ago(2), By: "x"}}, &fleet.BackupRepo{ID: "b"}, &fleet.BackupRepo{}, nil),
+	})
+	if len(got) != 2 || got[1].ID != "a" || got[1].Snapshots != 8 || len(got[1].Jobs) != 2 || got[1].Jobs[1] != "cloud:restic/home" {
+		t.Fatalf("%+v", got)
+	}
+	a := got[1]
+	if !a.Check.At.IsZero() || !a.Check.Since.Equal(ago(90)) || a.Prune.OK || a.Prune.By != "x" {
+		t.Errorf("%+v %+v", a.Check, a.Prune)
+	}
+	for i, want := range []string{"storage", "cloud", ""} {
+		if h := a.Hosts[i]; h.Host != want || h.Orphan != (want == "") {
+			t.Errorf("%+v, want %q", h, want)
+		}
+	}
+}

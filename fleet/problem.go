@@ -176,6 +176,9 @@ func (s State) backupProblems(add addProblem) {
 		case BackupUnknown:
 			add(SeverityUnknown, time.Time{}, "backup %s: %s", j.Name, cmp.Or(j.Error, "unknown"))
 		}
+		if r := j.Repo; r != nil && !r.Check.At.IsZero() && !r.Check.OK {
+			add(SeverityFail, r.Check.At, "backup %s: the check of its repository failed", j.Name)
+		}
 		if t := j.RestoreTest; t != nil && !t.Well() {
 			add(SeverityFail, t.At, "backup %s: its restore test found %d bad files", j.Name, len(t.Bad))
 		}

@@ -111,6 +111,7 @@ var tours = []struct {
 	{"host-backups", []string{"G", "5"}, "[5 Backups]"},
 	{"host-backup", []string{"G", "5", "enter"}, "success"},
 	{"backups", []string{"B"}, "offsite"},
+	{"repositories", []string{"B", "v"}, "cd184609"},
 	{"snapshots", []string{"B", "f"}, "3 snapshots"},
 	{"backups-sorted", []string{"B", "s", "size", "enter"}, "home"},
 	{"host-metrics", []string{"G", "6"}, "highest"},

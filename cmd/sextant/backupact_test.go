@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -124,6 +126,42 @@ func TestDemoRestore(t *testing.T) {
 		st, _ := a.store.Get(host.ID)
 		if j, _ := st.Job("ovh"); j.RestoreTest == nil || time.Since(j.RestoreTest.At) > time.Minute {
 			t.Errorf("%+v", j)
+		}
+	})
+}
+
+// TestDemoRepositories: who saves there, the orphan of a renamed host, and that a
+// check made now is known.
+func TestDemoRepositories(t *testing.T) {
+	onDemo(t, "storage", func(a *app, states []fleet.State) {
+		if _, err := doBackup(t, a, "backup-check", "photos", nil); err != nil {
+			t.Fatal(err)
+		}
+		a.ask(t.Context(), states, only("backups"))
+		st, _ := a.store.Get(states[0].Host.ID)
+		var out bytes.Buffer
+		if err := printRepositories(&out, options{json: true}, []fleet.State{st}); err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Repositories []fleet.SeenRepo }
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil || len(got.Repositories) < 3 {
+			t.Fatalf("%v: %s", err, out.String())
+		}
+		for _, r := range got.Repositories {
+			switch r.Jobs[0] {
+			case "storage:restic/documents":
+				if len(r.Hosts) != 2 || !r.Hosts[1].Orphan || r.Hosts[1].Name != "attic" || r.Hosts[0].Host != "storage" || !r.Check.OK {
+					t.Errorf("%+v", r)
+				}
+			case "storage:restic/photos":
+				if r.Check.By != "sextant-check-restic-photos.service" || !r.Check.OK || !r.Prune.At.IsZero() || r.Prune.Since.IsZero() {
+					t.Errorf("%+v", r)
+				}
+			}
+		}
+		out.Reset()
+		if err := printRepositories(&out, options{}, []fleet.State{st}); err != nil || !strings.Contains(out.String(), "attic (orphan)") || !strings.Contains(out.String(), "not in 90d") {
+			t.Errorf("%v: %s", err, out.String())
 		}
 	})
 }

@@ -83,14 +83,67 @@ func withoutBackup(t *table, states []fleet.State) {
 }
 
 func backupsCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var repos bool
+	c := &cobra.Command{
 		Use: "backups [SEL…]", Short: "Backup jobs of hosts: last success, newest snapshot, size and growth, next run, age against the limit",
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			return failed(withHosts(cmd.Context(), *o, sel, only("backups"), func(_ *app, states []fleet.State) error {
+				if repos {
+					return printRepositories(cmd.OutOrStdout(), *o, states)
+				}
 				return printBackups(cmd.OutOrStdout(), *o, states)
 			}))
 		},
 	}
+	c.Flags().BoolVar(&repos, "repos", false, "the repositories in place of the jobs: who saves there, orphans, last check and prune")
+	return c
+}
+
+// printRepositories prints the repositories as the hosts together see them.
+func printRepositories(w io.Writer, o options, states []fleet.State) error {
+	_, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.BackupJob] { return s.Backups }, jobRowOf)
+	out := struct {
+		Schema       int              `json:"schema"`
+		Repositories []fleet.SeenRepo `json:"repositories"`
+		Errors       []hostError      `json:"errors"`
+		Hosts        []hostFact       `json:"hosts"`
+	}{1, append([]fleet.SeenRepo{}, fleet.Repositories(states)...), errs, hosts}
+	now, failed := time.Now(), false
+	err := o.write(w, out, func(t *table) {
+		t.row("REPOSITORY", "TOOL", "JOBS", "SNAPSHOTS", "OF", "CHECKED", "PRUNED", "LISTED")
+		for _, r := range out.Repositories {
+			var of []string
+			for _, h := range r.Hosts {
+				name := h.Name
+				if h.Orphan {
+					name += " (orphan)"
+				}
+				of = append(of, name)
+			}
+			t.row(r.ID[:8], r.Tool, strings.Join(r.Jobs, " "), fmt.Sprint(r.Snapshots), strings.Join(of, ", "), kept(r.Check, now), kept(r.Prune, now), age(r.At, now))
+		}
+		holes(t, hosts, now)
+	})
+	for _, r := range out.Repositories {
+		failed = failed || !r.Check.At.IsZero() && !r.Check.OK
+	}
+	if err == nil && failed {
+		return exitCode(exitProblem)
+	}
+	return cmp.Or(err, unknown(errs))
+}
+
+// kept is when a repository was last checked or pruned, in words.
+func kept(u fleet.Upkeep, now time.Time) string {
+	switch {
+	case u.At.IsZero() && u.Since.IsZero():
+		return "?"
+	case u.At.IsZero():
+		return "not in " + age(u.Since, now)
+	case !u.OK:
+		return "FAILED " + age(u.At, now)
+	}
+	return age(u.At, now)
 }
 
 func printBackups(w io.Writer, o options, states []fleet.State) error {

@@ -76,6 +76,12 @@ func TestBackupsOfTheLab(t *testing.T) {
 		if _, within := listed[name].Growth(); name != "offsite" && within <= 0 {
 			t.Errorf("%s: how much it grew is not told: %+v", name, listed[name])
 		}
+		id := strings.TrimSpace(labtest.Output(t, storage, "sh", "-c", strings.Fields(wrapper)[0]+" cat config 2>/dev/null | jq -r .id"))
+		for _, j := range []fleet.BackupJob{told[name], listed[name]} {
+			if j.Repo == nil || j.Repo.ID != id || j.Repo.Snapshots != count || len(j.Repo.Hosts) != 1 || j.Repo.Check.Since.IsZero() {
+				t.Errorf("%s: the repository is %s with %d snapshots; told %+v", name, id, count, j.Repo)
+			}
+		}
 		if j := told[name]; !j.NewestSnapshot.Equal(at) || !slices.Contains(j.Sources, "backup-status") {
 			t.Errorf("%s: the newest %s; backup-status told %+v", name, at, j)
 		}

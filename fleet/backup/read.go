@@ -93,7 +93,7 @@ func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, li
 func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 	var asked []*evidence
 	for i := range jobs {
-		if canList(jobs[i]) && !jobs[i].toldNow {
+		if canList(jobs[i]) && (!jobs[i].toldNow || jobs[i].listDue(time.Now())) {
 			asked = append(asked, &jobs[i])
 		}
 	}
@@ -107,7 +107,12 @@ func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 	group.Go(func() error { ties = readTies(ctx, l, jobs); return nil })
 	for i, e := range asked {
 		group.Go(func() error {
-			found[i].all, found[i].err = list(ctx, l, *e)
+			if found[i].all, found[i].err = list(ctx, l, *e); found[i].err == nil {
+				e.Repo = repoOf(e.Repo, found[i].all, time.Now().UTC())
+				if e.Repo.ID == "" || time.Since(e.Repo.IDAt) > idLasts {
+					e.Repo.ID, e.Repo.IDAt = askID(ctx, l, *e), time.Now().UTC()
+				}
+			}
 			return nil
 		})
 	}
@@ -118,6 +123,7 @@ func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 		found[i].keepHost(names)
 	}
 	divide(found)
+	readChores(ctx, l, jobs)
 	for i, e := range asked {
 		e.count(found[i])
 	}
@@ -127,6 +133,8 @@ func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 func (e *evidence) count(f listing) {
 	err := f.err
 	switch {
+	case err != nil && e.toldNow: // backup-status told of it
+		return
 	case errors.Is(err, errNoWay), errors.Is(err, link.ErrNoRoot):
 		return // nobody could be asked: the units must do
 	case errors.Is(err, errNoRepo):
@@ -137,8 +145,12 @@ func (e *evidence) count(f listing) {
 		e.trouble = "snapshots: " + text(err)
 		return
 	}
+	why := f.doubt()
+	if why != "" && e.toldNow {
+		return
+	}
 	e.forget()
-	if why := f.doubt(); why != "" {
+	if why != "" {
 		e.trouble = why
 		return
 	}
@@ -148,6 +160,12 @@ func (e *evidence) count(f listing) {
 	}
 	e.trouble = ""
 	e.source(fromSnapshots)
+}
+
+// listDue tells whether the repository is to be listed though backup-status told
+// its newest snapshot: it alone tells sizes, and who else saves into it.
+func (e *evidence) listDue(now time.Time) bool {
+	return e.Repo == nil || now.Sub(e.Repo.At) > listLasts
 }
 
 // forget drops what was known of a job's snapshots.

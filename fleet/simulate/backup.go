@@ -138,7 +138,7 @@ func snapshotProgram(c Call, b backup) int {
 		return lookInto(c, b)
 	}
 	m := c.machine()
-	list := m.snapshots(b, c.has("--latest"))
+	list := append(m.orphans(b), m.snapshots(b, c.has("--latest"))...)
 	if b.tool != "rustic" {
 		return c.json(list)
 	}
@@ -153,7 +153,7 @@ func snapshotProgram(c Call, b backup) int {
 	return c.json([]any{struct {
 		Key  key        `json:"group_key"`
 		List []snapshot `json:"snapshots"`
-	}{key{m.name, b.name, list[0].Paths}, list}})
+	}{key{m.name, b.name, list[len(list)-1].Paths}, list}})
 }
 
 // backupStatus answers the reference fleet's `backup-status`.

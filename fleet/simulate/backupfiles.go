@@ -57,6 +57,9 @@ func lookInto(c Call, b backup) int {
 	if len(words) > 0 {
 		verb = words[0]
 	}
+	if verb == "cat" { // its config
+		return c.json(map[string]any{"version": 2, "id": hexID(m.seed, 64, m.name, b.name, "repository"), "chunker_polynomial": "20e18fa7594325"})
+	}
 	id, what := "", "/"
 	if len(words) > 1 {
 		id, what, _ = strings.Cut(words[1], ":")
@@ -242,6 +245,53 @@ func tellTests(c Call) int {
 			text = fmt.Sprintf(`{"at":%q,"snapshot":"3f1c9a02","files":20,"same":17,"changed":3,"bytes":48211004,"took":74}`, at)
 		}
 		fmt.Fprintf(c.Stdout, "file %s\n%s\n", f, text)
+	}
+	return c.say("end")
+}
+
+// orphans are snapshots of who had the host's name before: storage was once attic.
+func (m *machine) orphans(b backup) []snapshot {
+	if m.name != "storage" || b.name != "documents" {
+		return nil
+	}
+	var out []snapshot
+	for i := range 3 {
+		id := hexID(m.seed, 64, "attic", b.name, fmt.Sprint(i))
+		out = append(out, snapshot{Time: m.began.Add(-time.Duration(400-30*i) * day), Tree: hexID(m.seed, 64, id, "tree"), Paths: []string{"/var/lib/" + b.name}, Hostname: "attic", Username: "root", Program: "restic 0.16.4", ID: id, Short: id[:8]})
+	}
+	return out
+}
+
+// tellChores tells when repositories were checked and pruned: those of documents by
+// units of their own, and those that were asked to be here.
+func tellChores(c Call) int {
+	m := c.machine()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fmt.Fprintf(c.Stdout, "uid %d\nsince %d\n", c.uid(), m.began.Add(-journalDays).Unix())
+	tell := func(unit string, at time.Time, well bool) {
+		e := map[string]string{"__REALTIME_TIMESTAMP": fmt.Sprint(at.UnixMicro()), "UNIT": unit, "MESSAGE_ID": msgStarted, "JOB_RESULT": "done", "INVOCATION_ID": hexID(m.seed, 32, unit, at.String()), "MESSAGE": "Finished " + unit}
+		if strings.HasPrefix(unit, "sextant-") {
+			e["MESSAGE_ID"] = msgWell
+		}
+		if !well {
+			e["MESSAGE_ID"], e["UNIT_RESULT"] = msgBad, "exit-code"
+		}
+		line, _ := json.Marshal(e)
+		fmt.Fprintf(c.Stdout, "%s\n", line)
+	}
+	for _, unit := range behind(c.Args) {
+		switch unit {
+		case "restic-backups-documents-check.service", "restic-backups-documents-prune.service":
+			tell(unit, m.began.Add(-9*day), true)
+		case "rustic-ovh-prune.service":
+			tell(unit, m.began.Add(-31*day), true)
+		}
+	}
+	for _, w := range m.works {
+		if w.marks && w.over && slices.Contains(behind(c.Args), w.unit) {
+			tell(w.unit, w.began.Add(3*time.Second), w.status == 0)
+		}
 	}
 	return c.say("end")
 }

@@ -37,6 +37,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# Counts what was restored from a backup", countRestored},
 		{"# Keeps how a restore test of a backup ended", keepTest},
 		{"# The last restore tests of backups", tellTests},
+		{"# When the repositories of backups were checked and pruned", tellChores},
 		{"# Begins a unit of a backup", beginBackup},
 		{"# How a unit of a backup does, and what it says", tellWork},
 		{"read_journal() {", tellJournal},

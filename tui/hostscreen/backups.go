@@ -270,6 +270,7 @@ func backup(c *screen.Context, st fleet.State, j fleet.BackupJob, w int) widget.
 	d = d.Field(w, label, "next", widget.T(cmp.Or(words.When(j.Next, c.Now), c.Glyphs.None)))
 	d = d.Field(w, label, "age", worn(c, j).And(themes.Dim, "  older than the limit is stale"))
 	d = testField(c, d, j, w)
+	d = repoFields(c, d, j, w)
 	d = d.Field(w, label, "told by", widget.T(cmp.Or(strings.Join(j.Sources, ", "), c.Glyphs.None)))
 	return d.Field(w, label, "source", widget.L(themes.Dim, st.Backups.Source+", "+words.AgoLong(st.Backups.At, c.Now)))
 }

@@ -16,11 +16,18 @@ import (
 // Backups is the screen of the backup jobs of all hosts: the list of a host's tab,
 // with the host as a column, what is broken first. One in full is on its host's
 // screen.
-type Backups struct{ jobs *tableTab }
+type Backups struct {
+	jobs  *tableTab
+	repos repositories
+	at    int // the view: jobs, repositories
+}
+
+// backupViews are what the lists are called.
+var backupViews = []string{"Jobs", "Repositories"}
 
 // NewBackups makes the screen.
 func NewBackups() *Backups {
-	s := &Backups{backups(true)}
+	s := &Backups{jobs: backups(true)}
 	s.jobs.age = func(c *screen.Context, _ fleet.State) widget.Line { return s.holes(c) }
 	s.jobs.missing = func(c *screen.Context, _ fleet.State) []widget.Line {
 		lines := []widget.Line{widget.T("No backup job is known on any host.")}
@@ -91,7 +98,10 @@ func (s *Backups) Scopes() []string { return append(s.jobs.scopes(), "deploys") 
 
 // Hints implements screen.Screen.
 func (s *Backups) Hints(*screen.Context) []string {
-	return []string{"back", "enter", "snapshots", "logs", "sort", "find", "menu", "refresh", "help"}
+	if s.at == 1 {
+		return []string{"back", "view", "find", "copy", "refresh", "help"}
+	}
+	return []string{"back", "enter", "snapshots", "view", "logs", "sort", "find", "menu", "refresh", "help"}
 }
 
 // Open implements screen.Screen.
@@ -103,6 +113,7 @@ func (s *Backups) Close() {}
 // Fresh implements screen.Screen.
 func (s *Backups) Fresh(c *screen.Context) screen.Effect {
 	s.jobs.take(c, c.Snap.Hosts)
+	s.repos.take(c.Snap.Hosts)
 	return nil
 }
 
@@ -112,10 +123,35 @@ func (s *Backups) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 }
 
 // Draw implements screen.Screen.
-func (s *Backups) Draw(c *screen.Context, p widget.Pane) { s.jobs.draw(c, fleet.State{}, p) }
+func (s *Backups) Draw(c *screen.Context, p widget.Pane) {
+	x := 1
+	for i, name := range backupViews {
+		role, text := themes.Dim, " "+name+" "
+		if i == s.at {
+			role, text = themes.Title, "["+name+"]"
+		}
+		n := p.Text(x, 0, p.W-x, role, text)
+		p.Zone(x, 0, n, 1, tapView{i})
+		x += n
+	}
+	p = p.Sub(0, 1, p.W, p.H-1)
+	if s.at == 1 {
+		s.repos.draw(c, p)
+		return
+	}
+	s.jobs.draw(c, fleet.State{}, p)
+}
 
 // Do implements screen.Screen.
 func (s *Backups) Do(c *screen.Context, id string) screen.Effect {
+	switch {
+	case id == "view":
+		s.at = (s.at + 1) % len(backupViews)
+		return nil
+	case s.at == 1:
+		s.repos.list.Do(id)
+		return nil
+	}
 	if r, ok := s.jobs.row(); ok && id == "enter" {
 		return screen.Go{Place: screen.Place{Screen: screen.Host, Host: r.of.Host.ID, Tab: "backups", Item: jobOf(r).Key()}}
 	}
@@ -125,6 +161,14 @@ func (s *Backups) Do(c *screen.Context, id string) screen.Effect {
 // Tap implements screen.Screen: the first tap selects a row, one on the selected
 // row opens it.
 func (s *Backups) Tap(c *screen.Context, target any) screen.Effect {
+	if v, ok := target.(tapView); ok {
+		s.at = v.n
+		return nil
+	}
+	if r, ok := target.(screen.TapRow); ok && s.at == 1 {
+		s.repos.list.Tap(r.ID)
+		return nil
+	}
 	if r, ok := target.(screen.TapRow); ok {
 		if sel, _ := s.jobs.list.Selected(); sel == r.ID {
 			return s.Do(c, "enter")
@@ -134,11 +178,24 @@ func (s *Backups) Tap(c *screen.Context, target any) screen.Effect {
 }
 
 // Back implements screen.Screen: the filter goes first.
-func (s *Backups) Back(c *screen.Context) bool { return s.jobs.back(c, fleet.State{}) }
+func (s *Backups) Back(c *screen.Context) bool {
+	switch {
+	case s.at == 1 && s.repos.filter != "":
+		s.Find(c, "", true)
+	case s.at == 1:
+		s.at = 0
+	default:
+		return s.jobs.back(c, fleet.State{})
+	}
+	return true
+}
 
 // Target implements screen.Screen: the selected job.
 func (s *Backups) Target(*screen.Context) fleet.Target {
 	var t fleet.Target
+	if s.at == 1 {
+		return t
+	}
 	s.jobs.target(fleet.State{}, &t)
 	return t
 }
@@ -148,14 +205,27 @@ func (s *Backups) Focus(*screen.Context) fleet.Focus { return fleet.Focus{Tab: "
 
 // Finding implements screen.Finder.
 func (s *Backups) Finding() (text, label string) {
+	if s.at == 1 {
+		return s.repos.filter, fmt.Sprintf("%d of %d", s.repos.list.Len(), len(s.repos.byID))
+	}
 	return s.jobs.filter, fmt.Sprintf("%d of %d", s.jobs.list.Len(), len(s.jobs.byID))
 }
 
 // Find implements screen.Finder.
-func (s *Backups) Find(c *screen.Context, text string, _ bool) { s.jobs.find(c, text) }
+func (s *Backups) Find(c *screen.Context, text string, _ bool) {
+	if s.at == 1 {
+		s.repos.filter = text
+		s.repos.take(c.Snap.Hosts)
+		return
+	}
+	s.jobs.find(c, text)
+}
 
 // Copy implements screen.Copier.
 func (s *Backups) Copy(*screen.Context) (what, text string) {
+	if id, ok := s.repos.list.Selected(); ok && s.at == 1 {
+		return "repository", id
+	}
 	r, ok := s.jobs.row()
 	if !ok {
 		return "", ""

@@ -109,7 +109,7 @@ func storage() fleet.State {
 		}
 		st = st.Measured(list)
 	}
-	st.Backups.Value = []fleet.BackupJob{job("home", fleet.BackupFresh, 9*time.Hour), job("photos", fleet.BackupFresh, 5*time.Hour), job("postgres", fleet.BackupStale, 3*day), failedJob()}
+	st.Backups.Value = []fleet.BackupJob{savedTo(job("home", fleet.BackupFresh, 9*time.Hour)), job("photos", fleet.BackupFresh, 5*time.Hour), job("postgres", fleet.BackupStale, 3*day), failedJob()}
 	st.Metrics.Value.Disks = append(st.Metrics.Value.Disks, fleet.Disk{Mount: "/srv/media", Source: "tank/media", Used: 93 << 40, Total: 100 << 40, Avail: 7 << 40})
 	st.Metrics.Source = "netdata v1.37"
 	st.Alarms = fleet.Known([]fleet.Alarm{{Name: "disk_space_usage", Status: "WARNING", Value: "93%", Since: ago(26 * time.Hour), Info: "disk /srv/media space utilization"}}, st.Metrics.At, "netdata v1.37")
@@ -199,4 +199,15 @@ func cloud() fleet.State {
 	st.Reach = fleet.Unknown[fleet.Reach](fleet.WithCure(errors.New("no way to log in was accepted: root@cloud refused [none publickey]"),
 		"add a key that root has there to your agent (ssh-add), or name user and identity for this host in config.toml"), ago(time.Minute), "ssh")
 	return st
+}
+
+// savedTo is a job with its repository: it is shared, and holds snapshots of a host
+// that was renamed.
+func savedTo(j fleet.BackupJob) fleet.BackupJob {
+	j.Repo = &fleet.BackupRepo{
+		ID: "cd1846095d9260cad0720c00c7696bea8ca508b3a4d080d94a34484afe2f6282", At: ago(20 * time.Minute), Snapshots: 51,
+		Hosts: []fleet.RepoHost{{Name: "storage", Snapshots: 42, Newest: ago(9 * time.Hour)}, {Name: "attic", Snapshots: 9, Newest: ago(400 * day)}},
+		Check: fleet.Upkeep{Since: ago(41 * day)}, Prune: fleet.Upkeep{At: ago(9 * day), OK: true, By: "restic-backups-home-prune.service", Since: ago(41 * day)},
+	}
+	return j
 }
