@@ -196,7 +196,8 @@ collect() {
 	nix-store --gc 2>&1 3<&- &
 	child=$!
 	trap 'kill "$child" 2>/dev/null' HUP INT PIPE TERM
-	(while read -r _; do :; done; kill "$child") <&3 >/dev/null 2>&1 9>&- &
+	# more than once: nix that is just about to wait for its lock does not notice
+	(while read -r _; do :; done; while kill "$child"; do sleep 1; done) <&3 >/dev/null 2>&1 9>&- &
 	watcher=$!
 	wait "$child"
 	code=$?

@@ -14,7 +14,8 @@ import (
 
 // fakeNixStore plays nix-store on a file of dead paths: a path with "broken" in its
 // name is one of which only files are left. Collecting goes on until it is told to
-// stop where there is a file "slow".
+// stop where there is a file "slow", and does not hear it the first time where there
+// is a file "deaf".
 const fakeNixStore = `#!/bin/sh
 dir=${0%/*}/..
 case $1$2 in
@@ -23,7 +24,7 @@ case $1$2 in
 -q--size) shift 2; for p; do case $p in *broken*) echo "error: not valid" >&2; exit 1 ;; esac; echo 700; done ;;
 --gc)
 	echo "deleting '/nix/store/a-one'" >&2
-	trap 'echo "1 store paths deleted, 0.50 MiB freed"; exit 1' TERM
+	trap 'if [ -e "$dir/deaf" ]; then rm "$dir/deaf"; else echo "1 store paths deleted, 0.50 MiB freed"; exit 1; fi' TERM
 	while [ -e "$dir/slow" ]; do sleep 0.05; done
 	echo "deleting '/nix/store/b-two'" >&2
 	echo "2 store paths deleted, 1.00 MiB freed" ;;
@@ -330,6 +331,7 @@ func TestCollectionIsStopped(t *testing.T) {
 				t.Errorf("to its end: %d %s", code, out)
 			}
 			s.write("slow", "")
+			s.write("deaf", "")
 			cmd := s.program("collect")
 			in, err := cmd.StdinPipe()
 			s.must(err)
