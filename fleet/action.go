@@ -173,6 +173,8 @@ type Console interface {
 	// Images reads the images of a host under each of their names; newer has the
 	// registries asked before.
 	Images(ctx context.Context, host HostID, newer bool) Fact[[]NamedImage]
+	// Trace goes the way from a public name to what answers.
+	Trace(ctx context.Context, url string) (Trace, error)
 	// Shell gives an interactive login on a host.
 	Shell(HostID) (Session, error)
 	// Exec gives a shell in a container; user is whose container it is. It ends

@@ -1,6 +1,10 @@
 package fleet
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Listener is an address of a host at which a process takes connections or
 // datagrams.
@@ -50,6 +54,46 @@ func (s State) ListenerAt(proto, addr string, port uint16) (Listener, bool) {
 		}
 	}
 	return best, found
+}
+
+// Left is a listener that was there at an earlier reading and is not any more.
+type Left struct {
+	Listener
+	Seen time.Time `json:"seen"` // when it was last there
+}
+
+// maxLeft is how many of them are known of a host.
+const maxLeft = 200
+
+// TakeListens takes in a newer reading of who listens, and keeps who has left: what
+// does not run does not tell any more where it listened.
+func (s *State) TakeListens(f Fact[[]Listener]) {
+	old := s.Listens
+	s.Listens = s.Listens.Refresh(f)
+	if !s.Listens.Current() {
+		return
+	}
+	there := func(l Listener) bool {
+		return slices.ContainsFunc(s.Listens.Value, func(n Listener) bool { return n.Proto == l.Proto && n.Port == l.Port && n.Address == l.Address })
+	}
+	left := slices.DeleteFunc(slices.Clone(s.Left), func(l Left) bool { return there(l.Listener) })
+	for _, l := range old.Value {
+		known := slices.ContainsFunc(left, func(o Left) bool { return o.Proto == l.Proto && o.Port == l.Port && o.Address == l.Address })
+		if l.Unit != "" && !there(l) && !known {
+			left = append(left, Left{l, old.At})
+		}
+	}
+	s.Left = left[max(0, len(left)-maxLeft):]
+}
+
+// LeftAt is who took what was sent to an address of the host, when somebody last did.
+func (s State) LeftAt(proto, addr string, port uint16) (Left, bool) {
+	for _, l := range slices.Backward(s.Left) {
+		if l.Proto == proto && l.Port == port && l.takes(addr) {
+			return l, true
+		}
+	}
+	return Left{}, false
 }
 
 // ListensOf are the listeners of a unit; user is whose it is, "" the system's.

@@ -23,6 +23,7 @@ type State struct {
 	Metrics     Fact[Metrics]
 	Alarms      Fact[[]Alarm]
 	Listens     Fact[[]Listener] // who listens where; asked seldom
+	Left        []Left           // who listened before
 	Sites       Fact[[]Proxy]    // what its proxies serve; asked seldom
 	Services    Fact[[]Service]  // those that Sextant can ask how they are; asked seldom
 

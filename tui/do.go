@@ -21,6 +21,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/snapshotscreen"
 	"github.com/sextant-fleet/sextant/tui/timelinescreen"
+	"github.com/sextant-fleet/sextant/tui/tracescreen"
 )
 
 // newScreen makes the screen of a place.
@@ -30,6 +31,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.New(m.ctx, p)
 	case screen.Containers:
 		return hostscreen.NewContainers(m.ctx)
+	case screen.Trace:
+		return tracescreen.New(m.ctx, p)
 	case screen.Backups:
 		return hostscreen.NewBackups()
 	case screen.Snapshots:
@@ -85,6 +88,7 @@ func init() { // a variable alone would refer to itself
 		"progress":   (*Model).showJobs,
 		"images":     (*Model).images,
 		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
+		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {

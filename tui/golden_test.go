@@ -158,6 +158,12 @@ func serving(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Serving(*s) })
 }
 
+// traced is a fleet in which a name can be traced.
+func traced(o *tui.Options) {
+	serving(o)
+	o.Console.(*tuitest.Console).Way = tuitest.Way
+}
+
 // stories are screens that need a fleet of their own.
 var stories = []struct {
 	name string
@@ -200,6 +206,8 @@ var stories = []struct {
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "storage", Kind: fleet.AskConfirm, Text: "keep the new system of storage?", Detail: []string{"podman-immich-ml.service failed"}}})
 	}, nil, "in 95s"},
 	{"host-sites", serving, []string{"G", "7"}, "[Sites 4]"},
+	{"trace", serving, []string{"T"}, "https://photos"},
+	{"trace-broken", traced, []string{"T", "enter"}, "verdict"},
 	{"host-site", serving, []string{"G", "7", "enter"}, "route 2"},
 	{"host-signin", serving, []string{"G", "7", "v"}, "[Services 2]"},
 	{"host-listens", serving, []string{"G", "7", "v", "v"}, "[Listens 4]"},

@@ -31,6 +31,7 @@ func builtin() []screen.Binding {
 		{ID: "timers", Title: "timers", Help: "timers with their next and last runs, and units again", Keys: []string{"t"}, In: []string{"units"}},
 		{ID: "every-kind", Title: "all kinds", Help: "also targets, mounts, slices and what is not there, and back", Keys: []string{"a"}, In: []string{"units"}},
 		{ID: "containers", Title: "all containers", Help: "the containers of all hosts in one list", Keys: []string{"C"}, In: []string{"global"}},
+		{ID: "trace", Title: "trace", Help: "the way from a public name to what answers, to the first step that is broken", Keys: []string{"T"}, In: []string{"global"}},
 		{ID: "backups", Title: "all backups", Help: "the backups of all hosts in one list, what is broken first", Keys: []string{"B"}, In: []string{"global"}},
 		{ID: "snapshots", Title: "snapshots", Help: "snapshots of the backup, their files, and how two differ", Keys: []string{"f"}, In: []string{"backups"}},
 		{ID: "difference", Title: "difference", Help: "how the two marked snapshots differ; of one: from the one before", Keys: []string{"d"}, In: []string{"snapshots"}},

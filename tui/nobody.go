@@ -76,6 +76,9 @@ func (nobody) SnapshotDiff(context.Context, fleet.HostID, string, string, string
 	return fleet.SnapshotDiff{}, errNobody
 }
 
+// Trace gives none.
+func (nobody) Trace(context.Context, string) (fleet.Trace, error) { return fleet.Trace{}, errNobody }
+
 // Images gives none.
 func (nobody) Images(context.Context, fleet.HostID, bool) fleet.Fact[[]fleet.NamedImage] {
 	return fleet.Unknown[[]fleet.NamedImage](errNobody, time.Now(), "")

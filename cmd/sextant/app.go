@@ -16,6 +16,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/fleet/history"
 	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/services"
 	"github.com/sextant-fleet/sextant/fleet/watch"
 	"github.com/sextant-fleet/sextant/nixops"
 	"github.com/sextant-fleet/sextant/podman"
@@ -32,6 +33,7 @@ type app struct {
 	watcher   *watch.Watcher
 	questions *watch.Questions
 	readers   *readers
+	outside   *services.Outside // in place of the public, in the demo
 	finder    finder
 	flake     string // whose systems are the fleet's; "": none is known
 	changed   changedFlake

@@ -123,6 +123,11 @@ func (c console) job(id fleet.HostID, name string) (link.Link, fleet.State, flee
 	return l, st, j, err
 }
 
+// Trace goes the way from a public name to what answers.
+func (c console) Trace(ctx context.Context, url string) (fleet.Trace, error) {
+	return c.a.trace(ctx, url, "", nil)
+}
+
 // Images reads the images of a host, after the registries were asked where newer is.
 func (c console) Images(ctx context.Context, id fleet.HostID, newer bool) fleet.Fact[[]fleet.NamedImage] {
 	_, st, err := c.link(id)

@@ -12,6 +12,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/fleet/history"
+	"github.com/sextant-fleet/sextant/fleet/services"
 	"github.com/sextant-fleet/sextant/fleet/simulate"
 )
 
@@ -69,6 +70,7 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 	a.links.SSHDir, a.links.KnownHosts = dir, []string{filepath.Join(dir, "known_hosts")}
 	a.links.ConfigFiles, a.links.AgentSocket = nil, ""
 	a.finder = imagined{f}
+	a.outside = &services.Outside{Lookup: f.Lookup, Server: "demo"}
 	if a.registries.Roots, err = f.Roots(); err != nil {
 		return err
 	}

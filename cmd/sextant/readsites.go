@@ -29,7 +29,7 @@ func readListens(ctx context.Context, a watch.Ask) watch.Change {
 		return nil // the probe has said why nothing is known
 	}
 	f := network.Listens(ctx, a.Link)
-	return func(s *fleet.State) { s.Listens = s.Listens.Refresh(f) }
+	return func(s *fleet.State) { s.TakeListens(f) }
 }
 
 // readSites asks after who listens: what is asked is found by it, and so is whether
@@ -39,10 +39,17 @@ func (r *readers) readSites(ctx context.Context, a watch.Ask) watch.Change {
 	if err != nil {
 		return nil
 	}
+	if !st.Containers.HasValue() { // services run in them: not found without
+		e := r.of(a.Link)
+		e.Expect(a.Known)
+		e.Read(ctx, a.Probed)
+		containersOf(e)(&st)
+	}
 	listens := network.Listens(ctx, a.Link)
 	st.Listens = st.Listens.Refresh(listens)
 	sites, services := r.services.Read(ctx, a.Link, st)
 	return func(s *fleet.State) {
-		s.Listens, s.Sites, s.Services = s.Listens.Refresh(listens), s.Sites.Refresh(sites), s.Services.Refresh(services)
+		s.TakeListens(listens)
+		s.Sites, s.Services = s.Sites.Refresh(sites), s.Services.Refresh(services)
 	}
 }

@@ -52,7 +52,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		statusCommand(&o), hostsCommand(&o), generationsCommand(&o), diffCommand(&o), driftCommand(&o), containersCommand(&o), containerCommand(&o), podsCommand(&o), networksCommand(&o), volumesCommand(&o), imagesCommand(&o), imageCommand(&o), unitsCommand(&o), timersCommand(&o), unitCommand(&o),
 		backupsCommand(&o), backupCommand(&o), metricsCommand(&o), alarmsCommand(&o), deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
-		sitesCommand(&o), listensCommand(&o),
+		sitesCommand(&o), listensCommand(&o), traceCommand(&o),
 		garbageCommand(&o), logsCommand(&o), sshCommand(&o), execCommand(&o), socketCommand(&o), demoCommand(&o),
 	)
 	instruct(root)

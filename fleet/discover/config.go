@@ -2,6 +2,7 @@ package discover
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,16 +22,18 @@ import (
 type Config struct {
 	Path string `toml:"-"` // where it was read from; "" there is no file
 
-	Hosts     []HostConfig    `toml:"host"`
-	Include   []string        `toml:"include"`   // patterns of names, or @tag: these are hosts
-	Exclude   []string        `toml:"exclude"`   // patterns of names, or @tag: these are not
-	Flake     string          `toml:"flake"`     // flake reference whose systems are the fleet's
-	ReadOnly  bool            `toml:"read_only"` // no action that changes a host
-	Tailscale TailscaleConfig `toml:"tailscale"`
-	Sources   SourcesConfig   `toml:"sources"`
-	UI        UIConfig        `toml:"ui"`
-	Limits    LimitsConfig    `toml:"limits"`
-	Deploy    DeployConfig    `toml:"deploy"`
+	Hosts      []HostConfig     `toml:"host"`
+	Include    []string         `toml:"include"`   // patterns of names, or @tag: these are hosts
+	Exclude    []string         `toml:"exclude"`   // patterns of names, or @tag: these are not
+	Flake      string           `toml:"flake"`     // flake reference whose systems are the fleet's
+	ReadOnly   bool             `toml:"read_only"` // no action that changes a host
+	Tailscale  TailscaleConfig  `toml:"tailscale"`
+	Sources    SourcesConfig    `toml:"sources"`
+	UI         UIConfig         `toml:"ui"`
+	Limits     LimitsConfig     `toml:"limits"`
+	Deploy     DeployConfig     `toml:"deploy"`
+	Cloudflare CloudflareConfig `toml:"cloudflare"`
+	Trace      TraceConfig      `toml:"trace"`
 }
 
 // HostConfig is a [[host]] of the configuration.
@@ -60,6 +63,28 @@ type TailscaleConfig struct {
 	OAuthClientID   string   `toml:"oauth_client_id"`
 	OAuthSecretFile string   `toml:"oauth_client_secret_file"`
 	OAuthSecretEnv  string   `toml:"oauth_client_secret_env"`
+}
+
+// CloudflareConfig is [cloudflare]: how its API is asked. The token is named by file
+// or environment variable, never written here.
+type CloudflareConfig struct {
+	TokenFile string `toml:"token_file"`
+	TokenEnv  string `toml:"token_env"`
+	APIURL    string `toml:"api_url"` // "" Cloudflare's own
+}
+
+// TraceConfig is [trace].
+type TraceConfig struct {
+	Resolver string `toml:"resolver"` // the public name server that is asked: address or address:port
+}
+
+// CloudflareToken reads the token for Cloudflare's API; "" there is none.
+func (c *Config) CloudflareToken() (string, error) {
+	token, err := secret(c.Cloudflare.TokenFile, c.Cloudflare.TokenEnv, c.file)
+	if err != nil {
+		return "", fmt.Errorf("the token for Cloudflare: %w", err)
+	}
+	return cmp.Or(token, strings.TrimSpace(os.Getenv("CLOUDFLARE_API_TOKEN"))), nil
 }
 
 // SourcesConfig is [sources]: which sources are asked. All are, unless set to false.

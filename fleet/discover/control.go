@@ -90,18 +90,18 @@ func secret(path, env string, file func(string) string) (string, error) {
 	if path != "" {
 		b, err := os.ReadFile(file(path))
 		if err != nil {
-			return "", fmt.Errorf("reading a Tailscale credential: %w", err)
+			return "", fmt.Errorf("reading a credential: %w", err)
 		}
 		if s := strings.TrimSpace(string(b)); s != "" {
 			return s, nil
 		}
-		return "", fmt.Errorf("reading a Tailscale credential: %s is empty", path)
+		return "", fmt.Errorf("reading a credential: %s is empty", path)
 	}
 	if env != "" {
 		if s := strings.TrimSpace(os.Getenv(env)); s != "" {
 			return s, nil
 		}
-		return "", fmt.Errorf("reading a Tailscale credential: $%s is not set", env)
+		return "", fmt.Errorf("reading a credential: $%s is not set", env)
 	}
 	return "", nil
 }

@@ -65,6 +65,7 @@ type host struct {
 	Metrics     fact[fleet.Metrics]      `json:"metrics,omitzero"`
 	Alarms      fact[[]fleet.Alarm]      `json:"alarms,omitzero"`
 	Listens     fact[[]fleet.Listener]   `json:"listens,omitzero"`
+	Left        []fleet.Left             `json:"left,omitempty"`
 	Sites       fact[[]fleet.Proxy]      `json:"sites,omitzero"`
 	Services    fact[[]fleet.Service]    `json:"services,omitzero"`
 }
@@ -84,6 +85,7 @@ func keepHost(s fleet.State) host {
 		Metrics:     keep(s.Metrics),
 		Alarms:      keep(first(s.Alarms, maxAlarms)),
 		Listens:     keep(first(s.Listens, maxListens)),
+		Left:        s.Left,
 		Sites:       keep(first(s.Sites, maxProxies)),
 		Services:    keep(first(s.Services, maxServices)),
 	}
@@ -104,6 +106,7 @@ func (k host) state(now time.Time) fleet.State {
 		Metrics:     k.Metrics.give(now),
 		Alarms:      k.Alarms.give(now),
 		Listens:     k.Listens.give(now),
+		Left:        k.Left[:min(len(k.Left), maxListens)],
 		Sites:       k.Sites.give(now),
 		Services:    k.Services.give(now),
 	}

@@ -261,6 +261,12 @@ func (c *client) forwardTCP(ch ssh.NewChannel) {
 		c.enter(ch, s)
 		return
 	}
+	if other := c.h.f.byName[to.Host]; other != nil {
+		if s := other.machine().serves(to.Port); s != nil {
+			c.enter(ch, s)
+			return
+		}
+	}
 	if to.Port == 443 && slices.Contains(registryHosts, to.Host) {
 		c.enterRegistry(ch, m)
 		return

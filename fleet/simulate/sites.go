@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -173,6 +174,20 @@ func (f *Fleet) throughCaddy(m *machine, w http.ResponseWriter, r *http.Request)
 	default:
 		fmt.Fprintln(w, "well")
 	}
+}
+
+// Lookup is what public DNS says of the names that this world serves.
+func (f *Fleet) Lookup(_ context.Context, name string) (addresses []string, canonical string, err error) {
+	for host, sites := range vhosts {
+		i := slices.IndexFunc(sites, func(s vhost) bool { return s.name == name })
+		switch {
+		case i >= 0 && host == "cloud":
+			return []string{"104.16.132.229"}, name + ".", nil
+		case i >= 0:
+			return []string{"203.0.113.3"}, name + ".", nil
+		}
+	}
+	return nil, "", &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
 // issued are the certificates that sites have shown.

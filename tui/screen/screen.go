@@ -77,6 +77,9 @@ const (
 	Later      = "later" // screens of a later version; Tab says which
 )
 
+// Trace is the screen of the way from a public name to what answers; Item is the URL.
+const Trace = "trace"
+
 // Backups is the screen of the backup jobs of all hosts.
 const Backups = "backups"
 

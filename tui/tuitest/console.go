@@ -32,6 +32,7 @@ type Console struct {
 
 	OnAnswer func(id int, r fleet.Reply)
 	NewShell func(fleet.HostID) (fleet.Session, error)
+	Way      func(url string) fleet.Trace // nil: there is none
 	NewExec  func(host fleet.HostID, container, user string) (fleet.Session, error)
 	LogErr   error
 	SeriesIn []fleet.Series
@@ -228,6 +229,14 @@ func (c *Console) AskedUnits() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.units)
+}
+
+// Trace implements fleet.Console.
+func (c *Console) Trace(_ context.Context, url string) (fleet.Trace, error) {
+	if c.Way == nil {
+		return fleet.Trace{}, errors.New("no way is known here")
+	}
+	return c.Way(url), nil
 }
 
 // Shell implements fleet.Console.

@@ -40,3 +40,22 @@ func Serving(st fleet.State) fleet.State {
 	}, at, "ss")
 	return st
 }
+
+// Way is a trace of a name whose container does not run.
+func Way(url string) fleet.Trace {
+	t := fleet.Trace{URL: url, At: ago(3 * time.Second), Hops: []fleet.Hop{
+		{Kind: "name", State: fleet.HealthOK, What: "paperless.example.org is served by storage"},
+		{Kind: "dns", State: fleet.HealthOK, What: "paperless.example.org → 104.16.9.9"},
+		{Kind: "cloudflare", State: fleet.HealthUnknown, What: "it stands before: the address is Cloudflare's", Why: "not asked: no token", Cure: "set CLOUDFLARE_API_TOKEN"},
+		{Kind: "address", State: fleet.HealthUnknown, Host: "storage", What: "going on at storage, which serves the name", Why: "it is not known whether the public address leads there"},
+		{Kind: "proxy", State: fleet.HealthOK, Host: "storage", What: "caddy: paperless.example.org / leads to 127.0.0.1:8010"},
+		{Kind: "certificate", State: fleet.HealthOK, Host: "storage", What: "ends in 61d, by Let's Encrypt E7"},
+		{Kind: "sign-in", State: fleet.HealthOK, Host: "storage", What: "forward_auth at 127.0.0.1:9091: sign-in is needed, and the way to it is shown"},
+		{Kind: "upstream", State: fleet.HealthBroken, Host: "storage", HostID: "n-storage", Why: "upstream 127.0.0.1:8010: nothing listens there", Seen: []string{"container paperless: exited"},
+			Help:    &fleet.Help{Action: "unit-start", Unit: "podman-paperless.service", Command: "sextant unit start storage podman-paperless.service"},
+			Changed: &fleet.Event{At: ago(3 * day), Text: "confirmed: 141 to 142"}},
+		{Kind: "service", Skipped: true}, {Kind: "answer", Skipped: true},
+	}}
+	t.Conclude()
+	return t
+}
