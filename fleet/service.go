@@ -33,6 +33,9 @@ func (s State) serviceProblems(now time.Time, add addProblem) {
 		case HealthBroken:
 			add(SeverityFail, time.Time{}, "%s: %s", v.Kind, v.Why)
 		case HealthUnknown:
+			if v.Address == "" {
+				continue // it cannot be asked from the host: so it is every day, and told with the services
+			}
 			add(SeverityUnknown, time.Time{}, "%s: %s", v.Kind, v.Why)
 		}
 	}

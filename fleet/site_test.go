@@ -84,10 +84,10 @@ func served() State {
 		Listens: Known([]Listener{{Proto: "tcp", Address: "127.0.0.1", Port: 80}, {Proto: "tcp", Address: "::", Port: 81}}, now, "ss"),
 		Sites: Known([]Proxy{{Kind: "caddy", Sites: []Site{
 			{Name: "a.example", Routes: []Route{up("127.0.0.1:80"), up("localhost:81"), up("100.64.0.2:81")}},
-			{Name: "b.example", Routes: []Route{up("100.64.0.2:80")}},
+			{Name: "b.example", Routes: []Route{up("100.64.0.2:80"), up("127.0.0.1:9"), up("100.64.0.2:80")}},
 			{Name: "c.example", Routes: []Route{up("storage:80"), up("unix//run/x.sock"), up("{env.X}:80")}},
 		}}}, now, "caddy"),
-		Services: Known([]Service{{Kind: "dex", Health: HealthBroken, Why: "HTTP 500"}, {Kind: "lldap", Health: HealthUnknown, Why: "?"}}, now, "x"),
+		Services: Known([]Service{{Kind: "dex", Health: HealthBroken, Why: "HTTP 500"}, {Kind: "lldap", Health: HealthUnknown, Why: "?", Address: "127.0.0.1:17170"}, {Kind: "authelia", Health: HealthUnknown, Why: "no port"}}, now, "x"),
 	}
 }
 
@@ -99,7 +99,7 @@ func TestSiteProblems(t *testing.T) {
 	for _, p := range st.Problems(time.Now()) {
 		got = append(got, string(p.Severity)+" "+p.What)
 	}
-	want := "fail site b.example: upstream 100.64.0.2:80 is down (nothing listens there)\nfail dex: HTTP 500\nunknown lldap: ?"
+	want := "fail site b.example: upstream 100.64.0.2:80 is down (nothing listens there), upstream 127.0.0.1:9 is down (nothing listens there)\nfail dex: HTTP 500\nunknown lldap: ?"
 	if strings.Join(got, "\n") != want {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}

@@ -36,18 +36,20 @@ func (s State) siteProblems(now time.Time, add addProblem) {
 		if p.ReloadOK != nil && !*p.ReloadOK {
 			add(SeverityWarn, time.Time{}, "%s runs an older configuration: the last one was refused", p.Kind)
 		}
-		told := map[string]bool{}
 		for _, site := range p.Sites {
 			if site.Cert != nil {
 				if sev, why := site.Cert.Judge(now); sev != "" {
 					add(sev, time.Time{}, "certificate of %s: %s", site.Name, why)
 				}
 			}
+			var whys []string
 			for _, r := range site.Routes {
-				if down, why := s.routeDown(r); down && !told[site.Name+why] {
-					told[site.Name+why] = true
-					add(SeverityFail, time.Time{}, "site %s: %s", site.Label(), why)
+				if down, why := s.routeDown(r); down && !slices.Contains(whys, why) {
+					whys = append(whys, why)
 				}
+			}
+			if len(whys) > 0 {
+				add(SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
 			}
 		}
 	}

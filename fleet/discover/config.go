@@ -80,9 +80,9 @@ type TraceConfig struct {
 
 // CloudflareToken reads the token for Cloudflare's API; "" there is none.
 func (c *Config) CloudflareToken() (string, error) {
-	token, err := secret(c.Cloudflare.TokenFile, c.Cloudflare.TokenEnv, c.file)
+	token, err := secretOf("the token for Cloudflare", c.Cloudflare.TokenFile, c.Cloudflare.TokenEnv, c.file)
 	if err != nil {
-		return "", fmt.Errorf("the token for Cloudflare: %w", err)
+		return "", err
 	}
 	return cmp.Or(token, strings.TrimSpace(os.Getenv("CLOUDFLARE_API_TOKEN"))), nil
 }

@@ -186,3 +186,27 @@ func TestDeployConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestCloudflareToken: it comes from where it is named, else from the environment;
+// one that is named and not there is an error.
+func TestCloudflareToken(t *testing.T) {
+	t.Setenv("CLOUDFLARE_API_TOKEN", "")
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		conf      CloudflareConfig
+		env, want string
+		bad       bool
+	}{
+		{}, {env: "from-env", want: "from-env"}, {conf: CloudflareConfig{TokenFile: file}, env: "from-env", want: "from-file"},
+		{conf: CloudflareConfig{TokenFile: file + "x"}, bad: true}, {conf: CloudflareConfig{TokenEnv: "NO_SUCH_TOKEN"}, bad: true},
+	} {
+		t.Setenv("CLOUDFLARE_API_TOKEN", tt.env)
+		got, err := (&Config{Cloudflare: tt.conf}).CloudflareToken()
+		if got != tt.want || (err != nil) != tt.bad {
+			t.Errorf("%+v: %q, %v", tt.conf, got, err)
+		}
+	}
+}

@@ -85,23 +85,29 @@ func (t TailscaleConfig) credential(file func(string) string) (credential, error
 	return credential{key: key}, nil
 }
 
-// secret reads a secret from a file or an environment variable; neither named gives "".
+// secret reads a credential of Tailscale's from a file or an environment variable;
+// neither named gives "".
 func secret(path, env string, file func(string) string) (string, error) {
+	return secretOf("a Tailscale credential", path, env, file)
+}
+
+// secretOf is secret for what is called so.
+func secretOf(what, path, env string, file func(string) string) (string, error) {
 	if path != "" {
 		b, err := os.ReadFile(file(path))
 		if err != nil {
-			return "", fmt.Errorf("reading a credential: %w", err)
+			return "", fmt.Errorf("reading %s: %w", what, err)
 		}
 		if s := strings.TrimSpace(string(b)); s != "" {
 			return s, nil
 		}
-		return "", fmt.Errorf("reading a credential: %s is empty", path)
+		return "", fmt.Errorf("reading %s: %s is empty", what, path)
 	}
 	if env != "" {
 		if s := strings.TrimSpace(os.Getenv(env)); s != "" {
 			return s, nil
 		}
-		return "", fmt.Errorf("reading a credential: $%s is not set", env)
+		return "", fmt.Errorf("reading %s: $%s is not set", what, env)
 	}
 	return "", nil
 }

@@ -70,6 +70,7 @@ type CloudName struct {
 // here is this machine, as far as a client needs it.
 type here struct{ link.Link }
 
+// Dial dials from here.
 func (here) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, address)
 }

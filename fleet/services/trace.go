@@ -438,14 +438,14 @@ var errNobody = errors.New("nothing listens there")
 func (w *walk) dial(ctx context.Context, u fleet.Upstream) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, hopTime)
 	defer cancel()
-	network, at := "tcp", u.Dial
+	var network, at string
 	if path, isSocket := strings.CutPrefix(u.Dial, "unix/"); isSocket {
 		network, at = "unix", path
 	} else if host, port, known := u.Address(); known {
 		if strings.Contains(host, ":") {
 			host = "[" + host + "]"
 		}
-		at = fmt.Sprintf("%s:%d", host, port)
+		network, at = "tcp", fmt.Sprintf("%s:%d", host, port)
 	} else {
 		return 0, fmt.Errorf("upstream %s: its address is made up for each request", u.Dial)
 	}

@@ -34,7 +34,7 @@ func TestTags(t *testing.T) {
 // TestVariables holds that every environment variable of the program's own is
 // in docs/configuration.md, and none that is not there.
 func TestVariables(t *testing.T) {
-	out, err := exec.Command("git", "-C", "../..", "grep", "-hoE", `"(SEXTANT_[A-Z_]+|TS_API_KEY|NO_COLOR)"`,
+	out, err := exec.Command("git", "-C", "../..", "grep", "-hoE", `"(SEXTANT_[A-Z_]+|TS_API_KEY|CLOUDFLARE_API_TOKEN|NO_COLOR)"`,
 		"--", "cmd/*.go", "fleet/*.go", "tui/*.go", "nixops/*.go", "podman/*.go", "themes/*.go", ":!*_test.go").Output()
 	if err != nil {
 		t.Fatalf("git grep: %v", err)
