@@ -39,7 +39,7 @@ func (r *readers) readSites(ctx context.Context, a watch.Ask) watch.Change {
 	if err != nil {
 		return nil
 	}
-	if !st.Containers.HasValue() { // services run in them: not found without
+	if !st.Containers.Asked() { // services run in them: not found without
 		e := r.of(a.Link)
 		e.Expect(a.Known)
 		e.Read(ctx, a.Probed)

@@ -115,7 +115,7 @@ func statusCommand(o *options) *cobra.Command {
 			}))
 		},
 	}
-	c.Flags().BoolVar(&deep, "deep", false, "also what takes long: the snapshots in backup repositories")
+	c.Flags().BoolVar(&deep, "deep", false, "also what takes long: the snapshots in backup repositories, and what hosts serve")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "print again on every change, until interrupted")
 	return c
 }
