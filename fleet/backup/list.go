@@ -24,7 +24,7 @@ var (
 
 // canList tells whether the snapshots of a job can be asked for.
 func canList(e evidence) bool {
-	return (e.Tool == "restic" || e.Tool == "rustic") && e.Unit != "" && !e.daemon
+	return (e.Tool == "restic" || e.Tool == "rustic" || e.Tool == "borg" && e.Unit != "borgmatic.service") && e.Unit != "" && !e.daemon
 }
 
 // list asks the repository of a job for its snapshots, as root.
@@ -33,16 +33,22 @@ func list(ctx context.Context, l link.Link, e evidence) ([]Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Tool == "rustic" {
+	switch e.Tool {
+	case "rustic":
 		return ParseRustic(res.Stdout)
+	case "borg":
+		return ParseBorg(res.Stdout, e.Name)
 	}
 	return ParseRestic(res.Stdout)
 }
 
 // listArgs are the arguments that list all snapshots as JSON.
 func listArgs(tool string) []string {
-	if tool == "rustic" {
+	switch tool {
+	case "rustic":
 		return []string{"snapshots", "--json", "--group-by", "host,label,paths"}
+	case "borg":
+		return []string{"list", "--json", "--lock-wait", "5"}
 	}
 	return []string{"snapshots", "--json", "--no-lock"}
 }

@@ -54,7 +54,7 @@ func (f *fakeLink) Run(ctx context.Context, cmd link.Command) (link.Result, erro
 			return link.Result{}, link.ErrNoRoot
 		}
 		return link.Result{Stdout: []byte(f.ties)}, nil
-	case slices.Contains(cmd.Args, throughScript) && cmd.Root && slices.Contains(cmd.Args, "snapshots"):
+	case slices.Contains(cmd.Args, throughScript) && cmd.Root && (slices.Contains(cmd.Args, "snapshots") || slices.Contains(cmd.Args, "list")):
 		a := cmd.Args[slices.Index(cmd.Args, throughScript)+2:]
 		note("list " + a[1])
 		if a[3] != "120" {
@@ -384,6 +384,7 @@ func TestThroughScript(t *testing.T) {
 	}{
 		"a wrapper":     {map[string]string{"restic-home": `echo "wrapper $*"`}, "restic", "u.service", "wrapper snapshots --json --no-lock\n", 0},
 		"of rustic":     {map[string]string{"rustic-home": `echo "wrapper $*"`}, "rustic", "u.service", "wrapper snapshots --json --group-by host,label,paths\n", 0},
+		"of borg":       {map[string]string{"borg-job-home": `echo "wrapper $* $TZ"`}, "borg", "u.service", "wrapper list --json --lock-wait 5 UTC\n", 0},
 		"its exit code": {map[string]string{"restic-home": `echo no >&2; exit 12`}, "restic", "u.service", "", 12},
 		"by a unit like the job's": {map[string]string{
 			"systemd-run": `for a; do echo "[$a]"; done`,
@@ -393,12 +394,12 @@ cat) printf '%s\n' '# /etc/x' '[Service]' 'Environment="A=b c"' 'ExecStart=/bin/
 esac`,
 		}, "restic", "u.service", strings.Join([]string{
 			"[-p]", `[Environment="A=b c"]`, "[-p]", "[EnvironmentFile=/run/secrets/$(touch hacked)]", "[-p]", "[Environment=B=1]", "[-p]", "[User=backup]",
-			"[--pipe]", "[--wait]", "[--quiet]", "[--collect]", "[-p]", "[RuntimeMaxSec=9]", "[--]", "[/nix/store/x-restic/bin/restic]", "[snapshots]", "[--json]", "[--no-lock]", "",
+			"[--pipe]", "[--wait]", "[--quiet]", "[--collect]", "[-E]", "[TZ=UTC]", "[-p]", "[RuntimeMaxSec=9]", "[--]", "[/nix/store/x-restic/bin/restic]", "[snapshots]", "[--json]", "[--no-lock]", "",
 		}, "\n"), 0},
 		"rustic by its profile": {map[string]string{
 			"systemd-run": `echo "$*"`, "rustic": "exit 1",
 			"systemctl": `[ $1 = cat ] || echo '{ path=/bin/rustic ; argv[]=/bin/rustic -P ovh backup ; ignore_errors=no }'`,
-		}, "rustic", "u.service", "--pipe --wait --quiet --collect -p RuntimeMaxSec=9 -- /bin/rustic -P ovh snapshots --json --group-by host,label,paths\n", 0},
+		}, "rustic", "u.service", "--pipe --wait --quiet --collect -E TZ=UTC -p RuntimeMaxSec=9 -- /bin/rustic -P ovh snapshots --json --group-by host,label,paths\n", 0},
 		"no way": {nil, "restic", "u.service", "", exitNoWay},
 	} {
 		t.Run(name, func(t *testing.T) {

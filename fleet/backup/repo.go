@@ -26,6 +26,9 @@ var repoID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // askID asks a repository for its ID; "" where it does not tell.
 func askID(ctx context.Context, l link.Link, e evidence) string {
+	if e.Tool == "borg" {
+		return ""
+	}
 	args := []string{"cat", "config", "--no-lock"}
 	if e.Tool == "rustic" {
 		args = args[:2]

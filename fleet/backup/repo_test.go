@@ -1,12 +1,14 @@
 package backup
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
 func TestUpkeepByTheJournal(t *testing.T) {
@@ -55,5 +57,47 @@ func TestWhoseSnapshotsARepositoryHolds(t *testing.T) {
 	}
 	if r := repoOf(nil, many, now); len(r.Hosts) != maxRepoHosts || r.Snapshots != 500 {
 		t.Errorf("%d hosts", len(r.Hosts))
+	}
+}
+
+func TestArchivesOfBorg(t *testing.T) {
+	list, err := ParseBorg(sample(t, "borg-1.2-list.json"), "home")
+	if err != nil || len(list) != 1 || list[0].Host != "galactica" || !list[0].At.Equal(at("2026-11-22T19:34:38Z")) || list[0].ID == "" {
+		t.Errorf("%+v %v", list, err)
+	}
+	for name, want := range map[string]string{"db-1-home-2026-11-22T19:34:38": "db-1", "db-1-2026-11-22T19:34:38": "db-1", "by hand": "by hand", `a\u001b[31mb-2026-11-22T1`: "ab"} {
+		list, err := ParseBorg([]byte(`{"archives":[{"id":"x","name":"`+name+`","start":"2026-11-22T19:34:38.000000"}]}`), "home")
+		if err != nil || list[0].Host != want {
+			t.Errorf("%q: %+v %v", name, list, err)
+		}
+	}
+	for _, bad := range []string{"", "null", "<html>", "[]", `{"archives":[{"start":"yesterday"}]}`} {
+		if list, err := ParseBorg([]byte(bad), "home"); err == nil {
+			t.Errorf("%s: %+v", bad, list)
+		}
+	}
+	if list, err := ParseBorg([]byte(`{"archives":[]}`), "home"); err != nil || list == nil {
+		t.Error(list, err)
+	}
+}
+
+// TestABorgJobIsRead: its archives tell the newest, of its host alone.
+func TestABorgJobIsRead(t *testing.T) {
+	asked := ""
+	l := &fakeLink{snapshots: func(_ context.Context, tool, job, _ string) (link.Result, error) {
+		asked = tool + " " + job
+		return link.Result{Stdout: sample(t, "borg-1.2-list.json")}, nil
+	}}
+	l.ties = "unit borgbackup-job-home.service\n"
+	st := fleet.State{
+		Host:  fleet.Host{Name: "galactica"},
+		Units: fleet.Known([]fleet.Unit{{Name: "borgbackup-job-home.service", Load: "loaded", Active: "inactive", Sub: "dead", Type: "oneshot"}}, now, "probe"),
+	}
+	j := byName(t, Read(t.Context(), l, st, at("2026-11-22T20:00:00Z"), nil))["home"]
+	if asked != "borg home" || j.State != fleet.BackupFresh || !j.NewestSnapshot.Equal(at("2026-11-22T19:34:38Z")) || j.Snapshots != 1 {
+		t.Errorf("%q %+v", asked, j)
+	}
+	if why := Workable(j); !strings.Contains(why, "borg is only read") {
+		t.Error(why)
 	}
 }

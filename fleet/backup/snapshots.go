@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +51,42 @@ func ParseRestic(out []byte) ([]Snapshot, error) { return parseSnapshots(out, "r
 // group and list (up to 0.9.5), objects with group_key and snapshots (from
 // 0.10 on), and a flat list (ungrouped).
 func ParseRustic(out []byte) ([]Snapshot, error) { return parseSnapshots(out, "rustic") }
+
+// archiveName is how archives are called by NixOS' module, and by borg's own examples.
+var archiveName = regexp.MustCompile(`^(.+)-\d{4}-\d\d-\d\dT`)
+
+// ParseBorg reads `borg list --json` of a job, with TZ=UTC: its times have no zone.
+// An archive does not tell of which host it is: it is taken from the names that
+// NixOS' module gives, HOST-JOB-TIME or HOST-TIME; another name stands in its place.
+func ParseBorg(out []byte, job string) ([]Snapshot, error) {
+	var in struct {
+		Archives []struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+			Time string `json:"start"`
+		} `json:"archives"`
+	}
+	if err := json.Unmarshal(out, &in); err != nil {
+		return nil, fmt.Errorf("borg: its list of archives cannot be read: %s", say(err.Error()))
+	}
+	if in.Archives == nil {
+		return nil, errors.New("borg: it prints no list of archives")
+	}
+	list := []Snapshot{}
+	for _, a := range in.Archives[:min(len(in.Archives), maxSnapshots)] {
+		at, err := time.Parse("2006-01-02T15:04:05.999999", a.Time)
+		if err != nil {
+			return nil, fmt.Errorf("borg: an archive's time is %q", say(a.Time))
+		}
+		name := fleet.Short(fleet.Clean(a.Name), 100)
+		host := name
+		if m := archiveName.FindStringSubmatch(name); m != nil {
+			host = strings.TrimSuffix(m[1], "-"+job)
+		}
+		list = append(list, Snapshot{ID: fleet.Short(fleet.Clean(a.ID), 64), At: at.UTC(), Host: host})
+	}
+	return list, nil
+}
 
 func parseSnapshots(out []byte, tool string) ([]Snapshot, error) {
 	var items []json.RawMessage

@@ -43,7 +43,7 @@ else
 	set -- "$program" "$@"
 fi
 if [ "$as" = - ]; then
-	set -- --pipe --wait --quiet --collect -p RuntimeMaxSec="$limit" -- "$@"
+	set -- --pipe --wait --quiet --collect -E TZ=UTC -p RuntimeMaxSec="$limit" -- "$@"
 else
 	set -- --unit="$as" --quiet --collect -p Nice=10 -p IOSchedulingClass=idle -E HOME="${HOME:-/root}" -E PATH="$PATH" \
 		-- sh -c '"$@"; code=$?; echo "` + marker + `$code"; exit $code' sextant "$@"
