@@ -15,7 +15,8 @@ const (
 	ScopeContainer Scope = "container"
 	ScopeUnit      Scope = "unit"
 	ScopeFleet     Scope = "fleet"
-	ScopeJob       Scope = "job" // a backup job: [Target.Item]
+	ScopeJob       Scope = "job"     // a backup job: [Target.Item]
+	ScopeFinding   Scope = "finding" // a problem of a host: [Target.Finding]
 )
 
 // Target is what an action is asked to act on.
@@ -27,6 +28,7 @@ type Target struct {
 	Item       string // the key of a backup job, for ScopeJob
 	Snapshot   string // of that job, where one was chosen
 	Path       string // of a file or folder in it
+	Finding    string // the key of a problem, for ScopeFinding
 	Image      string // the name of one, in place of a container's
 	Generation int    // of the one host's systems, where one was chosen; 0: none
 

@@ -12,9 +12,10 @@ const (
 	EventConfirm     EventKind = "confirm"
 	EventCancel      EventKind = "cancel"
 	EventReboot      EventKind = "reboot"
-	EventGarbage     EventKind = "garbage"    // generations deleted, garbage collected
-	EventAction      EventKind = "action"     // a unit or a container started, stopped, …
-	EventGeneration  EventKind = "generation" // made, by whatever tool
+	EventGarbage     EventKind = "garbage"     // generations deleted, garbage collected
+	EventAck         EventKind = "acknowledge" // a problem, or taken back
+	EventAction      EventKind = "action"      // a unit or a container started, stopped, …
+	EventGeneration  EventKind = "generation"  // made, by whatever tool
 	EventBoot        EventKind = "boot"
 	EventUnit        EventKind = "unit"
 	EventContainer   EventKind = "container"

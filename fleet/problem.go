@@ -22,11 +22,51 @@ const (
 
 // Problem is something a person should know about a host.
 type Problem struct {
+	Key      string    `json:"key"` // names it: the same in every round and on every client, see [Object.Key]
 	What     string    `json:"what"`
 	Severity Severity  `json:"severity"`
-	Since    time.Time `json:"since,omitzero"` // when it began, where that is known
-	Cure     string    `json:"cure,omitempty"` // what a person can do about it, where that is known
+	Since    time.Time `json:"since,omitzero"`         // when it began, where that is known
+	Cure     string    `json:"cure,omitempty"`         // what a person can do about it, where that is known
+	Acked    *Ack      `json:"acknowledged,omitempty"` // it is known, and counts for nothing until then
+	Of       Object    `json:"of"`                     // what it is about
+	Because  []string  `json:"-"`                      // keys of problems that explain it, on this host or, as [FullKey], on another
 }
+
+// Object is what a problem is about.
+type Object struct {
+	Kind string `json:"kind"`           // one of the kinds below
+	Name string `json:"name,omitempty"` // of the unit, container, backup job (its key), disk, alarm, fact
+	User string `json:"user,omitempty"` // whose unit or container; "" the system's
+}
+
+// Kinds of objects.
+const (
+	KindHost        = "host" // that it is reached
+	KindKey         = "key"  // its key on the tailnet
+	KindSystem      = "system"
+	KindDeploy      = "deploy"
+	KindUnit        = "unit"
+	KindContainer   = "container"
+	KindBackup      = "backup"
+	KindDisk        = "disk"
+	KindMemory      = "memory"
+	KindAlarm       = "alarm"
+	KindSite        = "site"
+	KindCertificate = "certificate"
+	KindService     = "service"
+	KindFact        = "fact" // something that could not be read
+)
+
+// Key names the object on its host: "unit:podman-x.service", "container:ada/notes".
+func (o Object) Key() string {
+	if o.User != "" {
+		return o.Kind + ":" + o.User + "/" + o.Name
+	}
+	return strings.TrimSuffix(o.Kind+":"+o.Name, ":")
+}
+
+// FullKey names a problem of a host among those of the fleet.
+func FullKey(h HostID, key string) string { return string(h) + " " + key }
 
 // Limits from which a disk or memory is a problem, as a share of the whole.
 const (
@@ -35,87 +75,137 @@ const (
 	memoryWarn = 0.95
 )
 
-// Problems are what is wrong with the host, worst first. Of a host that does not
-// answer, what could not be read because of it is folded under that; what others
-// tell of it counts all the same.
+// Problems are what is wrong with the host, worst first, and what is acknowledged
+// last. Of a host that does not answer, what could not be read because of it is
+// folded under that; what others tell of it counts all the same.
 func (s State) Problems(now time.Time) []Problem {
-	var list []Problem
-	add := func(sev Severity, since time.Time, format string, args ...any) {
-		list = append(list, Problem{What: fmt.Sprintf(format, args...), Severity: sev, Since: since})
+	list := s.problems(now)
+	known := map[string]*Ack{}
+	for i, p := range list {
+		if a, ok := s.Acks[p.Key]; ok && a.Holds(p.Severity, now) {
+			list[i].Acked, known[p.Key] = &a, &a
+		}
 	}
-	s.presenceProblems(add)
-	if p, down := s.unreachable(); down {
-		return append(list, p)
+	for i, p := range list { // and what such a problem explains
+		for _, key := range p.Because {
+			if p.Acked == nil && known[key] != nil {
+				list[i].Acked = known[key]
+			}
+		}
 	}
-	s.systemProblems(add)
-	s.containerProblems(add)
-	s.backupProblems(add)
-	s.metricProblems(add)
-	s.siteProblems(now, add)
-	s.serviceProblems(now, add)
-	list = append(list, s.unreadProblems()...)
-	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.rank(), b.rank()) })
 	return list
 }
 
-// Worst is the severity of the worst problem, "" when there is none.
+func (s State) problems(now time.Time) []Problem {
+	var b bench
+	s.presenceProblems(&b)
+	if s.unreachable(&b); len(b) > 0 && b[len(b)-1].Of.Kind == KindHost {
+		return b
+	}
+	s.systemProblems(&b)
+	s.containerProblems(&b)
+	s.backupProblems(&b)
+	s.metricProblems(&b)
+	s.siteProblems(now, &b)
+	s.serviceProblems(now, &b)
+	s.unreadProblems(&b)
+	return b
+}
+
+// bench is where problems are gathered.
+type bench []Problem
+
+// add gathers a problem, in which more can be told.
+func (b *bench) add(of Object, sev Severity, since time.Time, format string, args ...any) *Problem {
+	*b = append(*b, Problem{Key: of.Key(), Of: of, Severity: sev, Since: since, What: fmt.Sprintf(format, args...)})
+	return &(*b)[len(*b)-1]
+}
+
+// Worst is the severity of the worst problem that is not acknowledged, "" when
+// there is none.
 func Worst(list []Problem) Severity {
 	worst := Severity("")
 	for _, p := range list {
-		if worst == "" || rank(p.Severity) < rank(worst) {
+		if p.Acked == nil && (worst == "" || rank(p.Severity) < rank(worst)) {
 			worst = p.Severity
 		}
 	}
 	return worst
 }
 
-func rank(s Severity) int {
-	return slices.Index([]Severity{SeverityFail, SeverityWarn, SeverityUnknown}, s)
+// severities are all, worst first.
+var severities = []Severity{SeverityFail, SeverityWarn, SeverityUnknown}
+
+func rank(s Severity) int { return slices.Index(severities, s) }
+
+// rank is where the problem stands among others.
+func (p Problem) rank() int {
+	if p.Acked != nil {
+		return len(severities)
+	}
+	return rank(p.Severity)
 }
 
-type addProblem func(sev Severity, since time.Time, format string, args ...any)
-
-func (s State) unreachable() (Problem, bool) {
+func (s State) unreachable(b *bench) {
+	of := Object{Kind: KindHost}
 	switch {
 	case !s.Reach.Asked(), s.Reach.Err == Remembered:
-		return Problem{What: "not asked yet", Severity: SeverityUnknown}, true
+		b.add(of, SeverityUnknown, time.Time{}, "not asked yet")
 	case s.Reach.Err != "":
-		since := s.Reach.At // the last time it did answer
 		if p := s.Host.Presence; p.Current() && !p.Value.Online {
-			return Problem{What: "offline: " + s.Reach.Err, Severity: SeverityUnknown, Since: p.Value.LastSeen, Cure: s.Reach.Cure}, true
+			b.add(of, SeverityUnknown, p.Value.LastSeen, "offline: %s", s.Reach.Err).Cure = s.Reach.Cure
+			return
 		}
-		return Problem{What: "not reachable: " + s.Reach.Err, Severity: SeverityUnknown, Since: since, Cure: s.Reach.Cure}, true
+		// the last time it did answer
+		b.add(of, SeverityUnknown, s.Reach.At, "not reachable: %s", s.Reach.Err).Cure = s.Reach.Cure
 	}
-	return Problem{}, false
 }
 
 // healthCheck is the name of the transient unit in which Podman runs a health
 // check, in the user's systemd for a user's container: the container's own
 // problem, which is told as such.
-var healthCheck = regexp.MustCompile(`^(?:[^ ]+: )?[0-9a-f]{64}(-[0-9a-f]+)?\.(service|timer)$`)
+var healthCheck = regexp.MustCompile(`^[0-9a-f]{64}(-[0-9a-f]+)?\.(service|timer)$`)
 
-func (s State) systemProblems(add addProblem) {
-	if failed := slices.DeleteFunc(slices.Clone(s.FailedUnits().Value), healthCheck.MatchString); s.Units.Current() && len(failed) > 0 {
-		add(SeverityFail, time.Time{}, "failed units: %s", strings.Join(failed, ", "))
-	}
+func (s State) systemProblems(b *bench) {
+	s.unitProblems(b)
 	if !s.System.Current() {
 		return
 	}
 	sys := s.System.Value
 	if sys.RebootNeeded {
-		add(SeverityWarn, time.Time{}, "reboot needed: %s", strings.Join(sys.RebootWhy, ", "))
+		b.add(Object{Kind: KindSystem, Name: "reboot"}, SeverityWarn, time.Time{}, "reboot needed: %s", strings.Join(sys.RebootWhy, ", "))
 	}
 	if sys.NixOS && sys.Differs() && !s.underWay() {
-		add(SeverityWarn, time.Time{}, "running system is not the default")
+		b.add(Object{Kind: KindSystem, Name: "default"}, SeverityWarn, time.Time{}, "running system is not the default")
 	}
-	s.deployProblem(add)
+	s.deployProblem(b)
 }
+
+// unitProblems are the failed units. One that makes a backup says nothing that
+// its job does not say better.
+func (s State) unitProblems(b *bench) {
+	if !s.Units.Current() {
+		return
+	}
+	for _, u := range s.Failed().Value {
+		if healthCheck.MatchString(u.Name) {
+			continue
+		}
+		p := b.add(Object{Kind: KindUnit, Name: u.Name, User: u.User}, SeverityFail, later(u.Since, u.Exited), "failed unit: %s", u.Label())
+		if j, ok := s.Job(u.Name); ok && u.User == "" && j.Unit == u.Name {
+			p.Because = []string{jobObject(j).Key()}
+		}
+	}
+}
+
+func jobObject(j BackupJob) Object { return Object{Kind: KindBackup, Name: j.Key()} }
 
 // presenceProblems are what Tailscale tells of the host without asking it. An
 // expired key is often why it does not answer, and only a person can renew it.
-func (s State) presenceProblems(add addProblem) {
+func (s State) presenceProblems(b *bench) {
 	if p := s.Host.Presence; p.Current() && p.Value.Expired {
-		add(SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
+		b.add(Object{Kind: KindKey}, SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
 	}
 }
 
@@ -127,25 +217,26 @@ func (s State) underWay() bool {
 
 // deployProblem tells of the newest deploy where that needs somebody: it waits,
 // or it went wrong and nothing was deployed since.
-func (s State) deployProblem(add addProblem) {
+func (s State) deployProblem(b *bench) {
 	if !s.Deploys.Current() || len(s.Deploys.Value) == 0 {
 		return
 	}
+	of := Object{Kind: KindDeploy}
 	switch d := s.Deploys.Value[0]; d.State {
 	case Awaiting:
-		add(SeverityWarn, d.Changed, "a new system waits to be confirmed")
+		b.add(of, SeverityWarn, d.Changed, "a new system waits to be confirmed")
 	case RolledBack:
-		add(SeverityWarn, d.Changed, "it went back by itself: %s", d.Why)
+		b.add(of, SeverityWarn, d.Changed, "it went back by itself: %s", d.Why)
 	case RollbackFailed:
-		add(SeverityFail, d.Changed, "the roll-back failed: %s", d.Why)
+		b.add(of, SeverityFail, d.Changed, "the roll-back failed: %s", d.Why)
 	case Conflict:
-		add(SeverityWarn, d.Changed, "a deploy was left undecided: %s", d.Why)
+		b.add(of, SeverityWarn, d.Changed, "a deploy was left undecided: %s", d.Why)
 	case Staged, Activating, Committing, RollingBack:
-		add(SeverityWarn, d.Changed, "deploy under way: %s", strings.TrimSpace(d.State.Words()+" "+d.Why))
+		b.add(of, SeverityWarn, d.Changed, "deploy under way: %s", strings.TrimSpace(d.State.Words()+" "+d.Why))
 	}
 }
 
-func (s State) containerProblems(add addProblem) {
+func (s State) containerProblems(b *bench) {
 	if !s.Containers.Current() {
 		return
 	}
@@ -157,30 +248,56 @@ func (s State) containerProblems(add addProblem) {
 		if c.Health == "unhealthy" {
 			why = c.Health
 		}
-		add(SeverityFail, time.Time{}, "container %s: %s", c.Name, why)
+		p := b.add(Object{Kind: KindContainer, Name: c.Name, User: notRoot(c.User)}, SeverityFail, time.Time{}, "container %s: %s", c.Name, why)
+		if c.Unit != "" {
+			owner := Object{Kind: KindUnit, Name: c.Unit}
+			if c.UserUnit {
+				owner.User = c.User
+			}
+			p.Because = []string{owner.Key()}
+		}
 	}
 }
 
-func (s State) backupProblems(add addProblem) {
+// ContainerOf finds the container that a problem is about.
+func (s State) ContainerOf(of Object) (Container, bool) {
+	for _, c := range s.Containers.Value {
+		if of.Kind == KindContainer && c.Name == of.Name && notRoot(c.User) == of.User {
+			return c, true
+		}
+	}
+	return Container{}, false
+}
+
+// notRoot is a user whose things are not the system's.
+func notRoot(user string) string {
+	if user == "root" {
+		return ""
+	}
+	return user
+}
+
+func (s State) backupProblems(b *bench) {
 	if !s.Backups.Current() {
 		return
 	}
 	for _, j := range s.Backups.Value {
+		of := jobObject(j)
 		switch j.State {
 		case BackupFailed:
-			add(SeverityFail, j.LastRun, "backup %s failed: %s", j.Name, cmp.Or(j.Error, "see its log"))
+			b.add(of, SeverityFail, j.LastRun, "backup %s failed: %s", j.Name, cmp.Or(j.Error, "see its log"))
 		case BackupStale:
-			add(SeverityWarn, later(j.LastSuccess, j.NewestSnapshot), "backup %s is older than its limit", j.Name)
+			b.add(of, SeverityWarn, later(j.LastSuccess, j.NewestSnapshot), "backup %s is older than its limit", j.Name)
 		case BackupNever:
-			add(SeverityWarn, time.Time{}, "backup %s never ran", j.Name)
+			b.add(of, SeverityWarn, time.Time{}, "backup %s never ran", j.Name)
 		case BackupUnknown:
-			add(SeverityUnknown, time.Time{}, "backup %s: %s", j.Name, cmp.Or(j.Error, "unknown"))
+			b.add(of, SeverityUnknown, time.Time{}, "backup %s: %s", j.Name, cmp.Or(j.Error, "unknown"))
 		}
 		if r := j.Repo; r != nil && !r.Check.At.IsZero() && !r.Check.OK {
-			add(SeverityFail, r.Check.At, "backup %s: the check of its repository failed", j.Name)
+			b.add(of, SeverityFail, r.Check.At, "backup %s: the check of its repository failed", j.Name)
 		}
 		if t := j.RestoreTest; t != nil && !t.Well() {
-			add(SeverityFail, t.At, "backup %s: its restore test found %d bad files", j.Name, len(t.Bad))
+			b.add(of, SeverityFail, t.At, "backup %s: its restore test found %d bad files", j.Name, len(t.Bad))
 		}
 	}
 }
@@ -192,18 +309,18 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (s State) metricProblems(add addProblem) {
+func (s State) metricProblems(b *bench) {
 	if s.Metrics.Current() {
 		for _, d := range s.Metrics.Value.Disks {
-			switch f := d.Fraction(); {
+			switch f, of := d.Fraction(), (Object{Kind: KindDisk, Name: d.Mount}); {
 			case f >= diskFail:
-				add(SeverityFail, time.Time{}, "disk %s is %.0f %% full", d.Mount, f*100)
+				b.add(of, SeverityFail, time.Time{}, "disk %s is %.0f %% full", d.Mount, f*100)
 			case f >= diskWarn:
-				add(SeverityWarn, time.Time{}, "disk %s is %.0f %% full", d.Mount, f*100)
+				b.add(of, SeverityWarn, time.Time{}, "disk %s is %.0f %% full", d.Mount, f*100)
 			}
 		}
 		if m := s.Metrics.Value.Memory; m.Total > 0 && float64(m.Used) >= memoryWarn*float64(m.Total) {
-			add(SeverityWarn, time.Time{}, "memory is %.0f %% full", 100*float64(m.Used)/float64(m.Total))
+			b.add(Object{Kind: KindMemory}, SeverityWarn, time.Time{}, "memory is %.0f %% full", 100*float64(m.Used)/float64(m.Total))
 		}
 	}
 	if s.Alarms.Current() {
@@ -212,32 +329,40 @@ func (s State) metricProblems(add addProblem) {
 			if a.Status == "CRITICAL" {
 				sev = SeverityFail
 			}
-			add(sev, a.Since, "alarm %s: %s", a.Name, a.Value)
+			p := b.add(Object{Kind: KindAlarm, Name: a.Name + "/" + a.Chart}, sev, a.Since, "alarm %s: %s", a.Name, a.Value)
+			if mount, is := strings.CutPrefix(a.Chart, "disk_space."); is {
+				p.Because = []string{Object{Kind: KindDisk, Name: mount}.Key()}
+			}
 		}
 	}
 }
 
 // unreadProblems names the facts that were asked for and could not be read.
-func (s State) unreadProblems() []Problem {
-	return slices.Concat(
-		unread("system", s.System), s.unreadDeploys(), unread("units", s.Units), unread("containers", s.Containers),
-		unread("backups", s.Backups), unread("metrics", s.Metrics), unread("alarms", s.Alarms),
-		unreadSeldom("listeners", s.Listens), unreadSeldom("sites", s.Sites), unreadSeldom("services", s.Services),
-	)
+func (s State) unreadProblems(b *bench) {
+	unread(b, "system", s.System)
+	s.unreadDeploys(b)
+	unread(b, "units", s.Units)
+	unread(b, "containers", s.Containers)
+	unread(b, "backups", s.Backups)
+	unread(b, "metrics", s.Metrics)
+	unread(b, "alarms", s.Alarms)
+	unreadSeldom(b, "listeners", s.Listens)
+	unreadSeldom(b, "sites", s.Sites)
+	unreadSeldom(b, "services", s.Services)
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is
 // told with all that an ordinary login does not see.
-func (s State) unreadDeploys() []Problem {
+func (s State) unreadDeploys(b *bench) {
 	if s.System.Current() && s.System.Value.UID > 0 {
-		return nil
+		return
 	}
-	return unread("deploys", s.Deploys)
+	unread(b, "deploys", s.Deploys)
 }
 
-func unread[T any](name string, f Fact[T]) []Problem {
+func unread[T any](b *bench, name string, f Fact[T]) {
 	if f.Err == "" || f.None {
-		return nil
+		return
 	}
-	return []Problem{{What: name + " unknown: " + f.Err, Severity: SeverityUnknown, Since: f.ErrAt, Cure: f.Cure}}
+	b.add(Object{Kind: KindFact, Name: name}, SeverityUnknown, f.ErrAt, "%s unknown: %s", name, f.Err).Cure = f.Cure
 }

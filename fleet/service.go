@@ -24,19 +24,22 @@ type Service struct {
 }
 
 // serviceProblems are the services of the host that are not well.
-func (s State) serviceProblems(now time.Time, add addProblem) {
+func (s State) serviceProblems(now time.Time, b *bench) {
 	if !s.Services.Usable(now) {
 		return
 	}
 	for _, v := range s.Services.Value {
-		switch v.Health {
-		case HealthBroken:
-			add(SeverityFail, time.Time{}, "%s: %s", v.Kind, v.Why)
-		case HealthUnknown:
-			if v.Address == "" {
-				continue // it cannot be asked from the host: so it is every day, and told with the services
-			}
-			add(SeverityUnknown, time.Time{}, "%s: %s", v.Kind, v.Why)
+		sev := map[Health]Severity{HealthBroken: SeverityFail, HealthUnknown: SeverityUnknown}[v.Health]
+		if sev == "" || v.Health == HealthUnknown && v.Address == "" {
+			continue // where it cannot be asked from the host, that is so every day: it is told with the services
+		}
+		p := b.add(Object{Kind: KindService, Name: v.Kind}, sev, time.Time{}, "%s: %s", v.Kind, v.Why)
+		p.Cure = v.Cure
+		if v.Unit != "" {
+			p.Because = append(p.Because, Object{Kind: KindUnit, Name: v.Unit}.Key())
+		}
+		if v.Container != "" {
+			p.Because = append(p.Because, Object{Kind: KindContainer, Name: v.Container}.Key())
 		}
 	}
 }

@@ -22,6 +22,8 @@ func (t Target) Has(s Scope) bool {
 		return t.Unit != ""
 	case s == ScopeJob:
 		return t.Item != ""
+	case s == ScopeFinding:
+		return t.Finding != ""
 	}
 	return len(t.Hosts) > 0
 }

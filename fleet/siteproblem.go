@@ -20,26 +20,25 @@ func (f Fact[T]) Usable(now time.Time) bool {
 
 // unreadSeldom is as unread, of facts that are asked seldom: that nobody has asked
 // again yet is no problem.
-func unreadSeldom[T any](name string, f Fact[T]) []Problem {
-	if f.Err == Remembered {
-		return nil
+func unreadSeldom[T any](b *bench, name string, f Fact[T]) {
+	if f.Err != Remembered {
+		unread(b, name, f)
 	}
-	return unread(name, f)
 }
 
 // siteProblems are what is wrong with what the host serves to others.
-func (s State) siteProblems(now time.Time, add addProblem) {
+func (s State) siteProblems(now time.Time, b *bench) {
 	if !s.Sites.Usable(now) {
 		return
 	}
 	for _, p := range s.Sites.Value {
 		if p.ReloadOK != nil && !*p.ReloadOK {
-			add(SeverityWarn, time.Time{}, "%s runs an older configuration: the last one was refused", p.Kind)
+			b.add(Object{Kind: KindService, Name: p.Kind}, SeverityWarn, time.Time{}, "%s runs an older configuration: the last one was refused", p.Kind)
 		}
 		for _, site := range p.Sites {
 			if site.Cert != nil {
 				if sev, why := site.Cert.Judge(now); sev != "" {
-					add(sev, time.Time{}, "certificate of %s: %s", site.Name, why)
+					b.add(Object{Kind: KindCertificate, Name: site.Name}, sev, time.Time{}, "certificate of %s: %s", site.Name, why)
 				}
 			}
 			var whys []string
@@ -49,7 +48,7 @@ func (s State) siteProblems(now time.Time, add addProblem) {
 				}
 			}
 			if len(whys) > 0 {
-				add(SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
+				b.add(Object{Kind: KindSite, Name: site.Label()}, SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
 			}
 		}
 	}
@@ -256,9 +255,8 @@ func (c Certificate) Word(now time.Time) string {
 // WayBroken tells whether something that the host serves to others does not work,
 // or soon will not.
 func (s State) WayBroken(now time.Time) bool {
-	bad := false
-	note := func(sev Severity, _ time.Time, _ string, _ ...any) { bad = bad || sev != SeverityUnknown }
-	s.siteProblems(now, note)
-	s.serviceProblems(now, note)
-	return bad
+	var b bench
+	s.siteProblems(now, &b)
+	s.serviceProblems(now, &b)
+	return slices.ContainsFunc(b, func(p Problem) bool { return p.Severity != SeverityUnknown })
 }

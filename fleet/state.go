@@ -27,6 +27,7 @@ type State struct {
 	Sites       Fact[[]Proxy]    // what its proxies serve; asked seldom
 	Services    Fact[[]Service]  // those that Sextant can ask how they are; asked seldom
 
+	Acks   map[string]Ack              // acknowledged problems, by their keys
 	Doing  Doing                       // what is done to it from here just now; never kept
 	Asking bool                        // a refresh is under way
 	Stats  map[string]ContainerStats   // by container ID, only for what is on screen

@@ -19,6 +19,7 @@ type Store struct {
 	notes   []Message
 	audit   []Event
 	repo    Fact[Repository]
+	acks    map[HostID]map[string]Ack
 	version uint64
 	subs    map[chan struct{}]struct{}
 }
@@ -86,6 +87,9 @@ func (s *Store) Snapshot() Snapshot {
 		}
 		return strings.Compare(string(a.Host.ID), string(b.Host.ID))
 	})
+	for i := range hosts {
+		hosts[i].Acks = s.acks[hosts[i].Host.ID]
+	}
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
@@ -98,6 +102,7 @@ func (s *Store) Get(id HostID) (State, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, ok := s.states[id]
+	st.Acks = s.acks[id]
 	return st, ok
 }
 
@@ -173,6 +178,40 @@ func (s *Store) Note(m Message) {
 func (s *Store) SetRepository(f Fact[Repository]) {
 	s.mu.Lock()
 	s.repo = s.repo.Refresh(f)
+	s.changed(true)
+}
+
+// SetAcks replaces which problems are acknowledged.
+func (s *Store) SetAcks(acks Acks) {
+	by := map[HostID]map[string]Ack{}
+	for full, a := range acks {
+		id, key, _ := strings.Cut(full, " ")
+		if by[HostID(id)] == nil {
+			by[HostID(id)] = map[string]Ack{}
+		}
+		by[HostID(id)][key] = a
+	}
+	s.mu.Lock()
+	same := maps.EqualFunc(by, s.acks, maps.Equal)
+	s.acks = by
+	s.changed(!same)
+}
+
+// Acknowledge adds that one problem is acknowledged, by its [FullKey].
+func (s *Store) Acknowledge(full string, a Ack) {
+	id, key, _ := strings.Cut(full, " ")
+	s.mu.Lock()
+	of := maps.Clone(s.acks[HostID(id)]) // snapshots share what is there
+	if of == nil {
+		of = map[string]Ack{}
+	}
+	of[key] = a
+	all := maps.Clone(s.acks)
+	if all == nil {
+		all = map[HostID]map[string]Ack{}
+	}
+	all[HostID(id)] = of
+	s.acks = all
 	s.changed(true)
 }
 

@@ -107,7 +107,7 @@ func EventOf(h Host, d Deploy, source string) Event {
 		At: d.Started, Host: h.Name, HostID: h.ID, Kind: EventKind(d.Kind), Level: Info, Source: source, ID: d.ID, Who: d.Who, Client: d.Client,
 		From: d.From, To: d.To, Revision: d.Revision, Result: d.Result,
 	}
-	word := strings.ReplaceAll(strings.ToLower(cmp.Or(string(d.State), "failed")), "_", " ")
+	word := cmp.Or(d.State.Words(), "failed")
 	e.Text = strings.TrimSuffix(word+": "+d.From.Of(h.Name)+" to "+d.To.Of(h.Name)+"; "+d.Why, "; ")
 	switch {
 	case d.State == RollbackFailed, d.State == Conflict:

@@ -11,6 +11,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/deployscreen"
 	"github.com/sextant-fleet/sextant/tui/dialog"
 	"github.com/sextant-fleet/sextant/tui/fleetscreen"
+	"github.com/sextant-fleet/sextant/tui/healthscreen"
 	"github.com/sextant-fleet/sextant/tui/helpscreen"
 	"github.com/sextant-fleet/sextant/tui/hostscreen"
 	"github.com/sextant-fleet/sextant/tui/imagescreen"
@@ -37,6 +38,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.NewBackups()
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
+	case screen.Health:
+		return healthscreen.New()
 	case screen.Logs:
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:
@@ -89,6 +92,7 @@ func init() { // a variable alone would refer to itself
 		"images":     (*Model).images,
 		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
+		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {

@@ -94,6 +94,8 @@ var tours = []struct {
 	{"host-generations", []string{"G", "2"}, "[2 Gen"},
 	{"host-containers", []string{"G", "3"}, "[3 Con"},
 	{"host-container", []string{"G", "3", "enter"}, "networks"},
+	{"health", []string{"H"}, "since"},
+	{"health-last", []string{"H", "G"}, "reboot needed"},
 	{"containers", []string{"C"}, "? not known"},
 	{"containers-sorted", []string{"C", "s", "cpu", "enter"}, "600M"},
 	{"containers-marked", []string{"C", "space", "space", "."}, "(2 marked) on"},

@@ -32,6 +32,7 @@ func builtin() []screen.Binding {
 		{ID: "every-kind", Title: "all kinds", Help: "also targets, mounts, slices and what is not there, and back", Keys: []string{"a"}, In: []string{"units"}},
 		{ID: "containers", Title: "all containers", Help: "the containers of all hosts in one list", Keys: []string{"C"}, In: []string{"global"}},
 		{ID: "trace", Title: "trace", Help: "the way from a public name to what answers, to the first step that is broken", Keys: []string{"T"}, In: []string{"global"}},
+		{ID: "health", Title: "health", Help: "the problems of all hosts in one list, what is worst first", Keys: []string{"H"}, In: []string{"global"}},
 		{ID: "backups", Title: "all backups", Help: "the backups of all hosts in one list, what is broken first", Keys: []string{"B"}, In: []string{"global"}},
 		{ID: "snapshots", Title: "snapshots", Help: "snapshots of the backup, their files, and how two differ", Keys: []string{"f"}, In: []string{"backups"}},
 		{ID: "difference", Title: "difference", Help: "how the two marked snapshots differ; of one: from the one before", Keys: []string{"d"}, In: []string{"snapshots"}},
@@ -115,12 +116,11 @@ func Bindings(actions []fleet.Action) []screen.Binding { return bindings(actions
 // the UI.
 func bindings(actions []fleet.Action) []screen.Binding {
 	list := builtin()
-	taken := map[string]bool{}
+	taken, inLists := map[string]bool{}, map[string]bool{}
 	for _, b := range list {
-		if !slices.Contains(b.In, "logs") || len(b.In) > 1 {
-			for _, k := range b.Keys {
-				taken[k] = true
-			}
+		for _, k := range b.Keys {
+			taken[k] = taken[k] || !slices.Contains(b.In, "logs") || len(b.In) > 1
+			inLists[k] = inLists[k] || slices.ContainsFunc(b.In, func(in string) bool { return slices.Contains(everyList, in) })
 		}
 	}
 	for _, a := range actions {
@@ -128,9 +128,13 @@ func bindings(actions []fleet.Action) []screen.Binding {
 			continue
 		}
 		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host", "containers", "deploys", "timeline"}, Danger: a.Danger, Action: &a}
+		used := taken
+		if a.Scope == fleet.ScopeFinding {
+			b.In, used = []string{"health"}, inLists
+		}
 		for _, k := range a.Keys {
-			if !taken[k] {
-				taken[k] = true
+			if !used[k] {
+				used[k] = true
 				b.Keys = append(b.Keys, k)
 			}
 		}
@@ -139,6 +143,9 @@ func bindings(actions []fleet.Action) []screen.Binding {
 	}
 	return list
 }
+
+// everyList are the groups that hold on every list.
+var everyList = []string{"global", "list", "table", "deploys"}
 
 // off is why an action cannot be done to a target: it is of the wrong kind, or
 // the action itself says so.
@@ -149,6 +156,8 @@ func off(a fleet.Action, t fleet.Target) string {
 		return "no host is selected"
 	case a.Scope == fleet.ScopeContainer && !t.Has(a.Scope):
 		return "select a container first (C, or a host, tab 3)"
+	case a.Scope == fleet.ScopeFinding && !t.Has(a.Scope):
+		return "select a problem first (H)"
 	case a.Scope == fleet.ScopeUnit && !t.Has(a.Scope):
 		return "select a unit first (a host, tab 4)"
 	case a.Scope == fleet.ScopeJob && !t.Has(a.Scope):

@@ -57,6 +57,7 @@ func openApp(o options) (*app, error) {
 	if a.history != nil {
 		a.links.Remember, a.links.Remembered = a.history.Remember, a.history.Remembered
 		a.recallRegistries()
+		a.recallAcks()
 	}
 	a.finder, a.flake = newDiscovery(a), flakeOf(cfg)
 	return a, nil
@@ -141,6 +142,7 @@ func (a *app) remember(ctx context.Context) {
 		case <-ctx.Done():
 			done = true
 		case <-time.After(rememberEvery):
+			a.recallAcks() // another process may know more
 		}
 		if snap := a.store.Snapshot(); snap.Version != saved {
 			saved = snap.Version

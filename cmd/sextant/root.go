@@ -50,9 +50,14 @@ func rootCommand() *cobra.Command {
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long hosts may take to answer")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell what is done, on standard error")
 	root.AddCommand(
-		statusCommand(&o), hostsCommand(&o), generationsCommand(&o), diffCommand(&o), driftCommand(&o), containersCommand(&o), containerCommand(&o), podsCommand(&o), networksCommand(&o), volumesCommand(&o), imagesCommand(&o), imageCommand(&o), unitsCommand(&o), timersCommand(&o), unitCommand(&o),
-		backupsCommand(&o), backupCommand(&o), metricsCommand(&o), alarmsCommand(&o), deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
+		statusCommand(&o), healthCommand(&o), hostsCommand(&o),
+		generationsCommand(&o), diffCommand(&o), driftCommand(&o),
+		containersCommand(&o), containerCommand(&o), podsCommand(&o), networksCommand(&o), volumesCommand(&o), imagesCommand(&o), imageCommand(&o),
+		unitsCommand(&o), timersCommand(&o), unitCommand(&o),
+		backupsCommand(&o), backupCommand(&o),
 		sitesCommand(&o), listensCommand(&o), traceCommand(&o),
+		metricsCommand(&o), alarmsCommand(&o),
+		deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
 		garbageCommand(&o), logsCommand(&o), sshCommand(&o), execCommand(&o), socketCommand(&o), demoCommand(&o),
 	)
 	instruct(root)

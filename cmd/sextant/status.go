@@ -135,19 +135,11 @@ func printStatus(w io.Writer, o options, states []fleet.State) error {
 
 // judge gives the exit code: problems before what is unknown.
 func judge(hosts []hostStatus) error {
-	worst := fleet.Severity("")
+	var all []fleet.Problem
 	for _, h := range hosts {
-		switch w := fleet.Worst(h.Problems); {
-		case w == fleet.SeverityFail || w == fleet.SeverityWarn:
-			return exitCode(exitProblem)
-		case w != "":
-			worst = w
-		}
+		all = append(all, h.Problems...)
 	}
-	if worst != "" {
-		return exitCode(exitUnknown)
-	}
-	return nil
+	return verdict(fleet.Worst(all))
 }
 
 func statusTable(t *table, states []fleet.State, now time.Time) {
@@ -164,7 +156,11 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 			cell(s.Alarms, func(a []fleet.Alarm) string { return fmt.Sprint(len(a)) }),
 			age(s.System.At, now))
 		for _, p := range problems {
-			t.note(fmt.Sprintf("  %s  %s", p.Severity, p.What))
+			what := p.What
+			if p.Acked != nil {
+				what += ", acknowledged"
+			}
+			t.note(fmt.Sprintf("  %s  %s", p.Severity, what))
 			cureNote(t, p.Cure)
 		}
 	}

@@ -14,7 +14,12 @@ import (
 func (a *app) actions() []fleet.Action { return a.actionsWith(a.deployer()) }
 
 func (a *app) actionsWith(d *nixops.Deployer) []fleet.Action {
-	return slices.Concat(d.Actions(), []fleet.Action{a.driftAction()}, a.containerActions(d), a.copyActions(d), a.imageActions(d), a.imageHostActions(d), a.unitActions(d), a.backupActions(d))
+	return slices.Concat(
+		d.Actions(), []fleet.Action{a.driftAction()},
+		a.containerActions(d), a.copyActions(d), a.imageActions(d), a.imageHostActions(d), a.unitActions(d),
+		a.backupActions(d),
+		a.findingActions(),
+	)
 }
 
 // declared are the actions for their names and keys alone: nobody can do them.

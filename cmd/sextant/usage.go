@@ -19,7 +19,7 @@ func instruct(c *cobra.Command) {
 	}
 	fits := c.Args
 	switch {
-	case c.HasSubCommands():
+	case c.HasSubCommands() && fits == nil: // one that takes arguments itself says so
 		c.Args = knownCommand
 		if c.RunE == nil { // without it cobra shows the help, whatever was asked for
 			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -215,7 +215,7 @@ var tabs = []struct {
 		failed := failedOf(t, h.Name)
 		want = append(want, fmt.Sprintf("units +%d failed", len(failed)))
 		if slices.ContainsFunc(failed, func(u string) bool { return !passing(u) }) { // a failed health check is the container's problem
-			want = append(want, "FAIL failed units:")
+			want = append(want, "FAIL failed unit:")
 		}
 		if d, ok := disksOf(t, h.Name)["/mnt/small"]; ok {
 			want = append(want, fmt.Sprintf(`warn disk /mnt/small is %d %%`, percentOf(d)), fmt.Sprintf(`disks +%d%% /mnt/small`, percentOf(d)))

@@ -86,6 +86,9 @@ const Backups = "backups"
 // Snapshots is the screen of the snapshots of one backup job: the place's item.
 const Snapshots = "snapshots"
 
+// Health is the screen of the problems of all hosts.
+const Health = "health"
+
 // Images is the screen of the images of one host.
 const Images = "images"
 

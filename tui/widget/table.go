@@ -107,10 +107,13 @@ func (t Table) gutter(p Pane, y, h int, l *List, i int) {
 	p.Cursor(0, y)
 }
 
-// drawCell draws a cell's spans in a column. Where they do not fit, the first
-// one is what matters.
+// legible is how much of a span there must be room for, or it is left out.
+const legible = 8
+
+// drawCell draws a cell's spans in a column. Where they do not fit, the first ones
+// are what matters, and the last of them is cut.
 func drawCell(p Pane, x, y, w int, right bool, cell Line) {
-	for len(cell) > 1 && cell.Width() > w {
+	for len(cell) > 1 && cell.Width() > w && w-cell[:len(cell)-1].Width() < legible {
 		cell = cell[:len(cell)-1]
 	}
 	if right {
