@@ -100,7 +100,7 @@ func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 	if len(asked) == 0 {
 		return
 	}
-	found := make([]listing, len(asked))
+	found, repos := make([]listing, len(asked)), make([]*fleet.BackupRepo, len(asked))
 	var group errgroup.Group
 	group.SetLimit(atOnce + 1)
 	var ties map[string][]tie
@@ -108,15 +108,20 @@ func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 	for i, e := range asked {
 		group.Go(func() error {
 			if found[i].all, found[i].err = list(ctx, l, *e); found[i].err == nil {
-				e.Repo = repoOf(e.Repo, found[i].all, time.Now().UTC())
-				if e.Repo.ID == "" || time.Since(e.Repo.IDAt) > idLasts {
-					e.Repo.ID, e.Repo.IDAt = askID(ctx, l, *e), time.Now().UTC()
+				repos[i] = repoOf(e.Repo, found[i].all, time.Now().UTC())
+				if repos[i].ID == "" || time.Since(repos[i].IDAt) > idLasts {
+					repos[i].ID, repos[i].IDAt = askID(ctx, l, *e), time.Now().UTC()
 				}
 			}
 			return nil
 		})
 	}
 	_ = group.Wait()
+	for i, e := range asked { // only now: the ties are asked by the jobs meanwhile
+		if repos[i] != nil {
+			e.Repo = repos[i]
+		}
+	}
 	names := hostNames(st)
 	for i, e := range asked {
 		found[i].name, found[i].ties = e.Name, ties[e.Unit]
