@@ -87,7 +87,7 @@ func Repositories(states []State) []SeenRepo {
 // see takes in what one host tells: the newest listing counts, and the newest check.
 func (r *SeenRepo) see(s BackupRepo) {
 	if s.At.After(r.At) {
-		r.At, r.Snapshots, r.Hosts = s.At, s.Snapshots, nil
+		r.At, r.Snapshots, r.Hosts = s.At, s.Snapshots, []SeenHost{}
 		for _, h := range s.Hosts {
 			r.Hosts = append(r.Hosts, SeenHost{RepoHost: h})
 		}

@@ -18,6 +18,15 @@ type Finding struct {
 // FullKey names the finding in the whole fleet.
 func (f Finding) FullKey() string { return FullKey(f.HostID, f.Key) }
 
+// worst is where the finding stands among others, by the worst of what is in it.
+func (f Finding) worst() int {
+	r := f.rank()
+	for _, c := range f.Folded {
+		r = min(r, c.worst())
+	}
+	return r
+}
+
 // Count is how many problems it is, with those folded into it.
 func (f Finding) Count() int {
 	n := 1
@@ -102,7 +111,7 @@ func gathered(list []Finding, parent []int, under int) []Finding {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.rank(), b.rank()), b.Since.Compare(a.Since))
+		return cmp.Or(cmp.Compare(a.worst(), b.worst()), b.Since.Compare(a.Since))
 	})
 	return out
 }

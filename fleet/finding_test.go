@@ -135,3 +135,33 @@ func TestAcknowledge(t *testing.T) {
 		t.Errorf("the same again is a change: %v", now.Hosts[1].Acks)
 	}
 }
+
+// TestAcknowledgedExplains: what is acknowledged covers what it explains, but not
+// where that is worse, and what is worse stands first wherever it is folded.
+func TestAcknowledgedExplains(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	st := State{Host: Host{ID: "1", Name: "box"}, Reach: Known(Reach{}, now, "ssh"), System: Known(System{}, now, "probe")}
+	st.Metrics = Known(Metrics{Disks: []Disk{{Mount: "/srv", Total: 100, Used: 91, Avail: 9}}}, now, "proc")
+	st.Alarms = Known([]Alarm{{Name: "disk_space_usage", Chart: "disk_space./srv", Status: "CRITICAL", Value: "91%"}}, now, "netdata")
+	st.System = Known(System{RebootNeeded: true, RebootWhy: []string{"kernel"}}, now, "probe")
+	got := Snapshot{Hosts: []State{st}}.Findings(now)
+	if want := "box disk:/srv(box alarm:disk_space_usage/disk_space./srv), box system:reboot"; told(got) != want {
+		t.Errorf("got %s\nwant %s", told(got), want)
+	}
+	st.Acks = map[string]Ack{"disk:/srv": {At: now, Until: now.Add(time.Hour), Severity: SeverityWarn}}
+	if worst := Worst(st.Problems(now)); worst != SeverityFail {
+		t.Errorf("a critical alarm is covered by a warning that is known: %q", worst)
+	}
+	st.Deploys = Known([]Deploy{{ID: "a", State: RolledBack}}, now, "guard")
+	st.Acks = map[string]Ack{"deploy:a": {At: now, Until: now.Add(time.Hour), Severity: SeverityWarn}}
+	known := func() bool {
+		return slices.ContainsFunc(st.Problems(now), func(p Problem) bool { return p.Of.Kind == KindDeploy && p.Acked != nil })
+	}
+	if !known() {
+		t.Error("the deploy that is known counts")
+	}
+	st.Deploys = Known([]Deploy{{ID: "b", State: RolledBack}}, now, "guard")
+	if known() {
+		t.Error("the next deploy that went back is hidden by the one before")
+	}
+}

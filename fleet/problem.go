@@ -48,6 +48,8 @@ const (
 	KindUnit        = "unit"
 	KindContainer   = "container"
 	KindBackup      = "backup"
+	KindBackupCheck = "backup-check" // of its repository; named as the job
+	KindRestoreTest = "restore-test" // likewise
 	KindDisk        = "disk"
 	KindMemory      = "memory"
 	KindAlarm       = "alarm"
@@ -88,8 +90,8 @@ func (s State) Problems(now time.Time) []Problem {
 	}
 	for i, p := range list { // and what such a problem explains
 		for _, key := range p.Because {
-			if p.Acked == nil && known[key] != nil {
-				list[i].Acked = known[key]
+			if a := known[key]; p.Acked == nil && a != nil && a.Holds(p.Severity, now) {
+				list[i].Acked = a
 			}
 		}
 	}
@@ -221,8 +223,9 @@ func (s State) deployProblem(b *bench) {
 	if !s.Deploys.Current() || len(s.Deploys.Value) == 0 {
 		return
 	}
-	of := Object{Kind: KindDeploy}
-	switch d := s.Deploys.Value[0]; d.State {
+	d := s.Deploys.Value[0]
+	of := Object{Kind: KindDeploy, Name: d.ID} // what is known of one says nothing of the next
+	switch d.State {
 	case Awaiting:
 		b.add(of, SeverityWarn, d.Changed, "a new system waits to be confirmed")
 	case RolledBack:
@@ -294,10 +297,10 @@ func (s State) backupProblems(b *bench) {
 			b.add(of, SeverityUnknown, time.Time{}, "backup %s: %s", j.Name, cmp.Or(j.Error, "unknown"))
 		}
 		if r := j.Repo; r != nil && !r.Check.At.IsZero() && !r.Check.OK {
-			b.add(of, SeverityFail, r.Check.At, "backup %s: the check of its repository failed", j.Name)
+			b.add(Object{Kind: KindBackupCheck, Name: j.Key()}, SeverityFail, r.Check.At, "backup %s: the check of its repository failed", j.Name)
 		}
 		if t := j.RestoreTest; t != nil && !t.Well() {
-			b.add(of, SeverityFail, t.At, "backup %s: its restore test found %d bad files", j.Name, len(t.Bad))
+			b.add(Object{Kind: KindRestoreTest, Name: j.Key()}, SeverityFail, t.At, "backup %s: its restore test found %d bad files", j.Name, len(t.Bad))
 		}
 	}
 }

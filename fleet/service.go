@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 // Health is how something is, as far as it was asked.
 type Health string
@@ -33,7 +37,7 @@ func (s State) serviceProblems(now time.Time, b *bench) {
 		if sev == "" || v.Health == HealthUnknown && v.Address == "" {
 			continue // where it cannot be asked from the host, that is so every day: it is told with the services
 		}
-		p := b.add(Object{Kind: KindService, Name: v.Kind}, sev, time.Time{}, "%s: %s", v.Kind, v.Why)
+		p := b.add(Object{Kind: KindService, Name: strings.TrimSuffix(v.Kind+"/"+cmp.Or(v.Unit, v.Container), "/")}, sev, time.Time{}, "%s: %s", v.Kind, v.Why)
 		p.Cure = v.Cure
 		if v.Unit != "" {
 			p.Because = append(p.Because, Object{Kind: KindUnit, Name: v.Unit}.Key())

@@ -48,7 +48,7 @@ func (s State) siteProblems(now time.Time, b *bench) {
 				}
 			}
 			if len(whys) > 0 {
-				b.add(Object{Kind: KindSite, Name: site.Label()}, SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
+				b.add(Object{Kind: KindSite, Name: site.Label() + " " + strings.Join(whys, ", ")}, SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
 			}
 		}
 	}

@@ -375,14 +375,25 @@ needed() {
 		esac
 	done
 }
-# by_itself: the entry of systemd-boot that is started where nobody chooses, and its files
+# by_itself: the entry of systemd-boot that is started where nobody chooses, and its
+# files. Nothing, where that is not certain: another boot loader is there, or two of
+# it, or the firmware's variables say something else.
 by_itself() {
+	guid=4a67b082-0a4c-41cf-b6c7-440b29bb8c4f menus=0
+	for b in "$root/sys/firmware/efi/efivars/LoaderEntryDefault-$guid" "$root/sys/firmware/efi/efivars/LoaderEntryOneShot-$guid"; do
+		[ ! -e "$b" ] || return
+	done
+	for b in "$root/boot" "$root/boot/efi" "$root/efi"; do
+		if [ -e "$b/grub/grub.cfg" ] || [ -e "$b/extlinux/extlinux.conf" ]; then return; fi
+		[ ! -e "$b/loader/loader.conf" ] || menus=$((menus + 1))
+	done
+	[ "$menus" = 1 ] || return
 	for b in "$root/boot" "$root/boot/efi" "$root/efi"; do
 		d=$(sed -n 's/^default[[:space:]]*//p' "$b/loader/loader.conf" 2>/dev/null)
 		if [ -z "$d" ] || [ ! -f "$b/loader/entries/$d" ]; then continue; fi
 		say "$b/loader/entries/$d"
-		while read -r word file _; do
-			case $word in linux | initrd) say "$b$file" ;; esac
+		while read -r word file more; do
+			case $word in linux | initrd | devicetree | efi | uki) say "$b$file" ;; devicetree-overlay) for f in $file $more; do say "$b$f"; done ;; esac
 		done <"$b/loader/entries/$d"
 	done
 }

@@ -82,6 +82,7 @@ case $how in
 hang) while [ -e %[1]s/guard ] && [ ! -e %[1]s/let-go ]; do sleep 0.1; done ;;
 late) echo "stopping the following units: web.service" >&2; exit 1 ;;
 older) rm -f %[2]s/boot/loader/entries/1.conf; exit 1 ;;
+tree) rm -f %[2]s/boot/EFI/nixos/2.dtb; exit 1 ;;
 kernel) rm -f %[2]s/boot/EFI/nixos/2.efi; exit 1 ;;
 newest) rm -f %[2]s/boot/loader/entries/2.conf; exit 1 ;;
 torn) echo half >%[2]s/boot/loader/loader.conf; exit 1 ;;

@@ -380,6 +380,9 @@ func TestBootMenu(t *testing.T) {
 		{"an older entry is gone", "switch", "default 2.conf\n", map[string]string{"1": "older", "2": "1early"}, fleet.RolledBack, "starts what it did"},
 		{"its own entry is gone", "switch", "default 2.conf\n", map[string]string{"1": "newest", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
 		{"a kernel is gone", "switch", "default 2.conf\n", map[string]string{"1": "kernel", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
+		{"a device tree is gone", "switch", "default 2.conf\n", map[string]string{"1": "tree", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
+		{"an older entry is gone, and GRUB is there too", "switch", "default 2.conf\n", map[string]string{"1": "older", "2": "1early", "boot/grub/grub.cfg": ""}, fleet.RollbackFailed, "boot menu could not be written"},
+		{"an older entry is gone, and the firmware has its own default", "switch", "default 2.conf\n", map[string]string{"1": "older", "2": "1early", "sys/firmware/efi/efivars/LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f": ""}, fleet.RollbackFailed, "boot menu could not be written"},
 		{"it is torn", "switch", "2\n", map[string]string{"1": "torn", "2": "1early"}, fleet.RollbackFailed, "boot menu could not be written"},
 		{"it is torn, and put back", "switch", "2\n", map[string]string{"1": "torn"}, fleet.RolledBack, "the boot loader could not be written"},
 		{"boot alone, and well", "boot", "2\n", nil, fleet.Confirmed, ""},
@@ -388,10 +391,15 @@ func TestBootMenu(t *testing.T) {
 			if c.menu != "" {
 				s.write("root/boot/loader/loader.conf", c.menu)
 				s.write("root/boot/loader/entries/1.conf", "linux /EFI/nixos/1.efi\n")
-				s.write("root/boot/loader/entries/2.conf", "linux /EFI/nixos/2.efi\n")
+				s.write("root/boot/loader/entries/2.conf", "linux /EFI/nixos/2.efi\ndevicetree /EFI/nixos/2.dtb\n")
 				s.write("root/boot/EFI/nixos/2.efi", "kernel")
+				s.write("root/boot/EFI/nixos/2.dtb", "tree")
 			}
 			for g, how := range c.how {
+				if how == "" { // a file of the host
+					s.write("root/"+g, how)
+					continue
+				}
 				s.write("how-boot-"+g, how)
 			}
 			s.begun("a-1", "action="+c.action)

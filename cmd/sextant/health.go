@@ -113,6 +113,7 @@ func unackCommand(o *options) *cobra.Command {
 // ackAll asks the host, so that what is acknowledged is what it has.
 func ackAll(cmd *cobra.Command, o options, args []string, long time.Duration, why string) error {
 	return withHosts(cmd.Context(), o, args[:1], quick, func(a *app, states []fleet.State) error {
+		states = a.askUnsettled(cmd.Context(), states)
 		if len(states) != 1 {
 			return usageError{fmt.Errorf("name one host, not %d", len(states))}
 		}

@@ -81,13 +81,15 @@ if [ "$at" ]; then echo "$at"; exit 0; fi
 told() { systemctl show -p "$1" --value -- "$does"; }
 echo "since $(date +%s)"
 before=$(told ConditionTimestampMonotonic)
+echo "was $(told InvocationID)"
 systemctl start --no-block --no-ask-password -- "$does" || exit
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	[ "$(told ConditionTimestampMonotonic)" = "$before" ] || break
 	sleep 0.25
 done
-[ "$(told ConditionTimestampMonotonic)" != "$before" ] || echo queued
-if [ "$(told ConditionResult)" = no ]; then
+if [ "$(told ConditionTimestampMonotonic)" = "$before" ]; then
+	echo queued
+elif [ "$(told ConditionResult)" = no ]; then
 	echo "skipped $(journalctl -q --no-pager -n 1 -o cat "UNIT=$does" MESSAGE_ID=` + msgStarted + ` 2>/dev/null)"
 fi
 echo begun
@@ -193,8 +195,10 @@ type Begun struct {
 
 	host   string
 	tool   string
-	own    bool  // it is a unit of the host, not one of ours
-	since  int64 // by the host's clock
+	own    bool   // it is a unit of the host, not one of ours
+	was    string // the invocation of the unit before
+	ran    bool   // it was seen to run since
+	since  int64  // by the host's clock
 	cursor string
 	status int // as our own unit said at its end; -1: it did not
 	last   []string
@@ -250,6 +254,8 @@ func (b *Begun) begin(ctx context.Context, l link.Link, j fleet.BackupJob, o Ord
 			b.since, _ = strconv.ParseInt(rest, 10, 64)
 		case "skipped":
 			return fmt.Errorf("%s did not run: systemd skipped it: %s", b.Unit, condition(rest))
+		case "was":
+			b.was = rest
 		case "queued":
 			b.Queued = true
 		case "begun":
@@ -321,6 +327,7 @@ func (b *Begun) look(ctx context.Context, l link.Link, say func(string), last bo
 		name, value, _ := strings.Cut(fleet.Clean(string(line)), "=")
 		props[name] = value
 	}
+	b.ran = b.ran || props["InvocationID"] != "" && props["InvocationID"] != b.was
 	if props["ActiveState"] == "" {
 		return nil, errors.New("systemctl told nothing: " + complaint(res.Stderr))
 	}
@@ -383,6 +390,8 @@ func (b *Begun) ended(props map[string]string) error {
 	switch {
 	case props["ActiveState"] == "failed" || props["Result"] != "success":
 		return fmt.Errorf("%s: %s", reason(b.tool, props["Result"], status), line)
+	case b.Queued && !b.ran:
+		return errors.New(b.Unit + " was not seen to run: its start is over, and it is as before; something that it needs may have failed, or it counts as running already")
 	case status != 0:
 		return fmt.Errorf("%s ended with status %d, which it calls well: %s", b.Unit, status, line)
 	}

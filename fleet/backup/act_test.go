@@ -72,6 +72,11 @@ func TestAUnitIsBegunOrWhyNot(t *testing.T) {
 	if !strings.Contains(out, "skipped x.service was skipped") {
 		t.Errorf("%q", out)
 	}
+	never := map[string]string{"x.service": "ActiveState=active\nSubState=exited\nConditionTimestampMonotonic=2\nConditionResult=no\nInvocationID=abc\n"}
+	out, _ = scripted(t, beginScript, never, nil, "restic", "x", "x.service", "x.service") // its start does nothing
+	if !strings.Contains(out, "was abc\nqueued\nbegun\n") {
+		t.Errorf("%q", out)
+	}
 	out, dir = scripted(t, beginScript, map[string]string{"x.service": "ActiveState=activating\nSubState=start\n"}, nil, "restic", "x", "x.service", "x.service")
 	if _, err := os.Stat(filepath.Join(dir, "started")); err == nil || out != "busy x.service (activating)\n" {
 		t.Errorf("%q, or it was started", out)
@@ -113,6 +118,9 @@ func TestHowWorkEnded(t *testing.T) {
 		want  string // "": well
 	}{
 		"well":            {Begun{own: true}, map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}, ""},
+		"queued, and ran": {Begun{own: true, Queued: true, ran: true}, map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}, ""},
+		"not seen to run": {Begun{own: true, Queued: true, Unit: "u"}, map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"},
+			"u was not seen to run: its start is over, and it is as before; something that it needs may have failed, or it counts as running already"},
 		"failed":          {Begun{own: true, tool: "restic", last: []string{"Fatal: no"}}, map[string]string{"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "12"}, "wrong password (exit code 12): Fatal: no"},
 		"accepted":        {Begun{own: true, Unit: "u"}, map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "3"}, "u ended with status 3, which it calls well: "},
 		"ours, well":      {Begun{status: 0}, map[string]string{"ActiveState": "inactive"}, ""},

@@ -48,7 +48,7 @@ func listArgs(tool string) []string {
 	case "rustic":
 		return []string{"snapshots", "--json", "--group-by", "host,label,paths"}
 	case "borg":
-		return []string{"list", "--json", "--lock-wait", "5"}
+		return []string{"list", "--json", "--bypass-lock"}
 	}
 	return []string{"snapshots", "--json", "--no-lock"}
 }

@@ -110,7 +110,9 @@ func second(ctx context.Context, l link.Link, st fleet.State, jobs []evidence) {
 			if found[i].all, found[i].err = list(ctx, l, *e); found[i].err == nil {
 				repos[i] = repoOf(e.Repo, found[i].all, time.Now().UTC())
 				if repos[i].ID == "" || time.Since(repos[i].IDAt) > idLasts {
-					repos[i].ID, repos[i].IDAt = askID(ctx, l, *e), time.Now().UTC()
+					if id := askID(ctx, l, *e); id != "" { // what was told before stays
+						repos[i].ID, repos[i].IDAt = id, time.Now().UTC()
+					}
 				}
 			}
 			return nil

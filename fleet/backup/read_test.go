@@ -384,7 +384,7 @@ func TestThroughScript(t *testing.T) {
 	}{
 		"a wrapper":     {map[string]string{"restic-home": `echo "wrapper $*"`}, "restic", "u.service", "wrapper snapshots --json --no-lock\n", 0},
 		"of rustic":     {map[string]string{"rustic-home": `echo "wrapper $*"`}, "rustic", "u.service", "wrapper snapshots --json --group-by host,label,paths\n", 0},
-		"of borg":       {map[string]string{"borg-job-home": `echo "wrapper $* $TZ"`}, "borg", "u.service", "wrapper list --json --lock-wait 5 UTC\n", 0},
+		"of borg":       {map[string]string{"borg-job-home": `echo "wrapper $* $TZ"`}, "borg", "u.service", "wrapper list --json --bypass-lock UTC\n", 0},
 		"its exit code": {map[string]string{"restic-home": `echo no >&2; exit 12`}, "restic", "u.service", "", 12},
 		"by a unit like the job's": {map[string]string{
 			"systemd-run": `for a; do echo "[$a]"; done`,

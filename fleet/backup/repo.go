@@ -66,6 +66,9 @@ func repoOf(before *fleet.BackupRepo, all []Snapshot, now time.Time) *fleet.Back
 	return &r
 }
 
+// maxChores is how many lines of the journal are asked for.
+const maxChores = 1000
+
 // choresScript prints what systemd said of units that check and prune, newest first;
 // they are its arguments. First since when the journal is, and who reads it.
 const choresScript = `# When the repositories of backups were checked and pruned.
@@ -81,10 +84,7 @@ timeout 30 journalctl -q --no-pager -r -n 1000 -o json --output-fields=UNIT,MESS
 func choresOf(j fleet.BackupJob, work Work) []string {
 	base := strings.TrimSuffix(j.Unit, ".service")
 	list := []string{base + "-" + string(work) + ".service", "sextant-" + string(work) + "-" + j.Tool + "-" + j.Name + ".service"}
-	if j.Tool == "rustic" {
-		list = append(list, "rustic-"+string(work)+"-"+j.Name+".service")
-	}
-	return list
+	return append(list, j.Tool+"-"+string(work)+"-"+j.Name+".service")
 }
 
 // readChores asks the journal when repositories were checked and pruned, and adds
@@ -120,7 +120,8 @@ func readChores(ctx context.Context, l link.Link, jobs []evidence) {
 // parseChores reads what choresScript prints: the newest run of each unit that has
 // ended, and since when all would be told; no time where it would not.
 func parseChores(out []byte) (map[string]run, time.Time) {
-	events, since, whole := map[string][]entry{}, time.Time{}, false
+	told := 0
+	events, since, root, whole := map[string][]entry{}, time.Time{}, false, false
 	for line := range bytes.Lines(out) {
 		line = bytes.TrimSpace(line)
 		if len(line) > 0 && line[0] == '{' {
@@ -129,14 +130,16 @@ func parseChores(out []byte) (map[string]run, time.Time) {
 			}
 			if e, ok := parseEntry(line); ok && json.Unmarshal(line, &of) == nil {
 				unit := field(of.Unit)
-				events[unit] = append(events[unit], e)
+				events[unit], told = append(events[unit], e), told+1
 			}
 			continue
 		}
 		word, rest, _ := strings.Cut(string(line), " ")
 		switch word {
 		case "uid":
-			whole = rest == "0"
+			root = rest == "0"
+		case "end":
+			whole = true
 		case "since":
 			if s, err := strconv.ParseInt(rest, 10, 64); err == nil && s > 0 && s < 1<<33 {
 				since = time.Unix(s, 0).UTC()
@@ -149,7 +152,7 @@ func parseChores(out []byte) (map[string]run, time.Time) {
 			ends[unit] = runs[0]
 		}
 	}
-	if !whole {
+	if !root || !whole || told >= maxChores { // what is older may be missing
 		since = time.Time{}
 	}
 	return ends, since

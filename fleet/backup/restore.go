@@ -141,9 +141,12 @@ func fileOf(ctx context.Context, l link.Link, j fleet.BackupJob, id, what string
 		return fleet.SnapshotFile{Path: what, Kind: fleet.KindFolder}, err
 	}
 	list, err := Files(ctx, l, j, id, path.Dir(what))
+	if err == nil && list.More {
+		err = fmt.Errorf("its folder has more than %d files, and it is not among the first of them: restore the folder", maxFiles)
+	}
 	for _, f := range list.Files {
 		if f.Path == what {
-			return f, err
+			return f, nil
 		}
 	}
 	if err == nil {
@@ -196,6 +199,9 @@ func RestoreHere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what, 
 		err = u.all(tar.NewReader(p))
 		_, _ = io.Copy(io.Discard, io.LimitReader(p, 1<<20)) // what pads an archive
 	}
+	if err != nil { // nobody takes what would still come, and who sends it would wait
+		return out, err
+	}
 	res, werr := p.Wait()
 	if werr == nil {
 		werr = ended(j.Tool, res)
@@ -203,7 +209,7 @@ func RestoreHere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what, 
 	if werr != nil {
 		return out, werr
 	}
-	if err == nil && f.Kind == fleet.KindFile && out.Bytes != f.Size {
+	if f.Kind == fleet.KindFile && out.Bytes != f.Size {
 		err = fmt.Errorf("%d bytes came of %d", out.Bytes, f.Size)
 	}
 	return out, cmp.Or(err, ctx.Err())

@@ -14,7 +14,7 @@ import (
 const testsScript = `# The last restore tests of backups.
 for f; do
 	printf 'file %s\n' "$f"
-	tail -n 1 "$f" 2>/dev/null | head -c 8192
+	tail -n 1 "$f" 2>/dev/null | head -c 65536
 	echo
 done
 echo end

@@ -15,9 +15,11 @@ import (
 // Bounds of what is taken in of one configuration.
 const (
 	maxSites  = 500
-	maxRoutes = 200 // of one site
-	maxDepth  = 32  // of routes in routes
-	maxText   = 200 // runes of one word
+	maxRoutes = 200   // of one site
+	maxLeaves = 2000  // routes to their ends, of one server
+	maxKept   = 20000 // the same at all the names that they are for
+	maxDepth  = 32    // of routes in routes
+	maxText   = 200   // runes of one word
 )
 
 // caddyConfig is the part of Caddy's configuration that is read:
@@ -103,7 +105,7 @@ func parseCaddy(body []byte) ([]fleet.Site, error) {
 	if len(cfg.Apps.HTTP.Servers) == 0 {
 		return nil, errNoHTTP
 	}
-	var sites []fleet.Site
+	sites := []fleet.Site{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Apps.HTTP.Servers)) {
 		sites = append(sites, sitesOf(cfg.Apps.HTTP.Servers[name], cfg.Apps.HTTP.HTTPSPort)...)
 	}
@@ -123,7 +125,7 @@ func unreadable(err error) error {
 func word(s string) string { return fleet.Short(fleet.Clean(s), maxText) }
 
 func words(list []string) []string {
-	var out []string
+	out := []string{}
 	for _, s := range list[:min(len(list), maxRoutes)] {
 		out = append(out, word(s))
 	}
@@ -151,8 +153,12 @@ func sitesOf(srv caddyServer, httpsPort int) []fleet.Site {
 	w := walker{}
 	w.routes(srv.Routes, chain{}, 0)
 	byName, order := map[string]*fleet.Site{}, []string{}
+	kept := 0
 	for _, l := range w.leaves {
-		for _, h := range l.hosts {
+		for _, h := range l.hosts[:min(len(l.hosts), maxRoutes)] {
+			if kept++; kept > maxKept || byName[h] == nil && len(order) == maxSites {
+				continue
+			}
 			if byName[h] == nil {
 				s := site
 				s.Name = h
@@ -333,7 +339,9 @@ func (w *walker) end(c chain, r fleet.Route) {
 	if hosts == nil {
 		hosts = []string{""}
 	}
-	w.leaves = append(w.leaves, leaf{hosts, r})
+	if len(w.leaves) < maxLeaves {
+		w.leaves = append(w.leaves, leaf{hosts, r})
+	}
 }
 
 // asks tells whether the proxy only asks whether the request may pass: what

@@ -117,7 +117,7 @@ func handshake(ctx context.Context, l link.Link, name string, port uint16) ([]*x
 	defer cancel()
 	raw, err := l.Dial(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return nil, fmt.Errorf("no handshake at port %d: %w", port, err)
+		return nil, fmt.Errorf("no handshake at port %d: %w", port, nobody(err))
 	}
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.Close() }) // not every connection of a link knows deadlines

@@ -114,6 +114,10 @@ func (w *walk) cloudflare(ctx context.Context, h *fleet.Hop) {
 // recorded judges what Cloudflare has of the name against what the public is told.
 func (w *walk) recorded(h *fleet.Hop, got CloudName, behind bool) {
 	if len(got.Records) == 0 {
+		if behind && got.Zone == "" {
+			unsure(h, "the token sees no zone of the name")
+			return
+		}
 		if behind {
 			broken(h, "add a record for it at Cloudflare", "Cloudflare has no record of the name in %s", got.Zone)
 			return

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -241,6 +242,10 @@ func (w *walk) proxied(_ context.Context, h *fleet.Hop) {
 		if p.ReloadOK != nil && !*p.ReloadOK {
 			h.Seen = append(h.Seen, "it runs an older configuration: the last one was refused")
 		}
+		if !taken && len(perhaps) > 0 {
+			unsure(h, "whether a route of %s takes %s depends on more than its name and path", site.Label(), w.path)
+			return
+		}
 		if !taken {
 			broken(h, "add a route for it to the site", "no route of %s takes %s", site.Label(), w.path)
 			return
@@ -301,6 +306,10 @@ func (w *walk) silent(h *fleet.Hop, why string) {
 		restart(h, "start", w.st.Host.Name, unit.Name)
 		return
 	}
+	if !strings.Contains(why, errNobody.Error()) { // it may be we who are not let through
+		unsure(h, "%s", why)
+		return
+	}
 	broken(h, "", "%s", why)
 	if w.proxy.Unit != "" {
 		restart(h, "restart", w.st.Host.Name, w.proxy.Unit)
@@ -345,6 +354,10 @@ func (w *walk) ask(ctx context.Context, h *fleet.Hop, a fleet.ForwardAuth) {
 		unsure(h, "who is asked is found anew for each request")
 		return
 	}
+	if strings.HasPrefix(a.Upstream[0], "unix/") || strings.ContainsAny(a.Upstream[0], "{}") {
+		unsure(h, "who is asked answers on %s, which is not asked from here", a.Upstream[0])
+		return
+	}
 	path, query, _ := strings.Cut(a.URI, "?")
 	values, err := url.ParseQuery(query)
 	if err != nil || strings.ContainsAny(a.URI, "{}") {
@@ -358,6 +371,8 @@ func (w *walk) ask(ctx context.Context, h *fleet.Hop, a fleet.ForwardAuth) {
 	h.What = "forward_auth at " + a.Upstream[0]
 	_, port, _ := (fleet.Upstream{Dial: a.Upstream[0]}).Address()
 	switch {
+	case errors.Is(err, link.ErrForbidden):
+		unsure(h, "who is asked whether the request may pass was not asked: %s", err)
 	case err != nil:
 		broken(h, "", "who is asked whether the request may pass does not answer: %s", err)
 		w.blame(h, w.st, "localhost", port)
@@ -411,6 +426,7 @@ func (w *walk) dialled(ctx context.Context, h *fleet.Hop) {
 	}
 	w.at(h, w.st)
 	var whys []string
+	certain := true
 	for _, u := range w.route.Upstreams {
 		took, err := w.dial(ctx, u)
 		if err == nil {
@@ -421,9 +437,13 @@ func (w *walk) dialled(ctx context.Context, h *fleet.Hop) {
 			}
 			return
 		}
-		whys = append(whys, err.Error())
+		whys, certain = append(whys, err.Error()), certain && !errors.Is(err, errUntried) && !errors.Is(err, link.ErrForbidden)
 	}
 	u := w.route.Upstreams[0]
+	if !certain { // the proxy may be let through where we are not
+		unsure(h, "%s", strings.Join(whys, "; "))
+		return
+	}
 	broken(h, "", "%s", strings.Join(whys, "; "))
 	if host, port, known := u.Address(); known {
 		if st, there := w.hostOf(host); there {
@@ -433,7 +453,10 @@ func (w *walk) dialled(ctx context.Context, h *fleet.Hop) {
 	}
 }
 
-var errNobody = errors.New("nothing listens there")
+var (
+	errNobody  = errors.New("nothing listens there")
+	errUntried = errors.New("its address is made up for each request")
+)
 
 func (w *walk) dial(ctx context.Context, u fleet.Upstream) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, hopTime)
@@ -447,7 +470,7 @@ func (w *walk) dial(ctx context.Context, u fleet.Upstream) (time.Duration, error
 		}
 		network, at = "tcp", fmt.Sprintf("%s:%d", host, port)
 	} else {
-		return 0, fmt.Errorf("upstream %s: its address is made up for each request", u.Dial)
+		return 0, fmt.Errorf("upstream %s: %w", u.Dial, errUntried)
 	}
 	began := time.Now()
 	conn, err := w.link.Dial(ctx, network, at)
@@ -457,10 +480,17 @@ func (w *walk) dial(ctx context.Context, u fleet.Upstream) (time.Duration, error
 		return time.Since(began), nil
 	case ctx.Err() != nil:
 		return 0, fmt.Errorf("upstream %s does not answer within %s", u.Dial, hopTime)
-	case errors.Is(err, link.ErrForbidden) && strings.Contains(strings.ToLower(err.Error()), "refused"):
-		err = errNobody
 	}
-	return 0, fmt.Errorf("upstream %s: %w", u.Dial, err)
+	return 0, fmt.Errorf("upstream %s: %w", u.Dial, nobody(err))
+}
+
+// nobody tells that nobody listens from that we are not let through: a server says
+// both when it forwards nothing.
+func nobody(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, link.ErrForbidden) && strings.Contains(strings.ToLower(err.Error()), "refused") {
+		return errNobody
+	}
+	return err
 }
 
 // hostOf is the host that an address leads to, from that of the proxy.

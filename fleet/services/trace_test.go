@@ -164,6 +164,17 @@ func TestTrace(t *testing.T) {
 		}, "", fleet.HealthBroken, "upstream", "upstream storage:2283: nothing listens there", "sextant unit start storage podman-immich.service"},
 		"container unhealthy": {func(w *way) { w.storage.Containers.Value[0].Health = "unhealthy" }, "", fleet.HealthBroken, "service", "container immich is running, unhealthy", "sextant unit restart storage podman-immich.service"},
 		"bad gateway":         {func(w *way) { w.front = 502 }, "", fleet.HealthBroken, "answer", "caddy answers HTTP 502", "sextant unit restart storage podman-immich.service"},
+		"a route that may take it": {func(w *way) {
+			w.cloud.Sites.Value[0].Sites[0].Routes[0].When = []fleet.AnyOf{{{{Kind: "header", Values: []string{"X-A"}}}}}
+		}, "", fleet.HealthUnknown, "", "proxy", ""},
+		"a socket that is the proxy's alone": {func(w *way) {
+			w.cloud.Sites.Value[0].Sites[0].Routes[0].Upstreams = []fleet.Upstream{{Dial: "unix//run/phpfpm/x.sock"}}
+			w.link.Shut = map[string]string{"unix /run/phpfpm/x.sock": "permission denied"}
+		}, "", fleet.HealthUnknown, "", "upstream", ""},
+		"sshd forwards nothing": {func(w *way) {
+			delete(w.link.Raw, "tcp 127.0.0.1:443")
+			w.link.Shut = map[string]string{"tcp 127.0.0.1:443": "administratively prohibited: open failed"}
+		}, "", fleet.HealthUnknown, "", "certificate", ""},
 		"unknown handler": {func(w *way) {
 			w.cloud.Sites.Value[0].Sites[0].Routes[0] = fleet.Route{Handler: "teapot"}
 		}, "", fleet.HealthUnknown, "", "proxy", ""},

@@ -145,7 +145,7 @@ func placeOf(c *screen.Context, f fleet.Finding) screen.Place {
 				p.Item = ct.Engine + "/" + ct.User + "/" + ct.Name
 			}
 		}
-	case fleet.KindBackup:
+	case fleet.KindBackup, fleet.KindBackupCheck, fleet.KindRestoreTest:
 		p.Tab, p.Item = "backups", of.Name
 	case fleet.KindSystem:
 		p.Tab = "generations"
@@ -205,7 +205,7 @@ func (s *Screen) Target(c *screen.Context) fleet.Target {
 		t.Unit, t.User = f.Of.Name, f.Of.User
 	case fleet.KindContainer:
 		t.Container, t.User = f.Of.Name, f.Of.User
-	case fleet.KindBackup:
+	case fleet.KindBackup, fleet.KindBackupCheck, fleet.KindRestoreTest:
 		t.Item = f.Of.Name
 	}
 	return t
