@@ -49,7 +49,11 @@ func (s stand) registry() {
 		printf '[[registry]]\nlocation = "localhost:5000"\ninsecure = true\n' >/etc/containers/registries.conf.d/lab.conf
 		printf 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/lab/registry\nhttp:\n  addr: 127.0.0.1:5000\n' >/run/lab-registry.yml
 		systemd-run -q --collect --unit=lab-registry env OTEL_TRACES_EXPORTER=none /opt/lab/bin/registry serve /run/lab-registry.yml
+		systemctl stop podman.service 2>/dev/null # one that serves a test before has read its configuration
 		for i in 1 2 3 4 5 6 7 8 9 10; do curl -fs http://127.0.0.1:5000/v2/ >/dev/null && exit; sleep 0.5; done; exit 1`)
+	if s.user != "" {
+		s.as("systemctl --user stop podman.service 2>/dev/null; true")
+	}
 	s.Cleanup(func() {
 		// the test's context has ended
 		ctx, cancel := contextFor(30 * time.Second)
