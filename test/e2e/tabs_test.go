@@ -61,7 +61,7 @@ func see(t *testing.T, ui *tuitest.Term, where string, patterns func() []string)
 	t.Helper()
 	var missing []string
 	var all string
-	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(tuitest.Patience); time.Now().Before(end); {
 		if missing, all = walk(ui, patterns()); len(missing) == 0 {
 			return
 		}
