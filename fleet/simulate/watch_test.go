@@ -62,6 +62,19 @@ func (h *hesitant) Ask(ctx context.Context, q fleet.Question) (fleet.Reply, erro
 	return reply, err
 }
 
+// ended gives what was asked, and how many of those were withdrawn, once so many
+// were: a question ends a moment after it is withdrawn.
+func (h *hesitant) ended(withdrawn int) (asked [][]string, n int) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		h.mu.Lock()
+		asked, n = h.asked, h.withdrawn
+		h.mu.Unlock()
+		if n >= withdrawn || time.Now().After(end) {
+			return asked, n
+		}
+	}
+}
+
 // never leaves a question without an answer.
 func never(ctx context.Context, _ int) (fleet.Reply, error) {
 	<-ctx.Done()
@@ -171,8 +184,8 @@ func TestAQuestionIsWithdrawn(t *testing.T) {
 	if w.dep.State != fleet.Confirmed || len(w.dep.Findings) > 0 {
 		t.Errorf("%+v", w.dep)
 	}
-	if len(h.asked) != 1 || h.withdrawn != 1 {
-		t.Errorf("asked %q, withdrawn %d", h.asked, h.withdrawn)
+	if asked, withdrawn := h.ended(1); len(asked) != 1 || withdrawn != 1 {
+		t.Errorf("asked %q, withdrawn %d", asked, withdrawn)
 	}
 	w.told("it waits to be confirmed", "what was found is gone", "nobody is asked any more")
 }
