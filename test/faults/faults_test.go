@@ -198,7 +198,7 @@ func elsewhere(r *rig, _ string) {
 
 // failedBefore has a unit that had failed already: it says nothing of the new system.
 func failedBefore(r *rig, _ *rand.Rand) {
-	r.sh("systemd-run --quiet --unit=lab-failed-before false; sleep 0.2; systemctl is-failed --quiet lab-failed-before")
+	r.sh("systemd-run --quiet --wait --unit=lab-failed-before false; systemctl is-failed --quiet lab-failed-before")
 	r.later = func() { r.ended(); r.sh("systemctl reset-failed lab-failed-before 2>/dev/null; true") }
 }
 
