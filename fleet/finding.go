@@ -27,15 +27,6 @@ func (f Finding) worst() int {
 	return r
 }
 
-// Count is how many problems it is, with those folded into it.
-func (f Finding) Count() int {
-	n := 1
-	for _, c := range f.Folded {
-		n += c.Count()
-	}
-	return n
-}
-
 // Findings are the problems of all hosts in one list, worst first and the newest
 // of those, what is acknowledged last. What another problem explains is folded
 // into that: a container into its unit, a host into the one that leads to it.

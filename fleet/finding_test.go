@@ -23,7 +23,7 @@ func told(list []Finding) string {
 
 func count(list []Finding) (n int) {
 	for _, f := range list {
-		n += f.Count()
+		n += 1 + count(f.Folded)
 	}
 	return n
 }

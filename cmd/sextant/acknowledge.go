@@ -24,8 +24,8 @@ func (a *app) recallAcks() {
 // acknowledge says that a problem of a host is known, for so long; 0 takes that back.
 func (a *app) acknowledge(st fleet.State, p fleet.Problem, long time.Duration, why string) (fleet.Ack, error) {
 	now := time.Now().UTC()
-	d := a.deployer()
-	ack := fleet.Ack{Who: d.Who, Client: d.Client, Why: fleet.Clean(why), At: now, Until: now.Add(long), Severity: p.Severity}
+	who, client := whoAmI()
+	ack := fleet.Ack{Who: who, Client: client, Why: fleet.Clean(why), At: now, Until: now.Add(long), Severity: p.Severity}
 	if err := a.keepAck(fleet.FullKey(st.Host.ID, p.Key), ack); err != nil {
 		return ack, err
 	}

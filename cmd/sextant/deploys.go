@@ -31,13 +31,8 @@ const (
 
 // deployer changes systems in the name of whoever runs this.
 func (a *app) deployer() *nixops.Deployer {
-	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Who: "unknown", Client: "unknown", Differences: a.differences, Record: a.record, Learn: a.learn}
-	if u, err := user.Current(); err == nil {
-		d.Who = u.Username
-	}
-	if name, err := os.Hostname(); err == nil {
-		d.Client = name
-	}
+	d := &nixops.Deployer{Links: a.links, Ask: a.asker(), Differences: a.differences, Record: a.record, Learn: a.learn}
+	d.Who, d.Client = whoAmI()
 	d.Broken, d.Flake.Ref, d.Fleet = a.broken, a.flake, a.store.Snapshot
 	d.Show = func(h fleet.Host, is fleet.Doing) {
 		a.store.Update(h.ID, func(s *fleet.State) { s.Doing = is })
@@ -52,6 +47,18 @@ func (a *app) deployer() *nixops.Deployer {
 		Check: c.Check.Or(0), Commit: c.Commit.Or(0), RollBack: c.RollBack.Or(0), Reboot: c.Reboot.Or(0),
 	}
 	return d
+}
+
+// whoAmI is who runs this, and on which machine.
+func whoAmI() (who, client string) {
+	who, client = "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if name, err := os.Hostname(); err == nil {
+		client = name
+	}
+	return who, client
 }
 
 // broken names the containers of a host that are broken now.

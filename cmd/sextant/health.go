@@ -62,7 +62,7 @@ func findingRows(t *table, list []fleet.Finding, depth int, now time.Time) {
 		if f.Acked != nil {
 			what += " (acknowledged by " + f.Acked.Who + " until " + f.Acked.Until.Local().Format("01-02 15:04") + ")"
 		}
-		t.row(stateWord([]fleet.Problem{{Severity: f.Severity}}), f.Host, age(f.Since, now), f.Key, what)
+		t.row(severityWord(f.Severity), f.Host, age(f.Since, now), f.Key, what)
 		findingRows(t, f.Folded, depth+1, now)
 	}
 }

@@ -167,8 +167,10 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 }
 
 // stateWord is one word for what Problems tell.
-func stateWord(problems []fleet.Problem) string {
-	switch fleet.Worst(problems) {
+func stateWord(problems []fleet.Problem) string { return severityWord(fleet.Worst(problems)) }
+
+func severityWord(s fleet.Severity) string {
+	switch s {
 	case fleet.SeverityFail:
 		return "FAIL"
 	case fleet.SeverityWarn:

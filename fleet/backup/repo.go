@@ -69,14 +69,16 @@ func repoOf(before *fleet.BackupRepo, all []Snapshot, now time.Time) *fleet.Back
 // maxChores is how many lines of the journal are asked for.
 const maxChores = 1000
 
-// choresScript prints what systemd said of units that check and prune, newest first;
-// they are its arguments. First since when the journal is, and who reads it.
+// choresScript prints what systemd said of units that check and prune, newest first:
+// $1 lines at most, of the units that follow. First since when the journal is, and who reads it.
 const choresScript = `# When the repositories of backups were checked and pruned.
 export LC_ALL=C TZ=UTC SYSTEMD_COLORS=0 SYSTEMD_PAGER=
+lines=$1
+shift
 echo "uid $(id -u)"
 echo "since $(timeout 5 journalctl -q --no-pager -o short-unix 2>/dev/null | head -n 1 | cut -d. -f1)"
 for u; do set -- "$@" "UNIT=$u"; shift; done
-timeout 30 journalctl -q --no-pager -r -n 1000 -o json --output-fields=UNIT,MESSAGE_ID,MESSAGE,INVOCATION_ID,UNIT_RESULT,EXIT_CODE,EXIT_STATUS,JOB_RESULT "$@" \
+timeout 30 journalctl -q --no-pager -r -n "$lines" -o json --output-fields=UNIT,MESSAGE_ID,MESSAGE,INVOCATION_ID,UNIT_RESULT,EXIT_CODE,EXIT_STATUS,JOB_RESULT "$@" \
 	MESSAGE_ID=` + msgStarted + ` MESSAGE_ID=` + msgFailed + ` MESSAGE_ID=` + msgBad + ` MESSAGE_ID=` + msgWell + ` 2>/dev/null && echo end
 `
 
@@ -101,7 +103,7 @@ func readChores(ctx context.Context, l link.Link, jobs []evidence) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logLimit)
 	defer cancel()
-	cmd := link.Script(choresScript, units...)
+	cmd := link.Script(choresScript, append([]string{strconv.Itoa(maxChores)}, units...)...)
 	cmd.IfRoot, cmd.Limit = true, 16<<20
 	res, err := l.Run(ctx, cmd)
 	if err != nil {

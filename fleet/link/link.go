@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -93,6 +94,17 @@ var (
 	ErrAuth      = errors.New("no way to log in was accepted")
 	ErrForbidden = errors.New("the host's sshd refuses to forward") // or the socket is missing or closed to us
 )
+
+// Refused tells whether nobody listens where a connection was to lead, rather than
+// that we are not let through: an SSH server gives one error for both, and says which
+// in its words.
+func Refused(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	return errors.Is(err, ErrForbidden) && strings.Contains(text, "refused") && !strings.Contains(text, "administratively")
+}
 
 // Asker puts a question to a person and waits for the reply.
 type Asker interface {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -487,7 +486,7 @@ func (w *walk) dial(ctx context.Context, u fleet.Upstream) (time.Duration, error
 // nobody tells that nobody listens from that we are not let through: a server says
 // both when it forwards nothing.
 func nobody(err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, link.ErrForbidden) && strings.Contains(strings.ToLower(err.Error()), "refused") {
+	if link.Refused(err) {
 		return errNobody
 	}
 	return err

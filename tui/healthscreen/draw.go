@@ -38,13 +38,13 @@ func (s *Screen) table(c *screen.Context) widget.Table {
 
 func (s *Screen) cells(c *screen.Context, r row) []widget.Line {
 	word, sev := role(r.Finding)
-	return []widget.Line{widget.L(sev, word), widget.L(themes.Title, r.Host), s.what(c, r), widget.L(themes.Dim, since(c, r.Finding))}
+	return []widget.Line{widget.L(sev, word), widget.L(themes.Title, r.Host), s.what(c, r), widget.L(themes.Dim, words.Ago(r.Since, c.Now))}
 }
 
 func (s *Screen) lines(c *screen.Context, r row) [2]widget.Line {
 	word, sev := role(r.Finding)
 	return [2]widget.Line{
-		widget.L(sev, words.Left(word, 5)).And(themes.Title, r.Host).And(themes.Dim, "  "+since(c, r.Finding)),
+		widget.L(sev, words.Left(word, 5)).And(themes.Title, r.Host).And(themes.Dim, "  "+words.Ago(r.Since, c.Now)),
 		append(widget.T("  "), s.what(c, r)...),
 	}
 }
@@ -64,13 +64,6 @@ func (s *Screen) what(c *screen.Context, r row) widget.Line {
 		l = l.And(themes.Dim, "  acknowledged")
 	}
 	return l
-}
-
-func since(c *screen.Context, f fleet.Finding) string {
-	if f.Since.IsZero() {
-		return ""
-	}
-	return words.Ago(f.Since, c.Now)
 }
 
 func (s *Screen) empty(c *screen.Context) []widget.Line {
@@ -102,7 +95,7 @@ func (s *Screen) doc(c *screen.Context, f fleet.Finding, w int) widget.Doc {
 		}
 		d = d.Add(w, 5, widget.L(themes.Dim, text))
 	}
-	if n := f.Count() - 1; n > 0 {
+	if len(f.Folded) > 0 {
 		d = d.Add(w, 5, widget.L(themes.Dim, "     it explains what stands below it"))
 	}
 	return d

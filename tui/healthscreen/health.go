@@ -61,26 +61,21 @@ func (s *Screen) Receive(*screen.Context, tea.Msg) screen.Effect { return nil }
 func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 	s.rows, s.nameW = map[string]row{}, 4
 	var shown []string
-	s.add(c.Snap.Findings(c.Now), 0, &shown)
+	s.add(c.Snap.Findings(c.Now), 0, false, &shown)
 	s.list.Set(shown)
 	return nil
 }
 
 // add takes findings into the rows. One that the filter lets through shows what it
-// is folded into, and what is folded into it.
-func (s *Screen) add(list []fleet.Finding, depth int, shown *[]string) {
+// is folded into, and, as all are wanted then, what is folded into it.
+func (s *Screen) add(list []fleet.Finding, depth int, all bool, shown *[]string) {
 	for _, f := range list {
 		id := s.take(row{f, depth})
 		before := len(*shown)
 		*shown = append(*shown, id)
-		if s.passes(f) {
-			all := &Screen{rows: s.rows, nameW: s.nameW}
-			all.add(f.Folded, depth+1, shown)
-			s.nameW = all.nameW
-			continue
-		}
-		s.add(f.Folded, depth+1, shown)
-		if len(*shown) == before+1 {
+		passes := all || s.passes(f)
+		s.add(f.Folded, depth+1, passes, shown)
+		if !passes && len(*shown) == before+1 {
 			*shown = (*shown)[:before]
 		}
 	}

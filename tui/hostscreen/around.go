@@ -202,16 +202,30 @@ func (a *around) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 
 // drawViews draws the names of the lists, with how much there is where it is known.
 func (a *around) drawViews(c *screen.Context, p widget.Pane) {
-	x := 0
+	var names []string
 	for i, name := range viewNames {
 		if c.W < screen.Narrow && i != a.at {
 			name = name[:4] // "Cont", "Pods", "Netw", "Volu"
 		}
-		if n := len(a.views[i].byID); n > 0 {
-			name += fmt.Sprintf(" %d", n)
-		}
+		names = append(names, counted(name, len(a.views[i].byID)))
+	}
+	drawNames(p, names, a.at)
+}
+
+// counted is the name of a list, with how much is in it where there is something.
+func counted(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s %d", name, n)
+}
+
+// drawNames draws the names of lists, of which one is shown; a tap shows another.
+func drawNames(p widget.Pane, names []string, at int) {
+	x := 0
+	for i, name := range names {
 		role, text := themes.Dim, " "+name+" "
-		if i == a.at {
+		if i == at {
 			role, text = themes.Title, "["+name+"]"
 		}
 		n := p.Text(x, 0, p.W-x, role, text)

@@ -124,16 +124,7 @@ func (s *Backups) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 
 // Draw implements screen.Screen.
 func (s *Backups) Draw(c *screen.Context, p widget.Pane) {
-	x := 1
-	for i, name := range backupViews {
-		role, text := themes.Dim, " "+name+" "
-		if i == s.at {
-			role, text = themes.Title, "["+name+"]"
-		}
-		n := p.Text(x, 0, p.W-x, role, text)
-		p.Zone(x, 0, n, 1, tapView{i})
-		x += n
-	}
+	drawNames(p.Sub(1, 0, p.W-1, 1), backupViews, s.at)
 	p = p.Sub(0, 1, p.W, p.H-1)
 	if s.at == 1 {
 		s.repos.draw(c, p)

@@ -45,19 +45,11 @@ func (s *served) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 }
 
 func (s *served) drawViews(p widget.Pane) {
-	x := 0
+	var names []string
 	for i, name := range servedNames {
-		if n := len(s.views[i].byID); n > 0 {
-			name += fmt.Sprintf(" %d", n)
-		}
-		role, text := themes.Dim, " "+name+" "
-		if i == s.at {
-			role, text = themes.Title, "["+name+"]"
-		}
-		n := p.Text(x, 0, p.W-x, role, text)
-		p.Zone(x, 0, n, 1, tapView{i})
-		x += n
+		names = append(names, counted(name, len(s.views[i].byID)))
 	}
+	drawNames(p, names, s.at)
 }
 
 func (s *served) do(c *screen.Context, st fleet.State, id string) screen.Effect {

@@ -27,8 +27,7 @@ func (c *Client) blame(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w within %s: %w", ErrLate, c.limits.Time, context.DeadlineExceeded)
-	case errors.Is(err, link.ErrForbidden) && !strings.Contains(text, "administratively") &&
-		(strings.Contains(text, "refused") || strings.Contains(text, "no such file")):
+	case link.Refused(err), errors.Is(err, link.ErrForbidden) && !strings.Contains(text, "administratively") && strings.Contains(text, "no such file"):
 		return c.none()
 	case errors.Is(err, link.ErrForbidden):
 		return fmt.Errorf("%w: %w", ErrClosed, err)
