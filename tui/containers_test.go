@@ -11,7 +11,6 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui"
-	"github.com/sextant-fleet/sextant/tui/tuitest"
 )
 
 // restarting has an action on containers that writes down what it was done to.
@@ -169,5 +168,5 @@ func TestHostileNamesInTheListOfAll(t *testing.T) {
 	if strings.Contains(term.Raw(), "52;c;AAAA\x07") {
 		t.Error("a name reached the terminal as a command")
 	}
-	tuitest.Golden(t, "containers-hostile-40x20", term.Settle(0).Screen(), *update)
+	term.Golden("containers-hostile-40x20", *update)
 }

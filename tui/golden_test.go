@@ -148,8 +148,7 @@ func TestScreens(t *testing.T) {
 				if strings.HasPrefix(tour.see, "[Volumes") {
 					term.Press("g") // the first row, whichever host told first
 				}
-				term.Settle(250 * time.Millisecond)
-				tuitest.Golden(t, name, term.Screen(), *update)
+				term.Golden(name, *update)
 			})
 		}
 	}
@@ -320,8 +319,8 @@ func TestLogStories(t *testing.T) {
 				o := sample()
 				twoLogs(&o)
 				term := open(t, o, size[0], size[1]).WaitFor("storage").Press("G", "4", "/", "nginx", "enter", "L").WaitFor("/photos/59")
-				term.Press(story.keys...).WaitFor(story.see).Settle(250 * time.Millisecond)
-				tuitest.Golden(t, name, term.Screen(), *update)
+				term.Press(story.keys...).WaitFor(story.see)
+				term.Golden(name, *update)
 			})
 		}
 	}
@@ -339,8 +338,8 @@ func TestStories(t *testing.T) {
 				if len(story.keys) > 0 {
 					pressAll(term.WaitFor("storage"), story.keys)
 				}
-				term.WaitFor(story.see).Settle(250 * time.Millisecond)
-				tuitest.Golden(t, name, term.Screen(), *update)
+				term.WaitFor(story.see)
+				term.Golden(name, *update)
 			})
 		}
 	}

@@ -3,7 +3,6 @@ package tui_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/tui/tuitest"
@@ -23,12 +22,12 @@ func TestImagesOfAHost(t *testing.T) {
 				return tuitest.Images(newer)
 			}
 			term := open(t, o, size[0], size[1])
-			term.WaitFor("storage").Press("G", "I").WaitFor("read 4m ago").Settle(250 * time.Millisecond)
-			tuitest.Golden(t, fmt.Sprintf("images-%dx%d", size[0], size[1]), term.Screen(), *update)
-			term.Press("n").WaitFor("1 newer").Settle(250 * time.Millisecond)
-			tuitest.Golden(t, fmt.Sprintf("images-newer-%dx%d", size[0], size[1]), term.Screen(), *update)
-			term.Press("g", "enter").WaitFor("in fleet").Settle(250 * time.Millisecond)
-			tuitest.Golden(t, fmt.Sprintf("image-%dx%d", size[0], size[1]), term.Screen(), *update)
+			term.WaitFor("storage").Press("G", "I").WaitFor("read 4m ago")
+			term.Golden(fmt.Sprintf("images-%dx%d", size[0], size[1]), *update)
+			term.Press("n").WaitFor("1 newer")
+			term.Golden(fmt.Sprintf("images-newer-%dx%d", size[0], size[1]), *update)
+			term.Press("g", "enter").WaitFor("in fleet")
+			term.Golden(fmt.Sprintf("image-%dx%d", size[0], size[1]), *update)
 			term.Press("esc").WaitFor("6 images").Press("/", "private").WaitFor("1 of 6")
 			if first, second := <-asked, <-asked; first || !second || len(asked) > 0 {
 				t.Errorf("the registries were asked: %v, then %v, and %d times more", first, second, len(asked))

@@ -8,6 +8,7 @@ package tuitest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -346,26 +347,28 @@ func (t *Term) Wait() error {
 	}
 }
 
-// Golden compares a screen with the file of the name under testdata, or writes
-// the file.
-func Golden(t testing.TB, name, screen string, update bool) {
-	t.Helper()
+// Golden waits until the screen is as the file of the name under testdata has it, as
+// long as a busy machine may take; with update it writes the file, once the screen rests.
+func (t *Term) Golden(name string, update bool) {
+	t.t.Helper()
 	path := "testdata/" + name + ".txt"
-	screen += "\n"
 	if update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(screen), 0o644); err != nil {
-			t.Fatal(err)
+		screen := t.Settle(500 * time.Millisecond).Screen()
+		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(screen+"\n"), 0o644)); err != nil {
+			t.t.Fatal(err)
 		}
 		return
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v (run the test with -update)", err)
+		t.t.Fatalf("%v (run the test with -update)", err)
 	}
-	if string(want) != screen {
-		t.Errorf("%s is not as it was (-update, if that is right).\nIt is:\n%s\nIt was:\n%s", name, screen, want)
+	screen := t.Screen()
+	for end := time.Now().Add(20 * time.Second); screen+"\n" != string(want); screen = t.Screen() {
+		if time.Now().After(end) {
+			t.t.Errorf("%s is not as it was (-update, if that is right).\nIt is:\n%s\nIt was:\n%s", name, screen, want)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
