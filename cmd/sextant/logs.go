@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -171,9 +170,7 @@ func (o *logWriter) line(l fleet.LogLine) error {
 	var err error
 	switch at := l.At.Local().Format("2006-01-02 15:04:05.000"); {
 	case o.json:
-		enc := json.NewEncoder(o.w)
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(l)
+		err = newJSON(o.w).Encode(l)
 	case l.Note:
 		_, err = fmt.Fprintf(o.errs, "sextant: %s %s: %s\n", l.Host, l.Name(), l.Text)
 	case o.several:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,9 +55,7 @@ func (t *table) note(line string) { fmt.Fprintln(t.w, strings.ReplaceAll(line, "
 // write writes machine output, or what people fills into a table.
 func (o options) write(w io.Writer, machine any, people func(*table)) error {
 	if o.json {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(machine)
+		return newJSON(w).Encode(machine)
 	}
 	t := &table{w: tabwriter.NewWriter(w, 0, 4, 2, ' ', 0), plain: o.plain}
 	people(t)
