@@ -33,7 +33,6 @@ type Screen struct {
 	filter string
 
 	snapshots []fleet.BackupSnapshot
-	asked     bool // the snapshots, once
 	asking    bool
 	err       error
 	round     int    // of asking; older answers are dropped
@@ -44,6 +43,7 @@ type Screen struct {
 // view is what is shown, with what was told of it.
 type view struct {
 	level level
+	told  bool // it was read
 	list  widget.List
 	files fleet.FileList
 	diff  fleet.SnapshotDiff
@@ -109,7 +109,7 @@ func (s *Screen) Hints(*screen.Context) []string {
 
 // Open implements screen.Screen.
 func (s *Screen) Open(c *screen.Context) screen.Effect {
-	if s.asked {
+	if s.told {
 		return s.Fresh(c)
 	}
 	return screen.All{s.Fresh(c), s.ask(c)}
@@ -154,7 +154,7 @@ func (s *Screen) Receive(_ *screen.Context, msg tea.Msg) screen.Effect {
 	if !ok || m.of != s || m.round != s.round {
 		return nil
 	}
-	s.asking, s.err = false, m.err
+	s.asking, s.err, s.told = false, m.err, s.told || m.err == nil
 	switch {
 	case m.err != nil:
 	case s.level.to != "":
@@ -165,7 +165,7 @@ func (s *Screen) Receive(_ *screen.Context, msg tea.Msg) screen.Effect {
 			return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name))
 		})
 	default:
-		s.snapshots, s.asked = m.snapshots, true
+		s.snapshots = m.snapshots
 	}
 	s.fill()
 	return nil
@@ -261,8 +261,13 @@ func (s *Screen) heading(c *screen.Context) widget.Line {
 	default:
 		l = widget.L(themes.Dim, fmt.Sprintf("%d snapshots", n))
 	}
-	if s.asking {
-		return l.And(themes.Dim, "  "+c.Glyphs.Asking+" asking the repository")
+	switch asking := c.Glyphs.Asking + " asking the repository"; {
+	case s.asking && s.told:
+		return l.And(themes.Dim, "  "+asking)
+	case s.asking:
+		return widget.L(themes.Dim, asking)
+	case !s.told:
+		return widget.L(themes.Unknown, "? not read")
 	}
 	if s.level.to != "" && s.diff.More || s.level.snapshot != "" && s.files.More {
 		l = l.And(themes.Unknown, "  ? there is more than is listed")
@@ -277,6 +282,8 @@ func (s *Screen) empty() []widget.Line {
 	case s.err != nil:
 		lines := []widget.Line{widget.L(themes.Fail, fleet.InFull(s.err))}
 		return append(lines, widget.L(themes.Dim, "r asks again."))
+	case !s.told:
+		return []widget.Line{widget.L(themes.Dim, "It was not read: r asks.")}
 	case s.filter != "" && s.count() > 0:
 		return []widget.Line{widget.T("Nothing matches " + s.filter + "."), widget.L(themes.Dim, "Esc shows all again.")}
 	case s.level.to != "":
