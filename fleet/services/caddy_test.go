@@ -214,3 +214,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestATokenOfAQuestionIsNotKept: an authorisation service may be asked with one.
+func TestATokenOfAQuestionIsNotKept(t *testing.T) {
+	for uri, want := range map[string]string{
+		"/api/authz/forward-auth":                     "/api/authz/forward-auth",
+		"/api/verify?rd=https://auth.example.org/%3F": "/api/verify?rd=https://auth.example.org/%3F",
+		"/check?token=hunter2&rd=x":                   "/check?token=…&rd=x",
+		"/check?hunter2":                              "/check?…",
+		"/check?":                                     "/check",
+	} {
+		if got := authURI(uri); got != want {
+			t.Errorf("%s: %s", uri, got)
+		}
+	}
+}

@@ -350,8 +350,34 @@ func (h caddyHandler) asks() bool {
 	return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet && h.Rewrite.URI != ""
 }
 
+// cut stands in an URI for what is not kept of it.
+const cut = "…"
+
+// authURI is what is asked, without what may be a token: of the query only what
+// Authelia documents, where to sign in and how to come back.
+func authURI(uri string) string {
+	path, query, _ := strings.Cut(uri, "?")
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, named := strings.Cut(part, "=")
+		switch {
+		case part == "":
+		case name == "rd" || name == "rm" || name == "authelia_url":
+			kept = append(kept, part)
+		case named:
+			kept = append(kept, word(name)+"="+cut)
+		default:
+			kept = append(kept, cut)
+		}
+	}
+	if len(kept) > 0 {
+		path += "?" + strings.Join(kept, "&")
+	}
+	return word(path)
+}
+
 func (h caddyHandler) forwardAuth(when []fleet.AnyOf) *fleet.ForwardAuth {
-	a := &fleet.ForwardAuth{Kind: "forward_auth", URI: word(h.Rewrite.URI), When: when}
+	a := &fleet.ForwardAuth{Kind: "forward_auth", URI: authURI(h.Rewrite.URI), When: when}
 	for _, u := range h.Upstreams[:min(len(h.Upstreams), maxRoutes)] {
 		a.Upstream = append(a.Upstream, word(u.Dial))
 	}

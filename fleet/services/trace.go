@@ -357,6 +357,10 @@ func (w *walk) ask(ctx context.Context, h *fleet.Hop, a fleet.ForwardAuth) {
 		unsure(h, "who is asked answers on %s, which is not asked from here", a.Upstream[0])
 		return
 	}
+	if strings.Contains(a.URI, cut) {
+		unsure(h, "what is asked of %s is not known whole: %s", a.Upstream[0], a.URI)
+		return
+	}
 	path, query, _ := strings.Cut(a.URI, "?")
 	values, err := url.ParseQuery(query)
 	if err != nil || strings.ContainsAny(a.URI, "{}") {
