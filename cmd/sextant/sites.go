@@ -74,9 +74,10 @@ func printSites(w io.Writer, o options, states []fleet.State) error {
 		Schema   int          `json:"schema"`
 		Sites    []siteRow    `json:"sites"`
 		Services []serviceRow `json:"services"`
+		SignIn   fleet.SignIn `json:"signIn"`
 		Errors   []hostError  `json:"errors"`
 		Hosts    []hostFact   `json:"hosts"`
-	}{1, rows, services, errs, hosts}
+	}{1, rows, services, fleet.SignInOf(states, now), errs, hosts}
 	ages := aged(hosts, now)
 	err := o.write(w, out, func(t *table) {
 		t.row("HOST", "SITE", "WHEN", "LEADS TO", "UPSTREAM", "SIGN-IN", "CERTIFICATE", "AGE")
@@ -88,6 +89,9 @@ func printSites(w io.Writer, o options, states []fleet.State) error {
 		for _, v := range services {
 			t.note(strings.TrimSuffix(fmt.Sprintf("%s on %s: %s: %s", v.Kind, v.Host, v.Health, v.Why), ": "))
 		}
+		if line := signInLine(out.SignIn); line != "" {
+			t.note(line)
+		}
 		holes(t, hosts, now)
 	})
 	bad := false
@@ -98,6 +102,27 @@ func printSites(w io.Writer, o options, states []fleet.State) error {
 		return exitCode(exitProblem)
 	}
 	return cmp.Or(err, unknown(errs))
+}
+
+// signInLine is how signing in stands, on one line; "" where nothing does that.
+func signInLine(in fleet.SignIn) string {
+	if len(in.Links) == 0 {
+		return ""
+	}
+	line := fmt.Sprintf("signing in: %s (%s ask", in.Health, plural(len(in.Sites), "site", "no site"))
+	if len(in.Sites) == 1 {
+		line += "s"
+	}
+	for i, l := range in.Links {
+		line += map[bool]string{true: "): ", false: " → "}[i == 0] + l.Kind + " on " + l.Host
+		if l.Health != fleet.HealthOK {
+			line += " " + string(l.Health)
+		}
+	}
+	if len(in.Unread) > 0 {
+		line += "; not known of " + strings.Join(in.Unread, ", ")
+	}
+	return line
 }
 
 // sameHole tells whether it was said of the host already why nothing is known.
