@@ -144,3 +144,48 @@ func sum(t *testing.T, l link.Link, p string) string {
 	t.Helper()
 	return strings.Fields(labtest.Output(t, l, "sh", "-c", `sha256sum <"$1"`, "sh", p))[0]
 }
+
+// slowRestic makes a job whose tool restores for ever, and says that there is one file.
+const slowRestic = `
+set -e
+mkdir -p /run/sextant-slow; cd /run/sextant-slow
+cat >restic <<'T'
+#!/bin/sh
+case "$*" in
+restore*) while [ "$1" != --target ]; do shift; done; echo one >"$2/a"; exec sleep 600 ;;
+ls*) echo '{"name":"a","type":"file","path":"/srv/a","size":4,"mtime":"2026-01-01T00:00:00Z","message_type":"node","struct_type":"node"}' ;;
+esac
+T
+chmod 755 restic
+printf '[Service]\nType=oneshot\nExecStart=/run/sextant-slow/restic backup /srv\n' >/run/systemd/system/restic-backups-sextant-slow.service
+systemctl daemon-reload`
+
+// TestARestoreThatNobodyWaitsForEnds: nothing of it goes on on the host, with a wrapper
+// and without one; what came until then is told.
+func TestARestoreThatNobodyWaitsForEnds(t *testing.T) {
+	lab := labtest.Load(t)
+	l := lab.Link(t, "router")
+	in := func(ctx context.Context, script string) string {
+		res, _ := l.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", script}})
+		return strings.TrimSpace(string(res.Stdout))
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		in(ctx, "rm -rf /run/sextant-slow /usr/local/bin/restic-sextant-slow /run/systemd/system/restic-backups-sextant-slow.service /var/lib/sextant/restore/restic-sextant-slow-*; systemctl daemon-reload")
+	})
+	labtest.Output(t, l, "sh", "-c", slowRestic)
+	j := fleet.BackupJob{Name: "sextant-slow", Tool: "restic", Unit: "restic-backups-sextant-slow.service"}
+	for _, way := range []string{"true", "ln -s /run/sextant-slow/restic /usr/local/bin/restic-sextant-slow"} {
+		labtest.Output(t, l, "sh", "-c", way)
+		ctx, cancel := context.WithCancel(t.Context())
+		out, err := backup.RestoreThere(ctx, l, j, strings.Repeat("a", 64), "/srv/a", func(uint64) { cancel() })
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), "1 files that came until then are in "+out.Folder) {
+			t.Errorf("%s: %+v %v", way, out, err)
+		}
+		if left := in(t.Context(), "pgrep -f 'sleep 60[0]'; systemctl list-units --no-legend 'sextant-restore-*'"); left != "" {
+			t.Errorf("%s: it goes on: %s", way, left)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
@@ -25,6 +26,8 @@ const (
 	maxHere      = 64 << 30  // bytes that are brought here
 	maxEntries   = 1_000_000 // files and folders
 	maxLeft      = 20        // names of what was left out
+	keepFree     = 64 << 20  // bytes that stay free on the host, beside what may come until it is looked again
+	lookAgain    = time.Second
 )
 
 // RestoreDir is where on a host things are restored to, each in a folder of its own.
@@ -51,20 +54,28 @@ if [ "$2" -gt "${free:-0}" ]; then
 fi
 `
 
-// countScript tells what is in a folder: how many files, and their bytes.
+// countScript tells what is in a folder: how many files, and their bytes; and what is
+// free on its disk.
 const countScript = `# Counts what was restored from a backup.
-echo "$(find "$1" ! -type d | wc -l) $(du -sb "$1" | cut -f1)"
+echo "$(find "$1" ! -type d | wc -l) $(du -sb "$1" | cut -f1) $(df -P -B1 "$1" | awk 'NR == 2 { print $4 }')"
+`
+
+// stopScript ends the unit of a restore that is not waited for any more.
+const stopScript = `# Stops a restore.
+systemctl stop "$1" 2>/dev/null
 `
 
 // RestoreThere restores one path of a snapshot into a new folder on the host. Where
-// it fails, what was restored until then is left, and the error says where.
+// it fails, or ctx ends, what was restored until then is left, and the error says where.
+// It stops itself before the disk is full: how much a folder holds is not known before.
 func RestoreThere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what string, progress func(bytes uint64)) (Restored, error) {
 	var out Restored
 	f, err := fileOf(ctx, l, j, id, what)
 	if err != nil {
 		return out, err
 	}
-	dir := RestoreDir + "/" + strings.ReplaceAll(j.Tool+"-"+j.Name, "/", "-") + "-" + time.Now().UTC().Format("20060102-150405.000")
+	name := strings.ReplaceAll(j.Tool+"-"+j.Name, "/", "-") + "-" + time.Now().UTC().Format("20060102-150405.000")
+	dir := RestoreDir + "/" + name
 	cmd := link.Script(folderScript, dir, strconv.FormatUint(f.Size, 10))
 	cmd.Root = true
 	res, err := l.Run(ctx, cmd)
@@ -75,26 +86,53 @@ func RestoreThere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what 
 		return out, err
 	}
 	out.Folder = dir
-	args := []string{"restore", "--no-lock", "--target", dir, "--include", literal(what), id}
-	if j.Tool == "rustic" {
-		to := dir
-		if f.Kind != fleet.KindFolder {
-			to = path.Join(dir, path.Base(what))
-		}
-		args = []string{"restore", id + ":" + what, to}
+	err = watched(ctx, l, dir, progress, func(ctx context.Context) error {
+		_, err := ask(ctx, l, j, asked{args: restoreArgs(j, f, id, dir), limit: restoreLimit, as: "-sextant-restore-" + unitName(name)})
+		return err
+	})
+	if err != nil {
+		end(ctx, l, stopScript, "sextant-restore-"+unitName(name)+".service")
 	}
-	stop := watched(ctx, l, dir, progress)
-	_, err = ask(ctx, l, j, asked{args: args, limit: restoreLimit})
-	stop()
-	files, bytes, cerr := counted(ctx, l, dir)
-	out.Files, out.Bytes = files, bytes
+	n, cerr := counted(context.WithoutCancel(ctx), l, dir)
+	out.Files, out.Bytes = n.files, n.bytes
 	switch {
-	case err != nil && files > 0:
-		return out, fmt.Errorf("%w; %d files that came until then are in %s", err, files, dir)
-	case err == nil && cerr == nil && files == 0 && f.Kind != fleet.KindFolder:
-		return out, fmt.Errorf("nothing was restored of %s", fleet.Clean(what))
+	case err != nil && n.files > 0:
+		return out, fmt.Errorf("%w; %d files that came until then are in %s", err, n.files, dir)
+	case err == nil && cerr == nil && n.files == 0 && f.Kind != fleet.KindFolder:
+		return out, fmt.Errorf("nothing was restored of %s", fleet.Clean(f.Path))
 	}
 	return out, errors.Join(err, cerr)
+}
+
+// restoreArgs is what the tool of a job is told to restore f of a snapshot into dir.
+func restoreArgs(j fleet.BackupJob, f fleet.SnapshotFile, id, dir string) []string {
+	if j.Tool != "rustic" {
+		return []string{"restore", "--no-lock", "--target", dir, "--include", literal(f.Path), id}
+	}
+	if f.Kind != fleet.KindFolder {
+		dir = path.Join(dir, path.Base(f.Path))
+	}
+	return []string{"restore", id + ":" + f.Path, dir}
+}
+
+// unitName is a name as a unit of systemd may have it.
+func unitName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.", r)) {
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+// end has the host end what ctx does not wait for any more. What cannot be ended has
+// its own limit of time there.
+func end(ctx context.Context, l link.Link, script string, args ...string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	cmd := link.Script(script, args...)
+	cmd.Root = true
+	_, _ = l.Run(ctx, cmd)
 }
 
 // literal is a path as a pattern of restic that matches it alone.
@@ -102,37 +140,66 @@ func literal(p string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
 }
 
-// watched tells how much has come into a folder, until it is stopped.
-func watched(ctx context.Context, l link.Link, dir string, progress func(uint64)) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// watched does what fills a folder, and tells meanwhile how much has come. It is ended
+// where hardly any room is left on the folder's disk.
+func watched(ctx context.Context, l link.Link, dir string, progress func(uint64), do func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
+		var last count
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(2 * time.Second):
+			case <-time.After(lookAgain):
 			}
-			if _, n, err := counted(ctx, l, dir); err == nil && progress != nil {
-				progress(n)
+			n, err := counted(ctx, l, dir)
+			if err != nil {
+				continue
+			}
+			if n.full(last) {
+				cancel(fmt.Errorf("it was stopped: %d MiB are left on the disk of %s", n.free>>20, dir))
+				return
+			}
+			if last = n; progress != nil {
+				progress(n.bytes)
 			}
 		}
 	}()
-	return func() { cancel(); <-over }
+	err := do(ctx)
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		err = cause
+	}
+	cancel(nil)
+	<-over
+	return err
 }
 
-func counted(ctx context.Context, l link.Link, dir string) (files int, bytes uint64, err error) {
+// count is what was restored into a folder, and the bytes that are free on its disk.
+type count struct {
+	files       int
+	bytes, free uint64
+}
+
+// full tells whether the disk may be full when it is looked again, by what came since last.
+func (n count) full(last count) bool {
+	return n.free < keepFree+2*(n.bytes-min(n.bytes, last.bytes))
+}
+
+func counted(ctx context.Context, l link.Link, dir string) (n count, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	cmd := link.Script(countScript, dir)
 	cmd.Root = true
 	res, err := l.Run(ctx, cmd)
 	if err != nil {
-		return 0, 0, err
+		return n, err
 	}
-	if _, err := fmt.Sscan(string(res.Stdout), &files, &bytes); err != nil {
-		return 0, 0, fmt.Errorf("what is in %s cannot be counted: %s", dir, complaint(res.Stderr))
+	if _, err := fmt.Sscan(string(res.Stdout), &n.files, &n.bytes, &n.free); err != nil {
+		return n, fmt.Errorf("what is in %s cannot be counted: %s", dir, complaint(res.Stderr))
 	}
-	return files, bytes, nil
+	return n, nil
 }
 
 // fileOf finds what a path is in a snapshot.

@@ -17,9 +17,10 @@ import (
 // that knows them. Else the program of the unit runs in a unit of its own that
 // is given the environment of the job's unit as it stands there: the files by
 // their names, so that what is in them is read by systemd alone. Nothing of it
-// is printed. $5 is "-", and what the tool prints comes back; or the name of a unit
-// that runs it from then on by itself, and says at its end how it ended. Exit codes:
-// the program's; 124 not within the limit; 125 there is no way to ask.
+// is printed. $5 is "-", and what the tool prints comes back; "-NAME", the same,
+// by a unit that can be stopped by its name; or the NAME of a unit that runs it from
+// then on by itself, and says at its end how it ended. Exit
+// codes: the program's; 124 not within the limit; 125 there is no way to ask.
 const throughScript = `# A tool of a backup, with the credentials of its job.
 tool=$1 name=$2 unit=$3 limit=$4 as=$5
 shift 5
@@ -42,12 +43,16 @@ else
 	fi
 	set -- "$program" "$@"
 fi
-if [ "$as" = - ]; then
+case $as in
+-*)
 	set -- --pipe --wait --quiet --collect -E TZ=UTC -p RuntimeMaxSec="$limit" -- "$@"
-else
+	[ "$as" = - ] || set -- --unit="${as#-}" -E HOME="${HOME:-/root}" -E PATH="$PATH" "$@"
+	;;
+*)
 	set -- --unit="$as" --quiet --collect -p Nice=10 -p IOSchedulingClass=idle -E HOME="${HOME:-/root}" -E PATH="$PATH" \
 		-- sh -c '"$@"; code=$?; echo "` + marker + `$code"; exit $code' sextant "$@"
-fi
+	;;
+esac
 while [ "$given" ] && IFS= read -r line; do
 	case $line in
 	Environment=* | EnvironmentFile=* | PassEnvironment=* | UnsetEnvironment=* | User=* | Group=* | SupplementaryGroups=* | \
@@ -69,7 +74,7 @@ type asked struct {
 	args  []string
 	limit time.Duration // 0: perSource
 	bytes int           // of its output; 0: link.DefaultLimit
-	as    string        // the unit that runs it by itself; "": its output comes back
+	as    string        // the unit that runs it by itself; "": its output comes back; "-NAME": so too, in a unit of that name
 }
 
 // command is how the tool of a job is asked, as root.

@@ -181,7 +181,7 @@ func (m *machine) restore(dir string, tree []saved, what string) {
 	}
 }
 
-// countRestored tells how many files are in a folder, and their bytes.
+// countRestored tells how many files are in a folder, their bytes, and what is free.
 func countRestored(c Call) int {
 	m := c.machine()
 	m.mu.Lock()
@@ -192,7 +192,8 @@ func countRestored(c Call) int {
 			files, bytes = files+1, bytes+size
 		}
 	}
-	return c.say(fmt.Sprint(files, " ", bytes))
+	free := float64(m.disks[0].size) * (1 - m.disks[0].full)
+	return c.say(fmt.Sprint(files, " ", bytes, " ", uint64(free)))
 }
 
 // testRestore plays a restore test: all comes back as it was, but for what the

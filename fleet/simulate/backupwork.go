@@ -24,10 +24,10 @@ type work struct {
 const workPace = 500 * time.Millisecond
 
 // askBackupTool plays the script that asks the tool of a job: $1 is the tool, $2 the
-// job, $5 the unit that is to run it, or "-", and its arguments follow.
+// job, $5 the unit that is to run it by itself, or begins with "-"; its arguments follow.
 func askBackupTool(c Call) int {
 	args := c.Args[min(6, len(c.Args)):]
-	if c.arg(5) == "-" {
+	if strings.HasPrefix(c.arg(5), "-") {
 		return c.with(append([]string{c.arg(1) + "-" + c.arg(2)}, args...)).run()
 	}
 	if !c.Root {
