@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
 // Source is a log that can be opened.
@@ -46,9 +47,9 @@ func (s Source) open(ctx context.Context, q fleet.LogQuery) (fleet.LogStream, er
 }
 
 // note is a line about the source, by our clock.
-func (s Source) note(text string) fleet.LogLine {
+func (s Source) note(level int, text string) fleet.LogLine {
 	now := time.Now().UTC()
-	return fleet.LogLine{At: now.Add(s.skew()), Here: now, Host: fleet.Clean(s.On), Source: fleet.Clean(s.Name()), Level: 4, Note: true, Text: text}
+	return fleet.LogLine{At: now.Add(s.skew()), Here: now, Host: fleet.Clean(s.On), Source: fleet.Clean(s.Name()), Level: level, Note: true, Text: text}
 }
 
 // labelled names the source in the lines of a log.
@@ -69,7 +70,8 @@ func (l *labelled) Next(ctx context.Context) ([]fleet.LogLine, error) {
 
 // Merge opens the logs of several sources as one, in the order of our clock:
 // old lines exactly, new ones as far as they arrive within a short time of each
-// other. One that ends is told of in a line, and the rest goes on.
+// other. One that ends is told of in a line, and the rest goes on; one whose host
+// is lost while it is followed goes on where it broke off when the host is back.
 func Merge(ctx context.Context, q fleet.LogQuery, sources []Source) (fleet.LogStream, error) {
 	switch {
 	case len(sources) == 0:
@@ -105,6 +107,16 @@ type feed struct {
 	err     error // or this is why not
 	last    time.Time
 	seen    map[uint64]bool // the lines of that time
+}
+
+// saw keeps how far the log was read.
+func (f *feed) saw(l fleet.LogLine) {
+	switch {
+	case f.seen == nil || l.At.After(f.last):
+		f.last, f.seen = l.At, map[uint64]bool{l.ID: true}
+	case l.At.Equal(f.last):
+		f.seen[l.ID] = true
+	}
 }
 
 func (m *merged) run(ctx context.Context) {
@@ -151,6 +163,11 @@ func (f *feed) read(ctx context.Context, q fleet.LogQuery, to chan<- []fleet.Log
 	if err != nil {
 		return err
 	}
+	return pass(ctx, s, to)
+}
+
+// pass hands on what a log has, to its end.
+func pass(ctx context.Context, s fleet.LogStream, to chan<- []fleet.LogLine) error {
 	defer s.Close()
 	for {
 		lines, err := s.Next(ctx)
@@ -222,29 +239,28 @@ func (m *merged) first() (fleet.LogLine, bool) {
 	}
 	l := at.head[0]
 	at.head = at.head[1:]
-	if !l.At.Equal(at.last) {
-		at.last, at.seen = l.At, map[uint64]bool{}
-	}
-	at.seen[l.ID] = true
+	at.saw(l)
 	return l, true
 }
 
 // failures adds which logs could not be read; it is an error only where none
-// could. They are not followed.
+// could. Of those only what may pass is followed.
 func (m *merged) failures(ctx context.Context, lines []fleet.LogLine) ([]fleet.LogLine, error) {
 	if ctx.Err() != nil {
 		return nil, io.EOF
 	}
 	var all []error
-	m.feeds = slices.DeleteFunc(m.feeds, func(f *feed) bool {
+	feeds := m.feeds
+	m.feeds = slices.DeleteFunc(slices.Clone(feeds), func(f *feed) bool {
 		if !f.over || f.err == nil {
 			return false
 		}
 		all = append(all, f.err)
-		lines = append(lines, f.note("log ended: "+sentence(f.err, f.On)))
-		return true
+		again := m.q.Follow && passes(f.err)
+		lines = append(lines, f.broken(again, f.err))
+		return !again
 	})
-	if len(m.feeds) == 0 {
+	if len(all) == len(feeds) {
 		return nil, errors.Join(all...)
 	}
 	return lines, nil
@@ -259,10 +275,16 @@ const (
 	mergeBytes = 4 << 20
 )
 
+// How long it takes until a log that broke off is opened again: twice as long each
+// time, up to the latter.
+const (
+	againSoon = 2 * time.Second
+	againLate = 30 * time.Second
+)
+
 // arrival is what came of a log that is followed.
 type arrival struct {
 	lines []fleet.LogLine
-	from  *feed
 	over  bool
 }
 
@@ -281,10 +303,9 @@ func (m *merged) follow(ctx context.Context) {
 		var ripe []fleet.LogLine
 		select {
 		case a := <-arrivals:
-			w.add(time.Now(), a.from.unseen(a.lines)...)
+			w.add(time.Now(), a.lines...)
 			if a.over {
 				open--
-				w.add(time.Now(), a.from.ending())
 			}
 			if len(w.held) > mergeLines || w.bytes > mergeBytes {
 				ripe = w.ripe(time.Now())
@@ -303,58 +324,136 @@ func (m *merged) follow(ctx context.Context) {
 	}
 }
 
-// follow reads what comes after the old lines; at the end it says so.
+// broken says that a log broke off, or has ended.
+func (f *feed) broken(again bool, err error) fleet.LogLine {
+	if again {
+		return f.note(4, "log broke off: "+sentence(err, f.On))
+	}
+	return f.note(4, "log ended: "+sentence(err, f.On))
+}
+
+// follow reads what comes after the old lines. Where the log breaks off it is opened
+// again; at its end that is said.
 func (f *feed) follow(ctx context.Context, q fleet.LogQuery, to chan<- arrival) {
+	give := func(a arrival) bool {
+		select {
+		case to <- a:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 	q.Until = time.Time{}
+	wait, lost := againSoon, f.err != nil
+	for {
+		began := time.Now()
+		err := f.session(ctx, q, lost, give)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			give(arrival{lines: []fleet.LogLine{f.note(4, "log ended: nothing writes to it any more")}, over: true})
+			return
+		case !passes(err):
+			give(arrival{lines: []fleet.LogLine{f.broken(false, err)}, over: true})
+			return
+		case lost && errors.As(err, new(notOpen)): // that was said
+		default:
+			if !give(arrival{lines: []fleet.LogLine{f.broken(true, err)}}) {
+				return
+			}
+		}
+		if time.Since(began) > againLate {
+			wait = againSoon
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
+		wait, lost = min(2*wait, againLate), true
+	}
+}
+
+// notOpen is why a log could not even be opened.
+type notOpen struct{ error }
+
+// Unwrap gives the reason.
+func (e notOpen) Unwrap() error { return e.error }
+
+// session opens the log where it was read to, and goes on until it ends or breaks off.
+func (f *feed) session(ctx context.Context, q fleet.LogQuery, lost bool, give func(arrival) bool) error {
 	switch {
 	case q.Grep != "": // what matched last may be long ago
 		q.Lines = overlap
 	case !f.last.IsZero():
 		q.Oldest, q.Since = true, f.last.Add(-f.skew())
-	default:
+	case f.err == nil: // it was read, and had no line
 		q.Oldest = true
 	}
+	s, err := f.open(ctx, q)
+	if err != nil {
+		return notOpen{err}
+	}
+	if f.err = nil; lost && !give(arrival{lines: []fleet.LogLine{f.note(6, "log goes on")}}) {
+		return s.Close()
+	}
+	return f.goOn(ctx, s, give)
+}
+
+// goOn hands on what was not seen, until the log ends or breaks off.
+func (f *feed) goOn(ctx context.Context, s fleet.LogStream, give func(arrival) bool) (err error) {
 	lines := make(chan []fleet.LogLine)
 	go func() {
 		defer close(lines)
-		f.err = f.read(ctx, q, lines)
+		err = pass(ctx, s, lines)
 	}()
-	for over := false; !over; {
-		batch, more := <-lines
-		over = !more
-		select {
-		case to <- arrival{batch, f, over}:
-		case <-ctx.Done():
+	fresh := f.seen == nil
+	for batch := range lines {
+		if !fresh {
+			batch = f.unseen(batch)
+			fresh = len(batch) > 0
+		}
+		for _, l := range batch {
+			f.saw(l)
+		}
+		if len(batch) > 0 && !give(arrival{lines: batch}) {
 			for range lines { // until the reader has ended
 			}
-			return
+			return nil
 		}
+	}
+	return err
+}
+
+// passes tells whether what a log broke off by may pass: the host is away, or the
+// connection broke. Who was refused is refused again.
+func passes(err error) bool {
+	for _, lasting := range []error{link.ErrHostKey, link.ErrUnknown, link.ErrAuth, link.ErrRefused, link.ErrNobody, link.ErrForbidden, link.ErrNoRoot, errNoGrep} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	return true
+}
+
+// sleep waits; false: nobody waits any more.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
 // overlap is how many lines are read twice where a search is followed.
 const overlap = 200
 
-// unseen leaves out the lines that were among the old ones. No clock is asked.
+// unseen leaves out the lines that were seen before. No clock is asked.
 func (f *feed) unseen(lines []fleet.LogLine) []fleet.LogLine {
-	if f.seen == nil {
-		return lines
-	}
 	for len(lines) > 0 && (lines[0].At.Before(f.last) || lines[0].At.Equal(f.last) && f.seen[lines[0].ID]) {
 		lines = lines[1:]
 	}
-	if len(lines) > 0 {
-		f.seen = nil
-	}
 	return lines
-}
-
-// ending says why a log that was followed has ended.
-func (f *feed) ending() fleet.LogLine {
-	if f.err != nil {
-		return f.note("log ended: " + sentence(f.err, f.On))
-	}
-	return f.note("log ended: nothing writes to it any more")
 }
 
 // window holds lines back for a short time, to put those of several logs in order.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -146,17 +147,62 @@ func TestALogThatEndsIsToldAndTheRestGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		a, b := log("a", begin, 0, -1, 5), log("b", begin, 0, 1)
-		b.err = errors.New("b: connection lost\x1b[2J")
+		b.err = fmt.Errorf("b: %w\x1b[2J", link.ErrAuth)
 		s, err := Merge(t.Context(), fleet.LogQuery{Follow: true}, []Source{source("a", 0, a), source("b", 0, b), {On: "c", Open: func(context.Context, fleet.LogSource, fleet.LogQuery) (fleet.LogStream, error) {
-			return nil, errors.New("not reachable")
+			return nil, link.ErrHostKey
 		}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(take(t, s, 5), ","); got != "a -1,log ended: not reachable,b 1,log ended: connection lost,a 5" {
+		if got := strings.Join(take(t, s, 5), ","); got != "a -1,log ended: host key changed,b 1,log ended: no way to log in was accepted,a 5" {
 			t.Error(got)
 		}
 		s.Close()
+	})
+}
+
+// TestALogThatBreaksOffGoesOn: one whose host is lost, and one whose host was away from
+// the beginning. Nothing comes twice, nothing is lost, and what stays away is tried
+// ever more seldom.
+func TestALogThatBreaksOffGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		a, b, c := log("a", begin, 0, -1, 100), log("b", begin, 0, -2, 1, 3, 20), log("c", begin, 0, -3, 50)
+		var tried []int // of b, by the second
+		opens := Source{On: "b", Open: func(ctx context.Context, of fleet.LogSource, q fleet.LogQuery) (fleet.LogStream, error) {
+			at := int(time.Since(begin).Seconds())
+			if tried = append(tried, at); at > 1 && at < 10 {
+				return nil, errors.New("not reachable")
+			}
+			b.err = nil
+			if at < 10 && q.Follow {
+				b.err = errors.New("connection lost")
+			}
+			stream, err := b.open(ctx, of, q)
+			if at < 10 && q.Follow {
+				stream.(*play).left = stream.(*play).left[:2] // it is lost after the line of the first second
+			}
+			return stream, err
+		}}
+		away := Source{On: "c", Open: func(ctx context.Context, of fleet.LogSource, q fleet.LogQuery) (fleet.LogStream, error) {
+			if time.Since(begin) < 40*time.Second {
+				return nil, errors.New("switched off")
+			}
+			return c.open(ctx, of, q)
+		}}
+		s, err := Merge(t.Context(), fleet.LogQuery{Follow: true}, []Source{source("a", 0, a), opens, away})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		// what was said meanwhile is older than that the log goes on
+		want := "b -2,a -1,log broke off: switched off,b 1,log broke off: connection lost,b 3,log goes on,b 20,c -3,c 50,log goes on,a 100"
+		if got := strings.Join(take(t, s, 12), ","); got != want {
+			t.Errorf("%s\nbut\n%s", got, want)
+		}
+		if fmt.Sprint(tried) != "[0 0 3 7 15]" {
+			t.Error(tried)
+		}
 	})
 }
 
