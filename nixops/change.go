@@ -142,7 +142,10 @@ func (d *Deployer) do(ctx context.Context, h fleet.Host, c Change, tell func(Pro
 		f.tell(Progress{Line: strings.Join(p.Pull, ", ") + " deploys to this host by itself: stop it, or it may undo this"})
 	}
 	if d.Broken != nil {
-		f.kept.Broken, _ = d.Broken(ctx, h) // what cannot be read before, will be said after
+		f.kept.Broken, err = d.Broken(ctx, h)
+		if f.kept.Unread = err != nil; f.kept.Unread {
+			f.tell(Progress{Line: "containers cannot be read before: those that are broken after count, and that they cannot be read does not: " + err.Error()})
+		}
 	}
 	r.kept, f.nonce = f.kept, r.nonce
 	err = stage(ctx, l, r)

@@ -37,13 +37,17 @@ func (f *follower) worse(ctx context.Context, l link.Link, id string) []finding 
 	return all
 }
 
-// containers are those that broke since the deploy began.
+// containers are those that broke since the deploy began, and that they cannot be
+// read any more.
 func (f *follower) containers(ctx context.Context) []string {
 	if f.d.Broken == nil {
 		return nil
 	}
 	broken, err := f.d.Broken(ctx, f.host)
-	if err != nil {
+	switch {
+	case err != nil && f.kept.Unread: // it is no worse
+		return nil
+	case err != nil:
 		return []string{"containers cannot be read: " + err.Error()}
 	}
 	return slices.DeleteFunc(broken, func(name string) bool { return slices.Contains(f.kept.Broken, name) })

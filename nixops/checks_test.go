@@ -1,11 +1,17 @@
 package nixops
 
 import (
+	"context"
+	"errors"
+	"slices"
+
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // TestChecked does checks of a configuration: commands on the host, and URLs from here.
@@ -44,6 +50,29 @@ func TestChecked(t *testing.T) {
 		}
 		if strings.ContainsRune(got, '\x1b') {
 			t.Errorf("%q: an escape sequence in %q", check, got)
+		}
+	}
+}
+
+// TestWhatContainersAreWorseBy: what was broken before is not, and that they cannot be
+// read is worse only where they could be.
+func TestWhatContainersAreWorseBy(t *testing.T) {
+	lost := errors.New("no socket")
+	for name, c := range map[string]struct {
+		before kept
+		now    []string
+		err    error
+		want   []string
+	}{
+		"as before":         {kept{Broken: []string{"a is exited"}}, []string{"a is exited"}, nil, nil},
+		"one more":          {kept{Broken: []string{"a is exited"}}, []string{"a is exited", "b is unhealthy"}, nil, []string{"b is unhealthy"}},
+		"not read any more": {kept{}, nil, lost, []string{"containers cannot be read: no socket"}},
+		"not read before":   {kept{Unread: true}, nil, lost, nil},
+		"read only now":     {kept{Unread: true}, []string{"a is exited"}, nil, []string{"a is exited"}},
+	} {
+		f := &follower{kept: c.before, d: &Deployer{Broken: func(context.Context, fleet.Host) ([]string, error) { return c.now, c.err }}}
+		if got := f.containers(t.Context()); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

@@ -156,6 +156,7 @@ type request struct {
 type kept struct {
 	Checks []string `json:"checks,omitempty"` // of the configuration that it was begun with
 	Broken []string `json:"broken,omitempty"` // containers that were broken before
+	Unread bool     `json:"unread,omitempty"` // they could not be read before
 }
 
 // stage begins a deploy on the host.
