@@ -3,10 +3,9 @@ package nixops
 import (
 	"context"
 	"errors"
-	"slices"
-
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"

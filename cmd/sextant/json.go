@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -28,11 +29,8 @@ func (h harmless) Write(b []byte) (int, error) {
 		r, n := utf8.DecodeRune(b[i:])
 		if n > 1 && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) || b[i] == 0x7f {
 			out, from = append(out, b[from:i]...), i+n
-			if r > 0xffff {
-				r -= 0x10000
-				out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-			} else {
-				out = fmt.Appendf(out, `\u%04x`, r)
+			for _, half := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, half)
 			}
 		}
 		i += n

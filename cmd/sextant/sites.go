@@ -113,12 +113,15 @@ func signInLine(in fleet.SignIn) string {
 	if len(in.Sites) == 1 {
 		line += "s"
 	}
-	for i, l := range in.Links {
-		line += map[bool]string{true: "): ", false: " → "}[i == 0] + l.Kind + " on " + l.Host
+	var chain []string
+	for _, l := range in.Links {
+		link := l.Kind + " on " + l.Host
 		if l.Health != fleet.HealthOK {
-			line += " " + string(l.Health)
+			link += " " + string(l.Health)
 		}
+		chain = append(chain, link)
 	}
+	line += "): " + strings.Join(chain, " → ")
 	if len(in.Unread) > 0 {
 		line += "; not known of " + strings.Join(in.Unread, ", ")
 	}

@@ -60,11 +60,6 @@ const countScript = `# Counts what was restored from a backup.
 echo "$(find "$1" ! -type d | wc -l) $(du -sb "$1" | cut -f1) $(df -P -B1 "$1" | awk 'NR == 2 { print $4 }')"
 `
 
-// stopScript ends the unit of a restore that is not waited for any more.
-const stopScript = `# Stops a restore.
-systemctl stop "$1" 2>/dev/null
-`
-
 // RestoreThere restores one path of a snapshot into a new folder on the host. Where
 // it fails, or ctx ends, what was restored until then is left, and the error says where.
 // It stops itself before the disk is full: how much a folder holds is not known before.
@@ -74,8 +69,8 @@ func RestoreThere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what 
 	if err != nil {
 		return out, err
 	}
-	name := strings.ReplaceAll(j.Tool+"-"+j.Name, "/", "-") + "-" + time.Now().UTC().Format("20060102-150405.000")
-	dir := RestoreDir + "/" + name
+	name := fileName(j) + "-" + time.Now().UTC().Format("20060102-150405.000")
+	dir, unit := RestoreDir+"/"+name, "sextant-restore-"+unitName(name)
 	cmd := link.Script(folderScript, dir, strconv.FormatUint(f.Size, 10))
 	cmd.Root = true
 	res, err := l.Run(ctx, cmd)
@@ -87,11 +82,11 @@ func RestoreThere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what 
 	}
 	out.Folder = dir
 	err = watched(ctx, l, dir, progress, func(ctx context.Context) error {
-		_, err := ask(ctx, l, j, asked{args: restoreArgs(j, f, id, dir), limit: restoreLimit, as: "-sextant-restore-" + unitName(name)})
+		_, err := ask(ctx, l, j, asked{args: restoreArgs(j, f, id, dir), limit: restoreLimit, as: "-" + unit})
 		return err
 	})
 	if err != nil {
-		end(ctx, l, stopScript, "sextant-restore-"+unitName(name)+".service")
+		stop(ctx, l, unit+".service")
 	}
 	n, cerr := counted(context.WithoutCancel(ctx), l, dir)
 	out.Files, out.Bytes = n.files, n.bytes
@@ -115,6 +110,9 @@ func restoreArgs(j fleet.BackupJob, f fleet.SnapshotFile, id, dir string) []stri
 	return []string{"restore", id + ":" + f.Path, dir}
 }
 
+// fileName is how what is kept of a job is called.
+func fileName(j fleet.BackupJob) string { return strings.ReplaceAll(j.Tool+"-"+j.Name, "/", "-") }
+
 // unitName is a name as a unit of systemd may have it.
 func unitName(name string) string {
 	return strings.Map(func(r rune) rune {
@@ -125,14 +123,12 @@ func unitName(name string) string {
 	}, name)
 }
 
-// end has the host end what ctx does not wait for any more. What cannot be ended has
-// its own limit of time there.
-func end(ctx context.Context, l link.Link, script string, args ...string) {
+// stop has the host end a unit that ctx does not wait for any more. What cannot be
+// ended has its own limit of time there.
+func stop(ctx context.Context, l link.Link, unit string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	cmd := link.Script(script, args...)
-	cmd.Root = true
-	_, _ = l.Run(ctx, cmd)
+	_, _ = l.Run(ctx, link.Command{Root: true, Args: []string{"systemctl", "stop", unit}})
 }
 
 // literal is a path as a pattern of restic that matches it alone.
@@ -458,7 +454,7 @@ func Test(ctx context.Context, l link.Link, st fleet.State, j fleet.BackupJob, c
 
 // testsFile is where the results of a job are kept.
 func testsFile(j fleet.BackupJob) string {
-	return TestsDir + "/" + strings.ReplaceAll(j.Tool+"-"+j.Name, "/", "-")
+	return TestsDir + "/" + fileName(j)
 }
 
 // compared reads what testScript printed.
