@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 
 	ui := screen(t, 120, 40)
 	answer(ui)
-	pulls(ui, "cloud").WaitFor("nixos-upgrade.timer")
+	pulls(ui, "cloud", "pulls", "nixos-upgrade.timer")
 	ui.Press("R").WaitFor("Roll cloud back", "deploys to it by itself").Press("esc").Press("q")
 
 	out, errs, code := sextant(t, "rollback", "cloud", "--pause", "--yes", "--json")
@@ -67,18 +68,23 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 	}
 }
 
-// pulls opens a host and goes down to what deploys to it by itself: with all that is
-// wrong with the host there may be much above it.
-func pulls(ui *tuitest.Term, host string) *tuitest.Term {
+// pulls opens a host and goes down to what deploys to it by itself, until all of the
+// texts are seen: with all that is wrong with the host there may be much above it, and
+// while the host is still being asked, lines come in that push it past what was seen.
+// Then it is looked for again from the top.
+func pulls(ui *tuitest.Term, host string, texts ...string) {
 	pick(ui, host)
 	ui.Press("enter").WaitFor("[1 Overview]")
-	for range 60 {
-		if strings.Contains(ui.Screen(), "pulls") {
-			break
+	for end := time.Now().Add(tuitest.Patience); time.Now().Before(end); ui.Press("g") {
+		for range 60 {
+			seen := ui.Settle(100 * time.Millisecond).Screen()
+			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(seen, text) }) {
+				return
+			}
+			ui.Press("j")
 		}
-		ui.Press("j").Settle(100 * time.Millisecond)
 	}
-	return ui.Press("j", "j").WaitFor("pulls")
+	ui.WaitFor(texts...)
 }
 
 // comin stands in for comin, which is not in the lab: a service of its name that
@@ -109,7 +115,7 @@ func TestPausesComin(t *testing.T) {
 
 	ui := screen(t, 40, 20)
 	answer(ui)
-	pulls(ui, "vault").WaitFor("comin.service", "4f2a9c1e", "failed 2h")
+	pulls(ui, "vault", "pulls", "comin.service", "4f2a9c1e", "failed 2h")
 	ui.Press("R").WaitFor("Roll vault back").Press("esc").Press("q")
 
 	out, errs, code := sextant(t, "rollback", "vault", "--pause", "--yes", "--json")
