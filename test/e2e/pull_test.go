@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sextant-fleet/sextant/test/labtest"
 	"github.com/sextant-fleet/sextant/tui/tuitest"
@@ -37,7 +35,7 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 
 	ui := screen(t, 120, 40)
 	answer(ui)
-	pulls(ui, "cloud", "pulls", "nixos-upgrade.timer")
+	pulls(t, ui, "cloud", `pulls +nixos-upgrade\.timer`)
 	ui.Press("R").WaitFor("Roll cloud back", "deploys to it by itself").Press("esc").Press("q")
 
 	out, errs, code := sextant(t, "rollback", "cloud", "--pause", "--yes", "--json")
@@ -68,23 +66,12 @@ func TestPausesWhatDeploysByItself(t *testing.T) {
 	}
 }
 
-// pulls opens a host and goes down to what deploys to it by itself, until all of the
-// texts are seen: with all that is wrong with the host there may be much above it, and
-// while the host is still being asked, lines come in that push it past what was seen.
-// Then it is looked for again from the top.
-func pulls(ui *tuitest.Term, host string, texts ...string) {
+// pulls opens a host, on which what deploys to it by itself is to be seen.
+func pulls(t *testing.T, ui *tuitest.Term, host, pattern string) {
+	t.Helper()
 	pick(ui, host)
 	ui.Press("enter").WaitFor("[1 Overview]")
-	for end := time.Now().Add(tuitest.Patience); time.Now().Before(end); ui.Press("g") {
-		for range 60 {
-			seen := ui.Settle(100 * time.Millisecond).Screen()
-			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(seen, text) }) {
-				return
-			}
-			ui.Press("j")
-		}
-	}
-	ui.WaitFor(texts...)
+	see(t, ui, "what deploys to "+host, always(pattern))
 }
 
 // comin stands in for comin, which is not in the lab: a service of its name that
@@ -115,7 +102,7 @@ func TestPausesComin(t *testing.T) {
 
 	ui := screen(t, 40, 20)
 	answer(ui)
-	pulls(ui, "vault", "pulls", "comin.service", "4f2a9c1e", "failed 2h")
+	pulls(t, ui, "vault", `pulls +comin\.service[\s\S]{0,400}4f2a9c1e[\s\S]{0,400}failed 2h`) // a page may end within
 	ui.Press("R").WaitFor("Roll vault back").Press("esc").Press("q")
 
 	out, errs, code := sextant(t, "rollback", "vault", "--pause", "--yes", "--json")
