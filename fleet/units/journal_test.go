@@ -75,7 +75,7 @@ func TestWhatJournalctlIsAsked(t *testing.T) {
 		{fleet.LogSource{Container: "web", User: "root"}, fleet.LogQuery{}, "CONTAINER_NAME=web _UID=0", "id -u"},
 		{fleet.LogSource{Container: "web", User: "ada"}, fleet.LogQuery{}, "sextant ada container web --output=json", "_UID=0"},
 		{fleet.LogSource{Unit: "a.service", User: "ada"}, fleet.LogQuery{}, "sextant ada unit a.service --output=json", "--user-unit"},
-		{fleet.LogSource{Unit: "a.service"}, fleet.LogQuery{Until: at, Lines: 9}, "--lines=9 --until=@1795348800.001500 --unit", "--reverse"},
+		{fleet.LogSource{Unit: "a.service"}, fleet.LogQuery{Until: at, Lines: 9}, "--lines=9 --until=@1795348800.001500 --reverse --unit", "--since"},
 		{fleet.LogSource{Unit: "a.service"}, fleet.LogQuery{Since: at, Oldest: true}, "--since=@1795348800.001500 --unit", "--lines"},
 		{fleet.LogSource{Unit: "a.service"}, fleet.LogQuery{Oldest: true, Follow: true}, "--no-tail --follow --unit", "--lines"},
 		{fleet.LogSource{Unit: "a.service"}, fleet.LogQuery{Grep: "no route"}, "--lines=500 --grep=no route --case-sensitive=false --reverse --unit", "--follow"},
@@ -113,7 +113,7 @@ func TestPiecesOfALineAreJoined(t *testing.T) {
 func TestAQuestionWithoutAnEndIsShown(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
-	s, err := open(t.Context(), &waits{process: pipe{r}}, fleet.LogSource{}, nil)
+	s, err := open(t.Context(), &waits{process: pipe{r}}, fleet.LogSource{}, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +154,28 @@ func TestASearchOnTheHost(t *testing.T) {
 	}
 	if _, err := texts(t, j, fleet.LogSource{}, fleet.LogQuery{Grep: "("}); err == nil {
 		t.Error("a pattern that is none")
+	}
+}
+
+// TestLinesBeforeAMomentAreTurnedRound: they come newest first, pieces too.
+func TestLinesBeforeAMomentAreTurnedRound(t *testing.T) {
+	const piece, last = `,"CONTAINER_ID":"a","CONTAINER_PARTIAL_MESSAGE":"true"`, `,"CONTAINER_ID":"a"`
+	j := &journal{plays: func(string) (string, string, int) {
+		return says(3, "three", last) + says(2, "end", last) + says(1, "be", piece) + says(0, "zero", last), "", 0
+	}}
+	q := fleet.LogQuery{Until: noon.Add(time.Minute)}
+	if got, err := texts(t, j, fleet.LogSource{}, q); err != nil || got != "zero,beend,three" {
+		t.Errorf("%q, %v", got, err)
+	}
+	many := says(4, "newest", "") + strings.Repeat(says(2, strings.Repeat("x", 1<<19), ""), 2*maxTurn>>20) + says(1, "oldest", "")
+	j.plays = func(string) (string, string, int) { return many, "", 0 }
+	got, err := texts(t, j, fleet.LogSource{}, q)
+	if err != nil || !strings.HasPrefix(got, "(what is older was left out: 64 MiB were read),xxx") || !strings.HasSuffix(got, ",newest") {
+		t.Errorf("%.80q … %d, %v", got, len(got), err)
+	}
+	j.plays = func(string) (string, string, int) { return says(1, "a", ""), "no journal", 1 }
+	if _, err := texts(t, j, fleet.LogSource{}, q); err == nil {
+		t.Error("that journalctl failed is not told")
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 const (
 	maxEntry = 1 << 20 // bytes of one journal entry as JSON; a longer one is told, not shown
 	maxText  = 16 << 10
+	maxTurn  = 64 << 20 // bytes of entries that are turned round; what is older is told, not shown
 
 	// What waits to be taken: many streams may be open at the same time.
 	maxWaiting = 64        // lines
@@ -37,7 +38,14 @@ func Logs(ctx context.Context, l link.Link, of fleet.LogSource, q fleet.LogQuery
 	if q.Grep != "" {
 		return grep(ctx, l, of, q)
 	}
-	s, err := open(ctx, l, of, options(q))
+	args := options(q)
+	// journalctl of systemd 252 counts from the journal's end on, also what is
+	// after the last moment: only backwards does it count from there.
+	turned := !q.Until.IsZero() && !q.Oldest && !q.Follow
+	if turned {
+		args = append(args, "--reverse")
+	}
+	s, err := open(ctx, l, of, args, turned)
 	if err != nil {
 		return nil, err
 	}
@@ -73,18 +81,17 @@ func moment(t time.Time) string {
 	return fmt.Sprintf("@%d.%06d", t.Unix(), t.Nanosecond()/1000)
 }
 
-// open starts journalctl.
-func open(ctx context.Context, l link.Link, of fleet.LogSource, options []string) (*stream, error) {
+// open starts journalctl. With turned, what it tells newest first is given in
+// the order of time, once it has ended.
+func open(ctx context.Context, l link.Link, of fleet.LogSource, options []string, turned bool) (*stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	p, err := l.Start(ctx, journalctl(of, options))
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("reading the journal of %s: %w", l.Host().Name, err)
 	}
-	s := &stream{process: p, cancel: cancel, host: l.Host().Name, lines: make(chan fleet.LogLine, maxWaiting), ended: make(chan struct{})}
-	if slices.Contains(options, "--reverse") {
-		s.joins.off = true // the pieces of a line come last first
-	}
+	s := &stream{process: p, cancel: cancel, host: l.Host().Name, turned: turned, lines: make(chan fleet.LogLine, maxWaiting), ended: make(chan struct{})}
+	s.joins.off = !turned && slices.Contains(options, "--reverse") // the pieces of a line come last first
 	go s.read(ctx)
 	return s, nil
 }
@@ -94,6 +101,7 @@ type stream struct {
 	process link.Process
 	cancel  context.CancelFunc
 	host    string
+	turned  bool
 	joins   joiner
 	lines   chan fleet.LogLine
 	ended   chan struct{}
@@ -110,7 +118,19 @@ func (s *stream) read(ctx context.Context) {
 	defer wg.Wait()
 	wg.Go(func() {
 		defer close(entries)
-		over = s.entries(ctx, entries)
+		put := func(e entry) error {
+			select {
+			case entries <- e:
+				return nil
+			case <-ctx.Done():
+				return io.EOF
+			}
+		}
+		if s.turned {
+			over = s.turn(put)
+		} else {
+			over = s.entries(put)
+		}
 	})
 	var late <-chan time.Time // when pieces of a line have waited for the rest
 	for {
@@ -136,22 +156,49 @@ func (s *stream) read(ctx context.Context) {
 	}
 }
 
-// entries reads the process's output, an entry a line.
-func (s *stream) entries(ctx context.Context, to chan<- entry) error {
+// entries reads the process's output, an entry a line, until it ends or one is
+// not taken.
+func (s *stream) entries(take func(entry) error) error {
 	r := bufio.NewReaderSize(s.process, 64<<10)
 	for {
 		b, err := readEntry(r)
 		if len(b) > 0 {
-			select {
-			case to <- s.parse(b):
-			case <-ctx.Done():
-				return io.EOF
+			if err := take(s.parse(b)); err != nil {
+				return err
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// errTurned says that there was more than is turned round.
+var errTurned = errors.New("too much to turn round")
+
+// turn reads entries that come newest first to their end, and hands them over
+// in the order of time.
+func (s *stream) turn(put func(entry) error) error {
+	var all []entry
+	size := 0
+	err := s.entries(func(e entry) error {
+		if size += len(e.raw); size > maxTurn {
+			return errTurned
+		}
+		all = append(all, e)
+		return nil
+	})
+	if errors.Is(err, errTurned) {
+		s.process.Close() // it has more to say, which nobody reads
+		first := all[len(all)-1].line.At
+		all = append(all, entry{line: fleet.LogLine{At: first, Host: s.host, Level: 5, Note: true, Text: fmt.Sprintf("(what is older was left out: %d MiB were read)", maxTurn>>20)}})
+	}
+	for _, e := range slices.Backward(all) {
+		if put(e) != nil {
+			return io.EOF
+		}
+	}
+	return err
 }
 
 // put hands lines over; false: nobody wants them any more.
@@ -200,7 +247,7 @@ func (s *stream) parse(b []byte) entry {
 // end says why the stream ended: by itself, by us, or because the host or
 // journalctl failed.
 func (s *stream) end(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errTurned) {
 		return io.EOF
 	}
 	if !errors.Is(err, io.EOF) {

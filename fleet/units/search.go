@@ -51,14 +51,14 @@ func capitals(grep string) bool {
 }
 
 // grep has the host search the whole journal of the source. With a number of
-// lines journalctl searches from the newest on, which is turned round here.
+// lines journalctl searches from the newest on.
 func grep(ctx context.Context, l link.Link, of fleet.LogSource, q fleet.LogQuery) (fleet.LogStream, error) {
 	re, err := Pattern(q.Grep)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no regular expression: %w", q.Grep, err)
 	}
 	if q.Follow {
-		s, err := open(ctx, l, of, options(q))
+		s, err := open(ctx, l, of, options(q), false)
 		if err != nil {
 			return nil, err
 		}
@@ -68,21 +68,15 @@ func grep(ctx context.Context, l link.Link, of fleet.LogSource, q fleet.LogQuery
 	if !q.Oldest {
 		args = append(args, "--reverse")
 	}
-	s, err := open(ctx, l, of, args)
+	s, err := open(ctx, l, of, args, !q.Oldest)
 	if err != nil {
 		return nil, err
 	}
-	lines, err := gather(ctx, s, q.MaxLines(), nil)
+	lines, err := collect(ctx, s, q, nil)
 	if errors.Is(err, errNoGrep) {
 		return siftJournal(ctx, l, of, q, re)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if !q.Oldest {
-		slices.Reverse(lines)
-	}
-	return &ready{lines: lines}, nil
+	return lines, err
 }
 
 // siftJournal searches here, the newest lines first, and says how far it came.
@@ -93,7 +87,7 @@ func siftJournal(ctx context.Context, l link.Link, of fleet.LogSource, q fleet.L
 	if !q.Oldest {
 		args = append(args, "--reverse")
 	}
-	s, err := open(ctx, l, of, args)
+	s, err := open(ctx, l, of, args, false)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +118,11 @@ func Sift(ctx context.Context, s fleet.LogStream, q fleet.LogQuery) (fleet.LogSt
 	wanted := func(l fleet.LogLine) (bool, error) {
 		return (q.Until.IsZero() || !l.At.After(q.Until)) && (q.Grep == "" || re.MatchString(l.Text)), nil
 	}
+	return collect(ctx, s, q, wanted)
+}
+
+// collect reads what a query that does not follow wants, and closes the log.
+func collect(ctx context.Context, s fleet.LogStream, q fleet.LogQuery, wanted func(fleet.LogLine) (bool, error)) (*ready, error) {
 	if q.Oldest {
 		lines, err := gather(ctx, s, q.MaxLines(), wanted)
 		return &ready{lines: lines}, err
@@ -197,7 +196,11 @@ func newest(ctx context.Context, s fleet.LogStream, most int, wanted func(fleet.
 	for {
 		lines, err := s.Next(ctx)
 		for _, l := range lines {
-			if ok, _ := wanted(l); ok {
+			ok := true
+			if wanted != nil {
+				ok, _ = wanted(l)
+			}
+			if ok {
 				kept, size = append(kept, l), size+len(l.Text)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,7 +74,8 @@ func wrote(lines []said, programs ...string) []string {
 	return got
 }
 
-// moments are the times of the entries of journalctl -o json, in microseconds.
+// moments are the times of the entries of journalctl -o json --reverse, in
+// microseconds, the oldest first.
 func moments(t *testing.T, l link.Link, c link.Command) []string {
 	t.Helper()
 	res, err := l.Run(t.Context(), c)
@@ -84,6 +86,7 @@ func moments(t *testing.T, l link.Link, c link.Command) []string {
 	for _, m := range regexp.MustCompile(`"__REALTIME_TIMESTAMP"\s*:\s*"(\d+)"`).FindAllStringSubmatch(string(res.Stdout), -1) {
 		all = append(all, m[1])
 	}
+	slices.Reverse(all)
 	return all
 }
 
@@ -95,7 +98,7 @@ func TestLogsAgreeWithJournalctl(t *testing.T) {
 	time.Sleep(time.Second)
 	until := time.Now().Truncate(time.Second)
 	time.Sleep(1100 * time.Millisecond)
-	last := []string{"journalctl", "-o", "json", "--all", "-q", "--no-pager", "-n", "50", fmt.Sprintf("--until=@%d", until.Unix())}
+	last := []string{"journalctl", "-o", "json", "--all", "-q", "--no-pager", "--reverse", "-n", "50", fmt.Sprintf("--until=@%d", until.Unix())}
 	for _, c := range []struct {
 		host string
 		args []string
@@ -119,6 +122,25 @@ func TestLogsAgreeWithJournalctl(t *testing.T) {
 				t.Errorf("%d lines, journalctl has %d:\n%v\n%v", len(got), len(want), got, want)
 			}
 		})
+	}
+}
+
+// TestTheNewestLinesBeforeAMoment: what was said after it counts for nothing,
+// though journalctl of systemd 252 counts it.
+func TestTheNewestLinesBeforeAMoment(t *testing.T) {
+	lab := labtest.Load(t)
+	const unit = "lab-e2e-moment"
+	for _, host := range []string{"storage", "router"} {
+		l := lab.Link(t, host)
+		transient(t, l, "", unit, "echo first; echo second")
+		time.Sleep(1500 * time.Millisecond) // hosts' clocks here are one, and --until is a second
+		until := time.Now().Truncate(time.Second).UTC().Format(time.RFC3339)
+		time.Sleep(time.Second)
+		transient(t, l, "", unit, "for i in $(seq 1 30); do echo late $i; done")
+		got := wrote(logLines(t, host, unit+".service", "-n", "20", "--until", until), "sh")
+		if len(got) < 2 || !slices.Equal(got[len(got)-2:], []string{"first", "second"}) {
+			t.Errorf("%s: %q", host, got)
+		}
 	}
 }
 
