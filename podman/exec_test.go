@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/term"
-	"github.com/creack/pty"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/test/pty"
 )
 
 // runner plays the exec API of both engines. What is run is told by its first word:
@@ -315,14 +315,11 @@ func TestExecThatCannotBeEnded(t *testing.T) {
 // terminal is a terminal as a person has it.
 func terminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
-	person, program, err := pty.Open()
+	person, program, err := pty.Open(101, 33)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { person.Close(); program.Close() })
-	if err := pty.Setsize(person, &pty.Winsize{Rows: 33, Cols: 101}); err != nil {
-		t.Fatal(err)
-	}
 	return person, program
 }
 

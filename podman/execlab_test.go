@@ -14,10 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
-
 	"github.com/sextant-fleet/sextant/podman"
 	"github.com/sextant-fleet/sextant/test/labtest"
+	"github.com/sextant-fleet/sextant/test/pty"
 )
 
 // where are the containers that commands are tried in: Podman 5.4.2 and 4.3.1,
@@ -70,13 +69,12 @@ func TestLabExecOnATerminal(t *testing.T) {
 		t.Run(c.host+c.user, func(t *testing.T) {
 			t.Parallel()
 			a := open(t, labtest.Load(t).Link(t, c.host))
-			person, program, err := pty.Open()
+			person, program, err := pty.Open(101, 33)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer person.Close()
 			defer program.Close()
-			_ = pty.Setsize(person, &pty.Winsize{Rows: 33, Cols: 101})
 			s := a.engines.Session(t.Context(), c.container, c.user, podman.Command{TTY: true})
 			s.SetStdin(program)
 			s.SetStdout(program)
@@ -86,7 +84,7 @@ func TestLabExecOnATerminal(t *testing.T) {
 			says("# ", "$ ")
 			fmt.Fprint(person, "busybox stty size || stty size\r")
 			says("33 101")
-			_ = pty.Setsize(person, &pty.Winsize{Rows: 20, Cols: 40})
+			_ = pty.Resize(person, 40, 20)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGWINCH)
 			time.Sleep(time.Second)
 			fmt.Fprint(person, "busybox stty size || stty size\r")

@@ -17,10 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
-
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/nixops"
+	"github.com/sextant-fleet/sextant/test/pty"
 )
 
 // four are the hosts the figures are taken with.
@@ -253,7 +252,7 @@ func startUI(t *testing.T, text, bin string, args ...string) *terminal {
 	ui.cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 	ui.began = time.Now()
 	var err error
-	if ui.file, err = pty.StartWithSize(ui.cmd, &pty.Winsize{Cols: 120, Rows: 40}); err != nil {
+	if ui.file, err = pty.Start(ui.cmd, 120, 40); err != nil {
 		t.Fatal(err)
 	}
 	go func() {

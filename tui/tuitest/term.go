@@ -20,7 +20,8 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
+
+	"github.com/sextant-fleet/sextant/test/pty"
 )
 
 // Patience is how long WaitFor and its kin wait.
@@ -50,7 +51,7 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Term {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append([]string{"TERM=xterm-256color"}, slices.DeleteFunc(cmd.Env, func(kv string) bool { return kv == "TERM="+os.Getenv("TERM") })...)
-	file, err := pty.StartWithSize(cmd, size(cols, rows))
+	file, err := pty.Start(cmd, cols, rows)
 	if err != nil {
 		t.Fatalf("starting %s: %v", cmd, err)
 	}
@@ -71,11 +72,8 @@ func Start(t testing.TB, cmd *exec.Cmd, cols, rows int) *Term {
 // must return when the terminal is closed or the test's context ends.
 func Run(t testing.TB, cols, rows int, program func(tty *os.File) error) *Term {
 	t.Helper()
-	file, tty, err := pty.Open()
+	file, tty, err := pty.Open(cols, rows)
 	if err != nil {
-		t.Fatalf("opening a pseudo-terminal: %v", err)
-	}
-	if err := pty.Setsize(file, size(cols, rows)); err != nil {
 		t.Fatal(err)
 	}
 	term := attach(t, file, cols, rows)
@@ -89,10 +87,6 @@ func Run(t testing.TB, cols, rows int, program func(tty *os.File) error) *Term {
 		term.close()
 	})
 	return term
-}
-
-func size(cols, rows int) *pty.Winsize {
-	return &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)}
 }
 
 func attach(t testing.TB, file *os.File, cols, rows int) *Term {
@@ -271,7 +265,7 @@ func (t *Term) Resize(cols, rows int) *Term {
 	t.mu.Lock()
 	t.emu.Resize(cols, rows)
 	t.mu.Unlock()
-	if err := pty.Setsize(t.pty, size(cols, rows)); err != nil {
+	if err := pty.Resize(t.pty, cols, rows); err != nil {
 		t.t.Fatal(err)
 	}
 	return t
