@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -272,7 +273,7 @@ func TestAnswersThatAreNotNetdatas(t *testing.T) {
 					return
 				}
 			}
-		}, "larger than"},
+		}, "larger than|in time"}, // which of them comes first depends on the machine
 		"binary": {func(w http.ResponseWriter, _ *http.Request) { jsonHead(w); w.Write([]byte{0xff, 0xfe, 0}) }, "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -281,10 +282,10 @@ func TestAnswersThatAreNotNetdatas(t *testing.T) {
 			if !m.Current() || m.Source != "/proc" {
 				t.Errorf("%+v", m)
 			}
-			if alarms.Current() || alarms.None || !strings.Contains(alarms.Err, c.want) || strings.Contains(alarms.Err, "\x1b") {
+			if alarms.Current() || alarms.None || !regexp.MustCompile(c.want).MatchString(alarms.Err) || strings.Contains(alarms.Err, "\x1b") {
 				t.Errorf("%+v", alarms)
 			}
-			if d := time.Since(began); d > 3*time.Second {
+			if d := time.Since(began); d > 10*time.Second {
 				t.Error("took", d)
 			}
 		})
