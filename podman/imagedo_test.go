@@ -112,7 +112,7 @@ func TestPullThatIsStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	began := time.Now()
 	_, err := e.Pull(ctx, "podman", "root", "docker.io/a:9", func(string) { cancel() })
-	if !errors.Is(err, context.Canceled) || time.Since(began) > 5*time.Second {
+	if !errors.Is(err, context.Canceled) || time.Since(began) > 30*time.Second {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
 	select {

@@ -397,7 +397,7 @@ func TestStrangers(t *testing.T) {
 			if strings.ContainsRune(f.Err, 0x1b) || len(f.Err) > 2000 {
 				t.Errorf("the error holds what the host sent: %.300q", f.Err)
 			}
-			if took := time.Since(began); took > 15*time.Second {
+			if took := time.Since(began); took > 90*time.Second {
 				t.Errorf("took %s", took)
 			}
 		})
