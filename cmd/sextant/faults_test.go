@@ -229,7 +229,7 @@ func (b badHost) onScreen(t *testing.T, i *imaginary) {
 // TestHugeLogs: a line of 100 MB in the journal ends the reading of a log with a
 // clear reason, or is cut; what is kept is bounded, of a flood of short ones, too.
 func TestHugeLogs(t *testing.T) {
-	for name, fault := range map[string]simulate.Fault{"a huge line": {Long: 100 << 20}, "a flood before it": {Flood: 20 << 20}} {
+	for name, fault := range map[string]simulate.Fault{"a huge line": {Long: 100 << 20}, "a flood before it": {Flood: 100 << 20}} {
 		t.Run(name, func(t *testing.T) {
 			i := imagine(t, simulate.Options{Faults: map[string]simulate.Fault{"r2s": fault}}, options{})
 			i.store.SetHosts([]fleet.Host{i.Host("r2s")}, nil, nil)

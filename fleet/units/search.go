@@ -72,7 +72,7 @@ func grep(ctx context.Context, l link.Link, of fleet.LogSource, q fleet.LogQuery
 	if err != nil {
 		return nil, err
 	}
-	lines, err := collect(ctx, s, q, nil)
+	lines, err := collect(ctx, s, q, every)
 	if errors.Is(err, errNoGrep) {
 		return siftJournal(ctx, l, of, q, re)
 	}
@@ -132,6 +132,9 @@ func collect(ctx context.Context, s fleet.LogStream, q fleet.LogQuery, wanted fu
 	return &ready{lines: lines}, err
 }
 
+// every wants all lines.
+func every(fleet.LogLine) (bool, error) { return true, nil }
+
 // errEnough ends a search that has reached its bound.
 var errEnough = errors.New("enough")
 
@@ -166,10 +169,7 @@ func gather(ctx context.Context, s fleet.LogStream, most int, wanted func(fleet.
 	for {
 		lines, err := s.Next(ctx)
 		for _, l := range lines {
-			ok, end := true, error(nil)
-			if wanted != nil {
-				ok, end = wanted(l)
-			}
+			ok, end := wanted(l)
 			if end != nil {
 				return kept, end
 			}
@@ -196,11 +196,7 @@ func newest(ctx context.Context, s fleet.LogStream, most int, wanted func(fleet.
 	for {
 		lines, err := s.Next(ctx)
 		for _, l := range lines {
-			ok := true
-			if wanted != nil {
-				ok, _ = wanted(l)
-			}
-			if ok {
+			if ok, _ := wanted(l); ok {
 				kept, size = append(kept, l), size+len(l.Text)
 			}
 		}
