@@ -13,6 +13,8 @@ type Finding struct {
 	HostID HostID `json:"hostId"`
 	Problem
 	Folded []Finding `json:"folded,omitempty"` // what it explains, worst first
+
+	weight int // of the host's role
 }
 
 // FullKey names the finding in the whole fleet.
@@ -27,18 +29,19 @@ func (f Finding) worst() int {
 	return r
 }
 
-// Findings are the problems of all hosts in one list, worst first and the newest
-// of those, what is acknowledged last. What another problem explains is folded
+// Findings are the problems of all hosts in one list, worst first, of those the hosts
+// on which most depends and the newest, what is acknowledged last. What another problem explains is folded
 // into that: a container into its unit, a host into the one that leads to it.
 func (s Snapshot) Findings(now time.Time) []Finding {
 	var list []Finding
 	for _, st := range s.Hosts {
 		way := s.wayTo(st)
+		role, _ := st.Role()
 		for _, p := range st.Problems(now) {
 			if p.Of.Kind == KindHost && way != "" {
 				p.Because = append(p.Because, way)
 			}
-			list = append(list, Finding{Host: st.Host.Name, HostID: st.Host.ID, Problem: p})
+			list = append(list, Finding{Host: st.Host.Name, HostID: st.Host.ID, Problem: p, weight: role.Weight()})
 		}
 	}
 	return fold(list)
@@ -102,7 +105,7 @@ func gathered(list []Finding, parent []int, under int) []Finding {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.worst(), b.worst()), b.Since.Compare(a.Since))
+		return cmp.Or(cmp.Compare(a.worst(), b.worst()), cmp.Compare(a.weight, b.weight), b.Since.Compare(a.Since))
 	})
 	return out
 }

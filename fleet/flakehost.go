@@ -12,6 +12,7 @@ const (
 	FromDeploy  = "deploy.nodes" // deploy-rs
 	FromHive    = "colmenaHive"
 	FromColmena = "colmena" // colmena before its hive: a set of modules
+	FromTiers   = "tiers"   // tier1 = [ "storage" "router" ]
 )
 
 // ErrNoSystems is a flake that declares no systems.
@@ -27,6 +28,7 @@ type FlakeHost struct {
 	Identity       string            // a private key file; "" is not told
 	Jump           string            // on the way there, as ssh_config writes it
 	Tags           []string          //
+	Tier           string            // of those in the flake's tiers; "" is not told
 	BuildOnTarget  bool              //
 	ConfirmTimeout time.Duration     // deploy-rs; 0: not told
 	SSHOptions     []string          // deploy-rs' sshOpts, a word each

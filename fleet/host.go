@@ -77,6 +77,11 @@ type Host struct {
 	Flake    string   `json:"flake,omitempty"`    // attribute in nixosConfigurations, where known
 	Checks   []string `json:"checks,omitempty"`
 
+	Role     Role   `json:"role,omitempty"`     // as the configuration, a tag or its name says; see [State.Role]
+	RoleFrom string `json:"roleFrom,omitempty"` // who says so: ByConfig, "tag nas", "its name"
+	Tier     string `json:"tier,omitempty"`     // "tier1": how much it matters, in the person's own words
+	TierFrom string `json:"tierFrom,omitempty"` // who says so: ByConfig, ByFlake, "tag tier1"
+
 	NeverBuild bool `json:"neverBuild,omitempty"` // nothing is built there, whatever a deployer says
 
 	NodeID      string   `json:"nodeId,omitempty"`       // Tailscale's stable node ID

@@ -102,6 +102,9 @@ func (s State) Problems(now time.Time) []Problem {
 func (s State) problems(now time.Time) []Problem {
 	var b bench
 	s.presenceProblems(&b)
+	if s.Sleeps() {
+		return b // as it may
+	}
 	if s.unreachable(&b); len(b) > 0 && b[len(b)-1].Of.Kind == KindHost {
 		return b
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Select picks hosts by selectors: a name, a glob ("web*"), "@tag", "all";
-// a leading "!" takes out. No selector, or only such that take out, starts
+// Select picks hosts by selectors: a name, a glob ("web*"), "@tag", which is a role
+// or a tier as well (see [State.Placed]), "all"; a leading "!" takes out. No selector, or only such that take out, starts
 // from all. A selector that matches no host is an error that names the
 // nearest names.
 func Select(hosts []Host, selectors []string) ([]Host, error) {
@@ -38,7 +38,10 @@ func matcher(sel string) func(Host) bool {
 		return func(Host) bool { return true }
 	}
 	if tag, ok := strings.CutPrefix(sel, "@"); ok {
-		return func(h Host) bool { return slices.Contains(h.Tags, strings.TrimPrefix(tag, "tag:")) }
+		tag = strings.TrimPrefix(tag, "tag:")
+		return func(h Host) bool {
+			return slices.Contains(h.Tags, tag) || tag != "" && (tag == string(h.Role) || tag == h.Tier)
+		}
 	}
 	sel = strings.ToLower(sel)
 	return func(h Host) bool {

@@ -11,7 +11,7 @@ func TestSelect(t *testing.T) {
 	hosts := []fleet.Host{
 		{ID: "1", Name: "storage", Tags: []string{"tier1"}, Aliases: []string{"galactica"}},
 		{ID: "2", Name: "web1", Tags: []string{"tier1", "web"}},
-		{ID: "3", Name: "web2", Tags: []string{"web"}},
+		{ID: "3", Name: "web2", Tags: []string{"web"}, Role: fleet.RoleCloud, Tier: "tier2"},
 	}
 	for _, c := range []struct{ sel, want, err string }{
 		{"", "storage web1 web2", ""},
@@ -21,6 +21,10 @@ func TestSelect(t *testing.T) {
 		{"galactica", "storage", ""},
 		{"@web", "web1 web2", ""},
 		{"@tag:web", "web1 web2", ""},
+		{"@cloud", "web2", ""},
+		{"@tag:tier2", "web2", ""},
+		{"@tier1 @tier2", "storage web1 web2", ""},
+		{"@", "", "no host matches"},
 		{"!web2", "storage web1", ""},
 		{"@web !web1", "web2", ""},
 		{"storge", "", `nearest name is "storage"`},

@@ -128,7 +128,7 @@ func (s *Store) SetHosts(hosts []Host, others []Other, sources []SourceState) {
 		if !ok {
 			st = s.left[h.ID]
 		}
-		st.Host = h
+		st.Host = h.knew(st.Host)
 		next[h.ID] = st
 		delete(s.left, h.ID)
 	}

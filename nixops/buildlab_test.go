@@ -67,6 +67,7 @@ func (h *told) text() string {
 
 // deployers are outputs of deploy-rs and of colmena, put into the lab's flake.
 const deployers = `hosts = builtins.attrNames settings;
+      tiers = { tier1 = [ "storage" "router" ]; tier2.desktop = throw "never looked at"; };
       deploy = {
         sshUser = "root";
         nodes.storage = { hostname = "storage.lab"; remoteBuild = true; sshOpts = [ "-p" "22" ]; profiles.system = { confirmTimeout = 60; path = throw "never looked at"; }; };
@@ -95,6 +96,9 @@ func TestFlakeHosts(t *testing.T) {
 	}
 	if h := find("desktop"); !h.System() || h.Hostname != "desktop.lab" || h.User != "ada" || !slices.Equal(h.Tags, []string{"seat"}) {
 		t.Errorf("of colmena: %+v", h)
+	}
+	if find("storage").Tier != "tier1" || find("desktop").Tier != "tier2" || find("laptop").Tier != "" {
+		t.Errorf("of the tiers: %+v", hosts)
 	}
 	if h := find("router"); !h.System() || h.Hostname != "" {
 		t.Errorf("of neither: %+v", h)

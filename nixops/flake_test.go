@@ -22,6 +22,7 @@ const shapesOfFlake = `case "$*" in
 *"#nixosConfigurations "*) echo '["storage","router","dev.ldn"]' ;;
 *"#deploy "*) echo '` + deployNodes + `' ;;
 *"#colmena "*) echo '` + colmenaNodes + `' ;;
+*"#tiers "*) echo '{"tier2":["router","storage","a\"b"],"tier1":["storage"]}' ;;
 *) echo "@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"error: flake 'path:/x' does not provide attribute 'colmenaHive.deploymentConfig'\"}" >&2; exit 1 ;;
 esac
 `
@@ -35,10 +36,10 @@ func TestHostsOfAFlake(t *testing.T) {
 	want := []FlakeHost{
 		{Attr: "dev.ldn", Hostname: "dev-ldn", User: "ada", SSHOptions: []string{"-A"}, Options: map[string]string{"magicRollback": "false"}, From: []string{fleet.FromSystems, fleet.FromDeploy}},
 		{Attr: "file", Hostname: "file.lan", User: "deploy", From: []string{fleet.FromColmena}},
-		{Attr: "router", From: []string{fleet.FromSystems}},
+		{Attr: "router", Tier: "tier2", From: []string{fleet.FromSystems, fleet.FromTiers}},
 		{
-			Attr: "storage", Hostname: "storage.lan", User: "root", Port: 2222, Tags: []string{"tier1"}, BuildOnTarget: true, ConfirmTimeout: time.Minute,
-			SSHOptions: []string{"-A", "-p", "2222"}, From: []string{fleet.FromSystems, fleet.FromDeploy, fleet.FromColmena},
+			Attr: "storage", Hostname: "storage.lan", User: "root", Port: 2222, Tags: []string{"tier1"}, Tier: "tier1", BuildOnTarget: true, ConfirmTimeout: time.Minute,
+			SSHOptions: []string{"-A", "-p", "2222"}, From: []string{fleet.FromSystems, fleet.FromDeploy, fleet.FromColmena, fleet.FromTiers},
 			Options: map[string]string{"magicRollback": "false", "fastConnection": "true", "user": "root", "allowLocalDeployment": "true"},
 		},
 	}

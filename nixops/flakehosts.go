@@ -39,6 +39,9 @@ builtins.mapAttrs (_: n: let p = n.profiles.system or { }; get = k: p.${k} or n.
   buildOnTarget = n.buildOnTarget or false;
   allowLocalDeployment = n.allowLocalDeployment or false;
 })`
+	// A tier is a list of names, or a set by them.
+	applyTiers = `t: if t.type or null == "derivation" then throw "a package named tiers hides the output" else
+builtins.mapAttrs (_: v: if builtins.isAttrs v then builtins.attrNames v else if builtins.isList v then builtins.filter builtins.isString v else [ ]) t`
 	// Nodes are modules: sets, functions to sets, or files with either. There is
 	// no nixpkgs here to evaluate them with, so a function is given its name and,
 	// for all else, what fails when it is looked at; what fails is left out, and
@@ -78,6 +81,7 @@ var shapes = []shape{
 	{fleet.FromDeploy, "deploy", applyDeploy, parseDeploy},
 	{fleet.FromHive, "colmenaHive.deploymentConfig", applyHive, parseColmena},
 	{fleet.FromColmena, "colmena", applyColmena, parseColmena},
+	{fleet.FromTiers, "tiers", applyTiers, parseTiers},
 }
 
 // Hosts are what the flake's outputs tell of hosts, by their names. Each output
@@ -167,6 +171,7 @@ func with(h, o FlakeHost) FlakeHost {
 		h.ConfirmTimeout = o.ConfirmTimeout
 	}
 	h.BuildOnTarget = h.BuildOnTarget || o.BuildOnTarget
+	h.Tier = cmp.Or(h.Tier, o.Tier)
 	for _, t := range o.Tags {
 		if !slices.Contains(h.Tags, t) {
 			h.Tags = append(h.Tags, t)
@@ -259,6 +264,23 @@ func parseColmena(b []byte) (map[string]FlakeHost, error) {
 			h.Options = map[string]string{"allowLocalDeployment": "true"}
 		}
 		out[name] = h
+	}
+	return out, nil
+}
+
+// parseTiers reads which tier each host is in: the first, where it is in several.
+func parseTiers(b []byte) (map[string]FlakeHost, error) {
+	var in map[string][]string
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fmt.Errorf("it is no set of lists of names: %w", err)
+	}
+	out := map[string]FlakeHost{}
+	for _, tier := range slices.SortedFunc(maps.Keys(in), fleet.CompareTiers) {
+		for _, name := range in[tier] {
+			if _, has := out[name]; !has && nameable(name) && nameable(tier) {
+				out[name] = FlakeHost{Tier: tier}
+			}
+		}
 	}
 	return out, nil
 }

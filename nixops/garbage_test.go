@@ -215,7 +215,7 @@ func TestOffDelete(t *testing.T) {
 }
 
 func TestPlanDeletion(t *testing.T) {
-	s := fleet.State{Host: fleet.Host{Name: "router"}}
+	s := fleet.State{Host: fleet.Host{Name: "router"}.Told()}
 	entry := true
 	s.Generations = fleet.Known([]fleet.Generation{{Number: 12, NixOSVersion: "25.05", BootEntry: &entry}}, time.Now(), "test")
 	g := parseGarbage([]byte(lookedAt))

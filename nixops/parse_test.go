@@ -1,7 +1,9 @@
 package nixops
 
 import (
+	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,7 +188,7 @@ func TestAttribute(t *testing.T) {
 
 func TestWaves(t *testing.T) {
 	named := func(name string, tags ...string) Ready {
-		return Ready{State: fleet.State{Host: fleet.Host{Name: name, Tags: tags}}}
+		return Ready{State: fleet.State{Host: fleet.Host{Name: name, Tags: tags}.Told()}}
 	}
 	local := named("here")
 	local.State.Host.Local = true
@@ -203,6 +205,59 @@ func TestWaves(t *testing.T) {
 		}
 		if strings.Join(got, " | ") != strings.TrimSpace(want) {
 			t.Errorf("%v: %q, want %q", sizes, got, want)
+		}
+	}
+}
+
+// TestTheOrderOfWaves: what matters least is first, what is not ready shows nothing.
+func TestTheOrderOfWaves(t *testing.T) {
+	var ready []Ready
+	for _, h := range []fleet.Host{
+		{Name: "a-router", Tags: []string{"router"}}, {Name: "b", Tags: []string{"tier2"}}, {Name: "c", Tags: []string{"tier1"}}, {Name: "cloud"},
+		{Name: "desktop"}, {Name: "here", Local: true, Tags: []string{"desktop"}}, {Name: "laptop"}, {Name: "pi", Tags: []string{"edge"}},
+		{Name: "router"}, {Name: "storage"}, {Name: "z-nas", Tags: []string{"nas", "tier1"}},
+	} {
+		r := Ready{State: fleet.State{Host: h.Told()}}
+		if h.Name == "desktop" {
+			r.Err = errors.New("it is switched off")
+		}
+		ready = append(ready, r)
+	}
+	before := slices.Clone(ready)
+	var got []string
+	for _, w := range waves(ready, nil) {
+		for _, r := range w {
+			got = append(got, r.State.Host.Name)
+		}
+		got = append(got, "|")
+	}
+	if want := "laptop | pi c b cloud z-nas storage desktop | a-router | router | here |"; strings.Join(got, " ") != want {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, " "), want)
+	}
+	for i := range ready {
+		if ready[i].State.Host.Name != before[i].State.Host.Name {
+			t.Fatal("the caller's list is in another order")
+		}
+	}
+}
+
+// TestTheNameIsTyped of a host on which others depend, whoever says that they do.
+func TestTheNameIsTyped(t *testing.T) {
+	works := fleet.State{Host: fleet.Host{Name: "box"}}
+	works.Units = fleet.Known([]fleet.Unit{{Name: "nfs-server.service", Active: "active"}}, time.Now(), "probe")
+	for _, c := range []struct {
+		state fleet.State
+		want  string
+	}{
+		{fleet.State{Host: fleet.Host{Name: "gate", Tags: []string{"router"}}.Told()}, "gate"},
+		{fleet.State{Host: fleet.Host{Name: "storage"}.Told()}, "storage"},
+		{works, "box"},
+		{fleet.State{Host: fleet.Host{Name: "storage", Role: fleet.RoleNone}.Told()}, ""},
+		{fleet.State{Host: fleet.Host{Name: "desktop"}.Told()}, ""},
+		{fleet.State{Host: fleet.Host{Name: "x"}}, ""},
+	} {
+		if got := typedFor(c.state); got != c.want {
+			t.Errorf("%s: %q, want %q", c.state.Host.Name, got, c.want)
 		}
 	}
 }

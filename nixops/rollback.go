@@ -284,10 +284,8 @@ func listed[T any](what string, most int, list []T, tell func(T) string) []strin
 
 // typedFor is what must be typed before a host on which others depend is changed.
 func typedFor(s fleet.State) string {
-	for _, role := range []string{"router", "storage"} {
-		if s.Host.Name == role || slices.Contains(s.Host.Tags, role) || slices.Contains(s.Host.Tags, "tag:"+role) {
-			return s.Host.Name
-		}
+	if role, _ := s.Role(); role == fleet.RoleRouter || role == fleet.RoleStorage {
+		return s.Host.Name
 	}
 	return ""
 }

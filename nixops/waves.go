@@ -182,16 +182,19 @@ func before(s fleet.State, action string) fleet.Toplevel {
 	return fleet.Toplevel{Path: ran.System(), Generation: ran.Generation}
 }
 
-// waves orders hosts: those that nothing depends on, so many at a time, then
-// routers and this machine, one after the other.
+// waves orders hosts: those on which the least depends first, of equal ones by tier,
+// so many at a time, then routers and this machine, one after the other. What is not
+// ready comes after what is: the first wave is to show how it goes.
 func waves(ready []Ready, sizes []int) [][]Ready {
+	ready = slices.Clone(ready)
+	slices.SortStableFunc(ready, sooner)
 	if len(sizes) == 0 {
 		sizes = []int{1, max(1, len(ready))}
 	}
 	var rest []Ready
 	var last, out [][]Ready
 	for _, r := range ready {
-		if r.State.Host.Local || slices.Contains(r.State.Host.Tags, "router") || r.State.Host.Name == "router" {
+		if role, _ := r.State.Role(); r.State.Host.Local || role == fleet.RoleRouter {
 			last = append(last, []Ready{r})
 		} else {
 			rest = append(rest, r)
@@ -202,4 +205,20 @@ func waves(ready []Ready, sizes []int) [][]Ready {
 		out, rest = append(out, rest[:n]), rest[n:]
 	}
 	return append(out, last...)
+}
+
+// sooner orders what is deployed to.
+func sooner(a, b Ready) int {
+	last := func(r Ready) int {
+		switch {
+		case r.State.Host.Local:
+			return 2
+		case r.Err != nil:
+			return 1
+		}
+		return 0
+	}
+	ra, _ := a.State.Role()
+	rb, _ := b.State.Role()
+	return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(rb.Weight(), ra.Weight()), fleet.CompareTiers(a.State.Host.Tier, b.State.Host.Tier))
 }

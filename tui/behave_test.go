@@ -342,6 +342,19 @@ func TestRowsStayUnderTheCursor(t *testing.T) {
 	term.WaitFor("zzz", "aaa-new", "> laptop")
 }
 
+// TestHostsAreGrouped by role and by tier, those on which most depends first; the heads
+// of groups are no rows.
+func TestHostsAreGrouped(t *testing.T) {
+	term := open(t, sample(), 80, 24).WaitFor("> cloud").Press("v").WaitFor("hosts by role", "router 1", "storage 1", "desktop 1", "no role")
+	if s := term.Screen(); strings.Index(s, "router 1") > strings.Index(s, "storage 1") || strings.Index(s, "storage 1") > strings.Index(s, "cloud 1") || strings.Index(s, "no role") > strings.Index(s, "desktop 1") {
+		t.Errorf("the groups are in another order:\n%s", s)
+	}
+	term.Press("g").WaitFor("> router").Press("j").WaitFor("> storage").Press("G").WaitFor("> laptop")
+	term.Press("/", "desktop", "enter").WaitFor("1 of 7", "laptop").Press("esc").WaitGone("1 of 7")
+	term.Press("v").WaitFor("hosts by tier", "tier1 2").Press("enter").WaitFor("[1 Overview]").Press("esc").WaitFor("tier1 2")
+	term.Press("v").WaitFor("hosts by name").WaitGone("tier1 2")
+}
+
 func TestTooSmall(t *testing.T) {
 	term := open(t, sample(), 30, 8).WaitFor("sextant needs 32x10")
 	term.Press("q")

@@ -90,6 +90,8 @@ var tours = []struct {
 }{
 	{"fleet", nil, "storage"},
 	{"fleet-fail", []string{"G"}, "> storage"},
+	{"fleet-roles", []string{"v"}, "router 1"},
+	{"fleet-tiers", []string{"v", "v", "G"}, "no tier"},
 	{"host-overview", []string{"G", "enter"}, "1 Overview"},
 	{"host-generations", []string{"G", "2"}, "[2 Gen"},
 	{"host-containers", []string{"G", "3"}, "[3 Con"},
@@ -123,7 +125,7 @@ var tours = []struct {
 	{"help", []string{"?"}, "Here"},
 	{"menu", []string{"."}, "Enter do it"},
 	{"palette", []string{":", "sto"}, "→ host storage"},
-	{"filter", []string{"/", "r"}, "6 of 7"},
+	{"filter", []string{"/", "r"}, "5 of 7"},
 }
 
 // pressAll presses keys; what is to be opened may have to be read first.

@@ -28,6 +28,7 @@ func builtin() []screen.Binding {
 		{ID: "sort", Title: "sort", Help: "sort by a column; by the same again: the other way round", Keys: []string{"s"}, In: []string{"containers", "units", "backups"}},
 		{ID: "secrets", Title: "secrets", Help: "show the values that look secret, or hide them again", Keys: []string{"v"}, In: []string{"container", "unit"}},
 		{ID: "view", Title: "view", Help: "the next list of this tab", Keys: []string{"v"}, In: []string{"containers", "served", "backups"}},
+		{ID: "group", Title: "group", Help: "hosts by name, by role, by tier", Keys: []string{"v"}, In: []string{"fleet"}},
 		{ID: "timers", Title: "timers", Help: "timers with their next and last runs, and units again", Keys: []string{"t"}, In: []string{"units"}},
 		{ID: "every-kind", Title: "all kinds", Help: "also targets, mounts, slices and what is not there, and back", Keys: []string{"a"}, In: []string{"units"}},
 		{ID: "containers", Title: "all containers", Help: "the containers of all hosts in one list", Keys: []string{"C"}, In: []string{"global"}},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -187,7 +188,11 @@ func (a *app) close() {
 // pick gives the states of the hosts that selectors name.
 func (a *app) pick(sel []string) ([]fleet.State, error) {
 	snap := a.store.Snapshot()
-	picked, err := fleet.Select(hostsOf(snap.Hosts), sel)
+	hosts := make([]fleet.Host, len(snap.Hosts))
+	for i, s := range snap.Hosts {
+		hosts[i] = s.Placed()
+	}
+	picked, err := fleet.Select(hosts, sel)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -198,6 +203,18 @@ func (a *app) pick(sel []string) ([]fleet.State, error) {
 		}
 	}
 	return states, nil
+}
+
+// anew are the states of the same hosts as they are now: what they told may change
+// whom a selector names, not who was asked.
+func (a *app) anew(states []fleet.State) []fleet.State {
+	var out []fleet.State
+	for _, s := range states {
+		if now, ok := a.store.Get(s.Host.ID); ok {
+			out = append(out, now)
+		}
+	}
+	return out
 }
 
 // hostsOf gives the hosts of states.
@@ -229,6 +246,12 @@ func withHosts(ctx context.Context, o options, sel []string, ask scope, then fun
 			return err
 		}
 		states, err := a.pick(sel)
+		if err != nil && slices.ContainsFunc(sel, func(s string) bool { return strings.HasPrefix(strings.TrimPrefix(s, "!"), "@") }) {
+			if found := a.find(ctx, true); found != nil { // the flake has tags and tiers too, and answers slowly
+				return found
+			}
+			states, err = a.pick(sel)
+		}
 		if snap := a.store.Snapshot(); len(snap.Hosts) == 0 {
 			return nobody(snap.Sources, sel, err, func() error { return then(a, states) })
 		}
@@ -239,10 +262,7 @@ func withHosts(ctx context.Context, o options, sel []string, ask scope, then fun
 			return then(a, states)
 		}
 		a.ask(ctx, states, ask)
-		if states, err = a.pick(sel); err != nil {
-			return err
-		}
-		return then(a, states)
+		return then(a, a.anew(states))
 	})
 }
 

@@ -35,7 +35,7 @@ func deployCommand(o *options) *cobra.Command {
 	var f deployFlags
 	c := &cobra.Command{
 		Use: "deploy SEL…", Short: "Build, copy and activate the flake's systems, under guard", Args: cobra.MinimumNArgs(1),
-		Long: "Builds all first, tells what will change, and activates in waves: one host, then the others, then routers and this machine. " +
+		Long: "Builds all first, tells what will change, and activates in waves: one host, then the others, those on which least depends first, then routers and this machine. " +
 			"Each becomes the default once it was reached anew and is well; otherwise it goes back by itself, and no further wave begins. " +
 			"A wave waits until all of the one before is confirmed: with --confirm none nobody stays to see that, and only the first begins.",
 		RunE: func(cmd *cobra.Command, sel []string) error {

@@ -26,9 +26,10 @@ type hostFact struct {
 	At     *time.Time `json:"at,omitempty"` // when it was read, or could not be
 	Source string     `json:"source,omitempty"`
 	Error  string     `json:"error,omitempty"`
-	Cure   string     `json:"cure,omitempty"` // what a person can do about it
-	None   bool       `json:"none,omitempty"` // there is nothing to read: Error says so, and it is no problem
-	Last   *lastKnown `json:"last,omitempty"` // what was known before it could not be read
+	Cure   string     `json:"cure,omitempty"`   // what a person can do about it
+	None   bool       `json:"none,omitempty"`   // there is nothing to read: Error says so, and it is no problem
+	Sleeps bool       `json:"sleeps,omitempty"` // it is a desktop that is switched off: Error is no problem
+	Last   *lastKnown `json:"last,omitempty"`   // what was known before it could not be read
 }
 
 // lastKnown are rows that could not be renewed.
@@ -38,7 +39,7 @@ type lastKnown struct {
 }
 
 // gather joins a fact of several hosts into one list, and says of each how it
-// came by it. One that has nothing to tell (None) is no error.
+// came by it. One that has nothing to tell (None) is no error, nor one that sleeps.
 func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]T], row func(fleet.State, T) U) (rows []U, hosts []hostFact, errs []hostError) {
 	rows, hosts, errs = []U{}, []hostFact{}, []hostError{}
 	for _, s := range states {
@@ -47,7 +48,7 @@ func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]
 		for _, v := range f.Value {
 			told = append(told, row(s, v))
 		}
-		h := hostFact{Host: s.Host.Name, Source: f.Source, Error: f.Err, Cure: f.Cure, None: f.None}
+		h := hostFact{Host: s.Host.Name, Source: f.Source, Error: f.Err, Cure: f.Cure, None: f.None, Sleeps: s.Sleeps()}
 		switch {
 		case f.Current():
 			h.At = utc(f.At)
@@ -63,7 +64,7 @@ func gather[T, U any](states []fleet.State, fact func(fleet.State) fleet.Fact[[]
 				h.Last = &lastKnown{f.At.UTC(), told}
 			}
 		}
-		if h.Error != "" && !f.None {
+		if h.Error != "" && !f.None && !h.Sleeps {
 			errs = append(errs, hostError{s.Host.Name, h.Error, h.Cure})
 		}
 		hosts = append(hosts, h)
@@ -117,6 +118,9 @@ func holes(t *table, hosts []hostFact, now time.Time) {
 			continue
 		}
 		line := "? " + h.Host + ": " + h.Error
+		if h.Sleeps {
+			line, h.Cure = "off "+h.Host+": it is switched off, as a desktop may be", ""
+		}
 		if h.Last != nil {
 			line += "; last known " + age(h.Last.At, now) + " ago (--json has it)"
 		}

@@ -18,6 +18,7 @@ func hostsCommand(o *options) *cobra.Command {
 		Use: "hosts", Short: "Who was found, by which source; with --all who is no host, and why", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return failed(withApp(*o, func(a *app) error {
+				a.recall() // what runs on hosts, which tells what they are for
 				if err := a.find(cmd.Context(), true); err != nil {
 					return err
 				}
@@ -39,6 +40,10 @@ func printHosts(w io.Writer, o options, snap fleet.Snapshot, all bool) error {
 		Sources   []string        `json:"sources"`
 		Addresses []fleet.Address `json:"addresses"`
 		Tags      []string        `json:"tags"`
+		Role      fleet.Role      `json:"role,omitempty"` // absent: none, or not known
+		RoleFrom  string          `json:"roleFrom,omitempty"`
+		Tier      string          `json:"tier,omitempty"`
+		TierFrom  string          `json:"tierFrom,omitempty"`
 		Aliases   []string        `json:"aliases,omitempty"`
 		Flake     string          `json:"flake,omitempty"`
 	}
@@ -49,20 +54,20 @@ func printHosts(w io.Writer, o options, snap fleet.Snapshot, all bool) error {
 		Sources []fleet.SourceState `json:"sources"`
 	}{Schema: 1, Hosts: []hostRow{}, Others: append([]fleet.Other{}, snap.Others...), Sources: append([]fleet.SourceState{}, snap.Sources...)}
 	for _, s := range snap.Hosts {
-		h := s.Host
+		h := s.Placed()
 		out.Hosts = append(out.Hosts, hostRow{
 			h.Name, append([]string{}, h.Sources...), append([]fleet.Address{}, h.Addresses...),
-			append([]string{}, h.Tags...), h.Aliases, h.Flake,
+			append([]string{}, h.Tags...), h.Role, h.RoleFrom, h.Tier, h.TierFrom, h.Aliases, h.Flake,
 		})
 	}
 	return o.write(w, out, func(t *table) {
-		t.row("HOST", "SOURCES", "ADDRESSES", "TAGS")
+		t.row("HOST", "ROLE", "TIER", "SOURCES", "ADDRESSES", "TAGS")
 		for _, h := range out.Hosts {
 			var addrs []string
 			for _, a := range h.Addresses {
 				addrs = append(addrs, a.Host)
 			}
-			t.row(h.Name, strings.Join(h.Sources, " "), strings.Join(addrs, " "), strings.Join(h.Tags, " "))
+			t.row(h.Name, cmp.Or(string(h.Role), "-"), cmp.Or(h.Tier, "-"), strings.Join(h.Sources, " "), strings.Join(addrs, " "), strings.Join(h.Tags, " "))
 		}
 		if !all {
 			return

@@ -23,6 +23,11 @@ type statusOut struct {
 type hostStatus struct {
 	Name        string                     `json:"name"`
 	Tags        []string                   `json:"tags"`
+	Role        fleet.Role                 `json:"role,omitempty"` // absent: none, or not known
+	RoleFrom    string                     `json:"roleFrom,omitempty"`
+	Tier        string                     `json:"tier,omitempty"`
+	TierFrom    string                     `json:"tierFrom,omitempty"`
+	Sleeps      bool                       `json:"sleeps,omitempty"` // it is switched off, as it may be
 	OS          string                     `json:"os"`
 	Presence    fleet.Fact[fleet.Presence] `json:"presence,omitzero"` // what the tailnet says of it; absent where it is on none
 	Reach       fleet.Fact[fleet.Reach]    `json:"reach"`
@@ -90,8 +95,10 @@ func statusOf(s fleet.State, now time.Time) hostStatus {
 	if s.System.HasValue() {
 		os = s.System.Value.OSName
 	}
+	role, from := s.Role()
 	return hostStatus{
-		Name: s.Host.Name, Tags: append([]string{}, s.Host.Tags...), OS: os, Presence: s.Host.Presence,
+		Name: s.Host.Name, Tags: append([]string{}, s.Host.Tags...),
+		Role: role, RoleFrom: from, Tier: s.Host.Tier, TierFrom: s.Host.TierFrom, Sleeps: s.Sleeps(), OS: os, Presence: s.Host.Presence,
 		Reach: s.Reach, System: s.System, FailedUnits: s.FailedUnits(),
 		Containers: fleet.Derive(s.Containers, countContainers), Backups: fleet.Derive(s.Backups, countBackups),
 		Metrics: s.Metrics, Alarms: s.Alarms, Problems: problems,
@@ -146,7 +153,7 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 	t.row("HOST", "STATE", "VIA", "GENERATION", "UNITS", "CONTAINERS", "BACKUPS", "CPU", "MEMORY", "DISK", "ALARMS", "AGE")
 	for _, s := range states {
 		problems := s.Problems(now)
-		t.row(s.Host.Name, stateWord(problems), via(s), generationCell(s),
+		t.row(s.Host.Name, stateWord(s, problems), via(s), generationCell(s),
 			cell(s.FailedUnits(), func(n []string) string { return plural(len(n), "failed", "ok") }),
 			cell(fleet.Derive(s.Containers, countContainers), func(n containerCount) string { return fmt.Sprintf("%d/%d", n.Running, n.Total) }),
 			cell(fleet.Derive(s.Backups, countBackups), backupsCell),
@@ -155,6 +162,10 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 			cell(s.Metrics, func(m fleet.Metrics) string { return fullest(m.Disks) }),
 			cell(s.Alarms, func(a []fleet.Alarm) string { return fmt.Sprint(len(a)) }),
 			age(s.System.At, now))
+		if s.Sleeps() {
+			_, from := s.Role()
+			t.note("  off  as a desktop may be (" + from + "), last seen " + age(s.Host.Presence.Value.LastSeen, now) + " ago")
+		}
 		for _, p := range problems {
 			what := p.What
 			if p.Acked != nil {
@@ -166,8 +177,13 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 	}
 }
 
-// stateWord is one word for what Problems tell.
-func stateWord(problems []fleet.Problem) string { return severityWord(fleet.Worst(problems)) }
+// stateWord is one word for what Problems tell of a host.
+func stateWord(s fleet.State, problems []fleet.Problem) string {
+	if worst := fleet.Worst(problems); worst != "" || !s.Sleeps() {
+		return severityWord(worst)
+	}
+	return "off"
+}
 
 func severityWord(s fleet.Severity) string {
 	switch s {

@@ -49,6 +49,8 @@ type HostConfig struct {
 	Flake     string       `toml:"flake"`
 	Checks    []string     `toml:"checks"`
 	Build     string       `toml:"build"` // "never": no system is built there
+	Role      fleet.Role   `toml:"role"`  // "none": it has none, whatever else says one
+	Tier      string       `toml:"tier"`
 }
 
 // TailscaleConfig is [tailscale]: how the local daemon and the control plane

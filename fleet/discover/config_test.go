@@ -179,6 +179,8 @@ func TestDeployConfig(t *testing.T) {
 		"[deploy]\nreboot = \"10ms\"\n":              `c.toml:2: "10ms" is less than a second`,
 		"[deploy]\nconfirms = \"2m\"\n":              `did you mean "confirm"?`,
 		"[deploy]\nbuild_here = \"no\"\n":            `"deploy.build_here" must be true or false`,
+		"[[host]]\nname = \"a\"\nrole = \"nas\"\n":   `c.toml:3: role = "nas": it is one of router, storage, cloud, edge, desktop, none`,
+		"[[host]]\nname = \"a\"\ntier = \"-1\"\n":    `c.toml:3: "-1" cannot be a tier`,
 		"[[host]]\nname = \"a\"\nbuild = \"here\"\n": `c.toml:3: build = "here": it is "never", or left out`,
 	} {
 		if _, err := ParseConfig("c.toml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {

@@ -248,6 +248,12 @@ func (k *checker) host(at string, h HostConfig) {
 	if h.Build != "" && h.Build != "never" {
 		k.wrong(at+".build", "build = %q: it is \"never\", or left out", h.Build)
 	}
+	if h.Role != "" && h.Role != fleet.RoleNone && !slices.Contains(fleet.Roles, h.Role) {
+		k.wrong(at+".role", "role = %q: it is one of router, storage, cloud, edge, desktop, none", h.Role)
+	}
+	if h.Tier != "" && !validHostName(h.Tier) {
+		k.wrong(at+".tier", "%q cannot be a tier: letters, digits and dashes", h.Tier)
+	}
 	for _, a := range h.Addresses {
 		if _, err := parseAddress(a); err != nil {
 			k.wrong(at+".addresses", "%v", err)

@@ -26,7 +26,7 @@ func fromConfig(c *Config) []Sighting {
 	for _, h := range c.Hosts {
 		s := Sighting{
 			Source: SourceConfig, Name: clean(h.Name), User: h.User, Port: h.Port, Jump: h.Jump, Become: h.Become,
-			Tags: tagNames(h.Tags), Flake: h.Flake, Checks: h.Checks, NeverBuild: h.Build == "never",
+			Tags: tagNames(h.Tags), Flake: h.Flake, Checks: h.Checks, NeverBuild: h.Build == "never", Role: h.Role, Tier: h.Tier,
 		}
 		if h.Identity != "" {
 			s.Identity = c.file(h.Identity)

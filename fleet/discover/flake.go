@@ -113,7 +113,7 @@ func fromFlake(hosts []fleet.FlakeHost) []Sighting {
 		if name == "" || name != h.Attr || !h.System() {
 			continue // no such attribute can be named again, or nothing is built of it
 		}
-		s := Sighting{Source: SourceFlake, Name: name, Flake: h.Attr, Tags: tagNames(h.Tags), User: h.User, Identity: h.Identity, Jump: h.Jump}
+		s := Sighting{Source: SourceFlake, Name: name, Flake: h.Attr, Tags: tagNames(h.Tags), Tier: clean(h.Tier), User: h.User, Identity: h.Identity, Jump: h.Jump}
 		if rest, ok := strings.CutPrefix(h.Identity, "~/"); ok {
 			s.Identity = homeFile(rest)
 		}

@@ -92,6 +92,12 @@ func (m *merger) host(g *group) fleet.Host {
 		}
 		h.Tags, h.Checks = add(h.Tags, s.Tags...), add(h.Checks, s.Checks...)
 		h.NeverBuild = h.NeverBuild || s.NeverBuild
+		if h.Role == "" && s.Role != "" {
+			h.Role, h.RoleFrom = s.Role, tellers[s.Source]
+		}
+		if h.Tier == "" && s.Tier != "" {
+			h.Tier, h.TierFrom = s.Tier, tellers[s.Source]
+		}
 		h.OS, h.NodeID, h.MachineID = cmp.Or(h.OS, s.OS), cmp.Or(h.NodeID, s.NodeID), cmp.Or(h.MachineID, s.MachineID)
 		h.Local, h.TailscaleOK = h.Local || s.Local, h.TailscaleOK || s.TailscaleOK
 		if s.NodeID != "" && len(h.HostKeys) == 0 {
@@ -108,8 +114,11 @@ func (m *merger) host(g *group) fleet.Host {
 		h.MachineID = cmp.Or(h.MachineID, g.known.MachineID)
 	}
 	m.way(g, &h)
-	return h
+	return h.Told()
 }
+
+// tellers are the sources that tell a host's role or tier, in the words of a person.
+var tellers = map[string]string{SourceConfig: fleet.ByConfig, SourceFlake: fleet.ByFlake}
 
 // commonNames are names of systems nobody named.
 var commonNames = []string{"localhost", "nixos", "debian", "ubuntu", "raspberrypi", "raspberry", "unnamed"}

@@ -55,6 +55,8 @@ type Sighting struct {
 	Checks   []string
 
 	NeverBuild bool // of the configuration
+	Role       fleet.Role
+	Tier       string
 	Tags       []string
 	Flake      string // attribute in nixosConfigurations
 	OS         string

@@ -107,7 +107,7 @@ func TestFactsComeBackWithTheirAgeButNotAsCurrent(t *testing.T) {
 	for _, u := range got.Units.Value {
 		names = append(names, u.Name)
 	}
-	if d := cmp.Diff([]string{"broken.service", "restic-backups-home.service", "podman-app-0.service", "podman-app-1.service", "podman-app-2.service"}, names); d != "" {
+	if d := cmp.Diff([]string{"caddy.service", "broken.service", "restic-backups-home.service", "podman-app-0.service", "podman-app-1.service", "podman-app-2.service"}, names); d != "" {
 		t.Error(d)
 	}
 	if p := got.Problems(time.Now()); len(p) != 1 || p[0].What != "not asked yet" {
@@ -396,6 +396,24 @@ func BenchmarkLoad30Hosts60Containers(b *testing.B) {
 		if _, err := h.Load(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestWhatAHostIsForIsRemembered, where only what runs there tells it: a laptop that
+// is off from the beginning sleeps.
+func TestWhatAHostIsForIsRemembered(t *testing.T) {
+	h := open(t, t.TempDir())
+	st := sample("box", 2)
+	st.Units = fleet.Known(append(st.Units.Value, fleet.Unit{Name: "greetd.service", Load: "loaded", Active: "active", Sub: "running"}), st.Units.At, "probe")
+	if err := h.Save([]fleet.State{st}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := h.Load()
+	if err != nil || len(back) != 1 {
+		t.Fatalf("%v %+v", err, back)
+	}
+	if role, from := back[0].Role(); role != fleet.RoleDesktop || from != "its greetd.service" {
+		t.Errorf("%q, %q", role, from)
 	}
 }
 

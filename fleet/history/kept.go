@@ -132,7 +132,7 @@ func unitOf(c fleet.Container) fleet.Unit {
 }
 
 // telling are the units that a first look needs: those that failed, and in
-// short those that own a container or save data. The others are read again
+// short those that own a container, save data or tell what the host is for. The others are read again
 // soon enough.
 func telling(s fleet.State) fleet.Fact[[]fleet.Unit] {
 	owners := map[string]bool{} // by label
@@ -148,7 +148,7 @@ func telling(s fleet.State) fleet.Fact[[]fleet.Unit] {
 			switch {
 			case u.Failed():
 				kept = append(kept, u)
-			case owners[u.Label()]:
+			case owners[u.Label()], u.TellsRole():
 				kept = append(kept, fleet.Unit{Name: u.Name, User: u.User, Load: u.Load, Active: u.Active, Sub: u.Sub, Type: u.Type})
 			}
 		}

@@ -140,6 +140,7 @@ func (f *Fleet) Hosts() []fleet.Host {
 		if u := h.login.User; u != "" {
 			out[i].User = u
 		}
+		out[i] = out[i].Told()
 	}
 	return out
 }

@@ -44,11 +44,12 @@ func TestSecondWaveAfterAFailedFirst(t *testing.T) {
 	}
 }
 
-// TestTheFirstIsTakenBackWhereTheSecondFails: --on-failure roll-back, on real hosts.
+// TestTheFirstIsTakenBackWhereTheSecondFails: --on-failure roll-back, on real hosts. The
+// desktop is the first: nothing depends on it.
 func TestTheFirstIsTakenBackWhereTheSecondFails(t *testing.T) {
 	lab := labtest.Load(t)
-	first, second := lab.Link(t, "cloud"), lab.Link(t, "desktop")
-	before := [2]string{runs(t, "cloud"), runs(t, "desktop")}
+	first, second := lab.Link(t, "desktop"), lab.Link(t, "cloud")
+	before := [2]string{runs(t, "desktop"), runs(t, "cloud")}
 	labtest.Output(t, second, "sh", "-c", "echo 2 once >/etc/lab/stc-fail")
 	defer labtest.Output(t, second, "rm", "-f", "/etc/lab/stc-fail")
 	flake := labtest.Changed(t)
@@ -58,14 +59,14 @@ func TestTheFirstIsTakenBackWhereTheSecondFails(t *testing.T) {
 		t.Fatalf("%d: %s %s", code, out, errs)
 	}
 	for _, d := range got.Deploys {
-		if d.State != "ROLLED_BACK" || d.Host == "cloud" && !strings.Contains(d.Why, "taken back") {
+		if d.State != "ROLLED_BACK" || d.Host == "desktop" && !strings.Contains(d.Why, "taken back") {
 			t.Errorf("%+v", d)
 		}
 	}
-	if after := [2]string{runs(t, "cloud"), runs(t, "desktop")}; after != before {
+	if after := [2]string{runs(t, "desktop"), runs(t, "cloud")}; after != before {
 		t.Errorf("they ran %q, and run %q", before, after)
 	}
 	if def := strings.TrimSpace(labtest.Output(t, first, "readlink", "-f", "/nix/var/nix/profiles/system")); def != before[0] {
-		t.Errorf("the default of cloud is %s", def)
+		t.Errorf("the default of desktop is %s", def)
 	}
 }

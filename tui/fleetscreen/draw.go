@@ -25,7 +25,7 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		p.VRule(p.W - side - 1)
 		s.drawSummary(c, p.Sub(p.W-side+1, 0, side-1, p.H))
 	case c.W >= screen.Split:
-		below := max(7, p.H-2-s.list.Len()-len(sheet.Trouble(c, p.W-2))) // what the list leaves
+		below := max(7, p.H-2-s.list.Len()-s.groups-len(sheet.Trouble(c, p.W-2))) // what the list leaves
 		below = min(below, p.H/2+1)
 		s.drawList(c, p.Sub(0, 0, p.W, p.H-below))
 		p.Rule(p.H - below)
@@ -42,9 +42,9 @@ func (s *Screen) drawList(c *screen.Context, p widget.Pane) {
 		s.table(c).Draw(p, &s.list)
 		return
 	}
-	rows := 1 + s.list.Len()
+	rows := 1 + s.list.Len() + s.groups
 	if c.W < screen.Narrow {
-		rows = 2 * s.list.Len()
+		rows = 2*s.list.Len() + s.groups
 	}
 	h := min(len(notes), max(2, p.H-rows-1))
 	s.table(c).Draw(p.Sub(0, 0, p.W, p.H-h), &s.list)
@@ -58,7 +58,12 @@ func (s *Screen) table(c *screen.Context) widget.Table {
 	if s.waits {
 		gen.Width, gen.Max = len("waits 95s"), len("waits 95s")
 	}
+	var group func(id string) widget.Line
+	if s.heads != nil {
+		group = func(id string) widget.Line { return s.heads[id] }
+	}
 	return widget.Table{
+		Group: group,
 		Columns: []widget.Column{
 			{Title: "host", Width: min(s.nameW, 12), Max: s.nameW},
 			{Title: "state", Width: 5},

@@ -21,8 +21,11 @@ type Screen struct {
 	filter  string
 	summary widget.Scroll
 	byID    map[string]fleet.State
-	nameW   int  // of the longest host name
-	waits   bool // a new system waits somewhere to be confirmed: its column is wider
+	nameW   int                    // of the longest host name
+	group   int                    // which of the groupings
+	groups  int                    // how many there are, each with a line above it
+	heads   map[string]widget.Line // what stands above the rows of each host's group; nil: they are not grouped
+	waits   bool                   // a new system waits somewhere to be confirmed: its column is wider
 }
 
 // New makes the fleet screen.
@@ -71,24 +74,28 @@ func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 
 // apply sets the rows that the filter lets through.
 func (s *Screen) apply(c *screen.Context) {
-	ids := make([]string, 0, len(c.Snap.Hosts))
+	var hosts []fleet.State
 	for _, st := range c.Snap.Hosts {
 		if s.passes(c, st) {
-			ids = append(ids, string(st.Host.ID))
+			hosts = append(hosts, st)
 		}
+	}
+	ids := make([]string, 0, len(hosts))
+	for _, st := range s.parted(hosts) {
+		ids = append(ids, string(st.Host.ID))
 	}
 	s.list.Set(ids)
 }
 
 // passes tells whether a host matches the filter: its name fuzzily, or its
-// state, tags and problems in part. "!" turns it round.
+// state, tags, role, tier and problems in part. "!" turns it round.
 func (s *Screen) passes(c *screen.Context, st fleet.State) bool {
 	want, not := strings.CutPrefix(s.filter, "!")
 	if want == "" {
 		return true
 	}
 	j := c.Judge(st)
-	rest := []string{st.Host.Name, j.Word, strings.Join(st.Host.Aliases, " "), strings.Join(st.Host.Tags, " ")}
+	rest := []string{st.Host.Name, j.Word, strings.Join(st.Host.Aliases, " "), strings.Join(st.Host.Tags, " "), roleOf(st), st.Host.Tier}
 	for _, p := range j.Problems {
 		rest = append(rest, p.What)
 	}
@@ -141,6 +148,8 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 		return screen.Go{Place: screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "overview"}}
 	case "logs":
 		return logs(st)
+	case "group":
+		return s.regroup(c)
 	}
 	return nil
 }

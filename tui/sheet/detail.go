@@ -99,6 +99,14 @@ func Unseen(_ *screen.Context, st fleet.State, w int) widget.Doc {
 func Who(c *screen.Context, st fleet.State, w int) widget.Doc {
 	h := st.Host
 	var d widget.Doc
+	if role, from := st.Role(); role != "" {
+		d = d.Field(w, Label, "role", widget.T(string(role)).And(themes.Dim, "  "+from))
+	} else if from != "" {
+		d = d.Field(w, Label, "role", widget.L(themes.Dim, "none  "+from))
+	}
+	if h.Tier != "" {
+		d = d.Field(w, Label, "tier", widget.T(h.Tier).And(themes.Dim, "  "+h.TierFrom))
+	}
 	for _, f := range []struct {
 		name  string
 		value []string

@@ -37,6 +37,7 @@ func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
 		d, deploy = deploy, nil // before all else: it may end by itself
 	}
 	d = append(d, Problems(c, st, w)...)
+	d = append(d, asleep(c, st, w)...)
 	if !st.Reach.HasValue() && !st.System.HasValue() {
 		return d // nothing was ever read: the one reason is among the problems
 	}
@@ -46,6 +47,19 @@ func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
 	d = append(d, deploy...)
 	d = append(d, counts(c, st, w)...)
 	return append(d, Disks(c, st, w)...)
+}
+
+// asleep says why a host that does not answer is no problem.
+func asleep(c *screen.Context, st fleet.State, w int) widget.Doc {
+	if !st.Sleeps() {
+		return nil
+	}
+	_, from := st.Role()
+	l := widget.L(themes.Dim, words.Left(words.Off, 5)).And(themes.Text, "switched off, as a desktop may be").And(themes.Dim, " ("+from+")")
+	if seen := st.Host.Presence.Value.LastSeen; !seen.IsZero() {
+		l = l.And(themes.Dim, "  since "+words.AgoLong(seen, c.Now))
+	}
+	return widget.Doc{}.Add(w, 5, l)
 }
 
 // Problems are what is wrong, worst first, each with what can be done about it

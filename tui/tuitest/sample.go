@@ -35,11 +35,12 @@ func Sample() *fleet.Store {
 }
 
 func host(name string, n int, tags ...string) fleet.Host {
-	return fleet.Host{
+	h := fleet.Host{
 		ID: fleet.HostID("n-" + name), Name: name, Sources: []string{"tailscale", "flake"}, OS: "linux", Tags: tags,
 		Addresses: []fleet.Address{{Via: fleet.ViaTailnet, Host: fmt.Sprintf("100.64.0.%d", n)}},
 		Presence:  fleet.Known(fleet.Presence{Online: true, Path: "direct", KeyExpiry: Now.Add(90 * day)}, ago(20*time.Second), "tailscaled"),
 	}
+	return h.Told()
 }
 
 // well is a host with which nothing is wrong.

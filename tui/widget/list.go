@@ -153,6 +153,31 @@ func (l *List) Window(rows int) (from, to int) {
 	return l.top, min(len(l.ids), l.top+l.rows)
 }
 
+// Fitting gives the rows to draw where they need room of their own: cost is the lines
+// of row i, where it is the first that is drawn, or below another.
+func (l *List) Fitting(lines int, cost func(i int, first bool) int) (from, to int) {
+	l.cursor = max(0, min(l.cursor, len(l.ids)-1))
+	end := func(top int) int { // of the rows that fit from top on
+		used := 0
+		for i := top; i < len(l.ids); i++ {
+			if used += cost(i, i == top); used > lines {
+				return i
+			}
+		}
+		return len(l.ids)
+	}
+	l.top = max(0, min(l.top, l.cursor))
+	for l.top < l.cursor && end(l.top) <= l.cursor {
+		l.top++
+	}
+	for l.top > 0 && end(l.top-1) == len(l.ids) { // no room is left below the last
+		l.top--
+	}
+	to = end(l.top)
+	l.rows = to - l.top
+	return l.top, to
+}
+
 // At is the row with a number.
 func (l *List) At(i int) string { return l.ids[i] }
 

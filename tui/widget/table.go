@@ -26,6 +26,7 @@ type Table struct {
 	Target  func(id string) any     // what tapping a row means
 	Head    func(column int) any    // what tapping a heading means; nil: nothing
 	Plain   func(id string) bool    // rows that are dimmed
+	Group   func(id string) Line    // what stands above the rows of a group, which follow one another; nil: there are none
 }
 
 // gutter is the room for the cursor and the mark, left of a row.
@@ -58,11 +59,39 @@ func (t Table) Draw(p Pane, l *List) {
 		x += cols[i] + gap
 	}
 	body := p.Sub(0, 1, p.W, p.H-1)
-	from, to := l.Window(body.H)
-	for i := from; i < to; i++ {
-		t.drawRow(body, i-from, l, i, cols)
-	}
+	from, to := t.rows(body, l, 1, func(y, i int) { t.drawRow(body, y, l, i, cols) })
 	more(p, l, from, to)
+}
+
+// rows draws the rows that fit, of so many lines each, below the heads of their groups.
+func (t Table) rows(p Pane, l *List, lines int, draw func(y, i int)) (from, to int) {
+	if t.Group == nil {
+		from, to = l.Window(p.H / lines)
+		for i := from; i < to; i++ {
+			draw((i-from)*lines, i)
+		}
+		return from, to
+	}
+	head := func(i int, first bool) (Line, bool) {
+		g := t.Group(l.At(i))
+		return g, first || g.String() != t.Group(l.At(i-1)).String()
+	}
+	from, to = l.Fitting(p.H, func(i int, first bool) int {
+		if _, heads := head(i, first); heads {
+			return lines + 1
+		}
+		return lines
+	})
+	y := 0
+	for i := from; i < to; i++ {
+		if g, heads := head(i, i == from); heads {
+			p.Line(1, y, p.W-1, g)
+			y++
+		}
+		draw(y, i)
+		y += lines
+	}
+	return from, to
 }
 
 func (t Table) drawRow(p Pane, y int, l *List, i int, cols []int) {
@@ -78,14 +107,12 @@ func (t Table) drawRow(p Pane, y int, l *List, i int, cols []int) {
 }
 
 func (t Table) drawTall(p Pane, l *List) {
-	from, to := l.Window(p.H / 2)
-	for i := from; i < to; i++ {
-		y := (i - from) * 2
+	t.rows(p, l, 2, func(y, i int) {
 		for n, line := range t.Lines(l.At(i)) {
 			p.Line(gutter, y+n, p.W-gutter, line)
 		}
 		t.gutter(p, y, 2, l, i)
-	}
+	})
 }
 
 // gutter draws the cursor and the mark of a row and makes it tappable.

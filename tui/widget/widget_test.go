@@ -169,6 +169,51 @@ func TestAListKeepsItsRow(t *testing.T) {
 	}
 }
 
+// TestRowsOfGroups: the cursor is always in sight, no room is left below the last row,
+// and every row has the head of its group above it, on screens of any height.
+func TestRowsOfGroups(t *testing.T) {
+	var l List
+	var ids []string
+	for i := range 23 {
+		ids = append(ids, fmt.Sprintf("%c%02d", 'a'+i/5, i))
+	}
+	l.Set(ids)
+	for _, lines := range []int{1, 2} {
+		table := Table{
+			Columns: []Column{{Title: "row", Width: 4}}, Tall: lines == 2,
+			Cells: func(id string) []Line { return []Line{T(id)} },
+			Lines: func(id string) [2]Line { return [2]Line{T(id), T("below")} },
+			Group: func(id string) Line { return T("group " + id[:1]) },
+		}
+		for height := 4; height < 40; height++ {
+			l.Do("top")
+			for range 60 {
+				c := blank(t, 20, height)
+				table.Draw(c.Pane(), &l)
+				seen := text(c)
+				sel, _ := l.Selected()
+				at := strings.Index(seen, sel)
+				if at < 0 || !strings.Contains(seen[:at], "group "+sel[:1]) {
+					t.Fatalf("%s is selected, and not to be seen below its head:\n%s", sel, seen)
+				}
+				if left := len(seen) - len(strings.TrimRight(seen, "\n")); l.Visible()[0] != ids[0] && left > lines {
+					t.Fatalf("there is room for another row:\n%s", seen)
+				}
+				l.Do(map[bool]string{true: "down", false: "page-down"}[height%3 > 0])
+			}
+			if sel, _ := l.Selected(); sel != ids[len(ids)-1] {
+				t.Fatalf("%s is the last", sel)
+			}
+			l.Do("top")
+			c := blank(t, 20, height)
+			table.Draw(c.Pane(), &l)
+			if seen := text(c); !strings.Contains(seen, ids[0]) {
+				t.Fatalf("the first is out of sight:\n%s", seen)
+			}
+		}
+	}
+}
+
 func TestMarks(t *testing.T) {
 	var l List
 	l.Set([]string{"a", "b", "c"})

@@ -48,8 +48,11 @@ func word(st fleet.State, worst fleet.Severity) (string, themes.Role) {
 		}
 		return Unknown, themes.Unknown
 	case st.Reach.Err != "":
-		if p := st.Host.Presence; p.Current() && !p.Value.Online {
+		switch p := st.Host.Presence; {
+		case st.Sleeps() && worst == "":
 			return Off, themes.Dim
+		case p.Current() && !p.Value.Online:
+			return Off, themes.Unknown // it may not be: others need it
 		}
 		return Unknown, themes.Unknown
 	case worst != "":
