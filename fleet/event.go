@@ -23,6 +23,7 @@ const (
 	EventAlarm       EventKind = "alarm"
 	EventReload      EventKind = "reload"      // a service took up a configuration
 	EventCertificate EventKind = "certificate" // issued
+	EventSecret      EventKind = "secret"      // changed, decrypted or not
 )
 
 // Event is something that happened to a host, or was done to it.

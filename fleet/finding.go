@@ -44,7 +44,7 @@ func (s Snapshot) Findings(now time.Time) []Finding {
 			list = append(list, Finding{Host: st.Host.Name, HostID: st.Host.ID, Problem: p, weight: role.Weight()})
 		}
 	}
-	return fold(list)
+	return fold(append(list, s.sealedFindings(now)...))
 }
 
 // wayTo is the key of the problem that the host which leads to another would have;

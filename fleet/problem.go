@@ -56,7 +56,9 @@ const (
 	KindSite        = "site"
 	KindCertificate = "certificate"
 	KindService     = "service"
-	KindFact        = "fact" // something that could not be read
+	KindSecret      = "secret" // of a host
+	KindSealed      = "sealed" // encrypted files of the repository
+	KindFact        = "fact"   // something that could not be read
 )
 
 // Key names the object on its host: "unit:podman-x.service", "container:ada/notes".
@@ -114,6 +116,7 @@ func (s State) problems(now time.Time) []Problem {
 	s.metricProblems(&b)
 	s.siteProblems(now, &b)
 	s.serviceProblems(now, &b)
+	s.secretProblems(now, &b)
 	s.unreadProblems(&b)
 	return b
 }
@@ -355,6 +358,9 @@ func (s State) unreadProblems(b *bench) {
 	unreadSeldom(b, "listeners", s.Listens)
 	unreadSeldom(b, "sites", s.Sites)
 	unreadSeldom(b, "services", s.Services)
+	if !s.System.Current() || s.System.Value.UID == 0 { // else as of deploys
+		unreadSeldom(b, "secrets", s.Secrets)
+	}
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is

@@ -22,10 +22,11 @@ type State struct {
 	Proc        Fact[Proc]
 	Metrics     Fact[Metrics]
 	Alarms      Fact[[]Alarm]
-	Listens     Fact[[]Listener] // who listens where; asked seldom
-	Left        []Left           // who listened before
-	Sites       Fact[[]Proxy]    // what its proxies serve; asked seldom
-	Services    Fact[[]Service]  // those that Sextant can ask how they are; asked seldom
+	Listens     Fact[[]Listener]  // who listens where; asked seldom
+	Left        []Left            // who listened before
+	Sites       Fact[[]Proxy]     // what its proxies serve; asked seldom
+	Services    Fact[[]Service]   // those that Sextant can ask how they are; asked seldom
+	Secrets     Fact[HostSecrets] // those that it decrypts; asked seldom
 
 	Acks   map[string]Ack              // acknowledged problems, by their keys
 	Doing  Doing                       // what is done to it from here just now; never kept
@@ -83,6 +84,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Listens, why, at)
 	lose(&s.Sites, why, at)
 	lose(&s.Services, why, at)
+	lose(&s.Secrets, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Use, s.Live = nil, nil, nil
 	return s

@@ -19,6 +19,7 @@ type Store struct {
 	notes   []Message
 	audit   []Event
 	repo    Fact[Repository]
+	sealed  Fact[SealedFiles]
 	acks    map[HostID]map[string]Ack
 	version uint64
 	subs    map[chan struct{}]struct{}
@@ -38,7 +39,8 @@ type Snapshot struct {
 	Questions []Question // oldest first
 	Messages  []Message  // oldest first, the last few hundred
 	Repo      Fact[Repository]
-	Audit     []Event // what was done from this machine, oldest first, the last few thousand
+	Sealed    Fact[SealedFiles] // secrets of the flake
+	Audit     []Event           // what was done from this machine, oldest first, the last few thousand
 }
 
 // Host finds a host by ID.
@@ -93,7 +95,7 @@ func (s *Store) Snapshot() Snapshot {
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
-		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo,
+		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo, Sealed: s.sealed,
 	}
 }
 
@@ -178,6 +180,13 @@ func (s *Store) Note(m Message) {
 func (s *Store) SetRepository(f Fact[Repository]) {
 	s.mu.Lock()
 	s.repo = s.repo.Refresh(f)
+	s.changed(true)
+}
+
+// SetSealed puts in the encrypted files of the flake.
+func (s *Store) SetSealed(f Fact[SealedFiles]) {
+	s.mu.Lock()
+	s.sealed = s.sealed.Refresh(f)
 	s.changed(true)
 }
 

@@ -233,3 +233,15 @@ func (f Flake) Path(ctx context.Context, attribute string) (string, error) {
 	}
 	return path, nil
 }
+
+// Folder is where the flake lies on this machine; "" it does not.
+func (f Flake) Folder() string { return f.folder() }
+
+// EvaluateFile gives what a Nix file on this machine is, as JSON.
+func EvaluateFile(ctx context.Context, file string) ([]byte, error) {
+	out, err := runNix(ctx, nil, "eval", "--json", "--file", file)
+	if err != nil {
+		return nil, fmt.Errorf("evaluating %s: %w", file, err)
+	}
+	return out, nil
+}

@@ -92,7 +92,7 @@ func TestThePaletteRunsWhatItShows(t *testing.T) {
 	term.Press(":", "rout").WaitFor("→ host router").Press("enter").WaitFor("router › Overview")
 	term.Press(":", "cont").WaitFor("ainers of router").Press("enter").WaitFor("router › Containers", "no container engine")
 	term.Press(":", "deplo").WaitFor("deploy is off").Press("enter").WaitFor("deploy: not in this version yet")
-	term.Press("esc").WaitGone("Commands").Press(":", "secr", "enter").WaitFor("Secrets is not in this version yet.")
+	term.Press("esc").WaitGone("Commands").Press(":", "secr", "enter").WaitFor("Secrets", "No encrypted file is known")
 	term.Press(":", "theme hi", "enter").WaitGone("Commands")
 }
 

@@ -36,6 +36,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return tracescreen.New(m.ctx, p)
 	case screen.Backups:
 		return hostscreen.NewBackups()
+	case screen.Secrets:
+		return hostscreen.NewSecrets(p)
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
@@ -245,7 +247,7 @@ func (m *Model) quit() {
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
 	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups) && len(t.Hosts) < 2 {
+	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

@@ -161,6 +161,12 @@ func serving(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Serving(*s) })
 }
 
+// secretive has storage decrypt secrets, and the flake hold their files.
+func secretive(o *tui.Options) {
+	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Secretive(*s) })
+	o.Store.SetSealed(tuitest.Sealed())
+}
+
 // traced is a fleet in which a name can be traced.
 func traced(o *tui.Options) {
 	serving(o)
@@ -214,6 +220,11 @@ var stories = []struct {
 	{"host-site", serving, []string{"G", "7", "enter"}, "route 2"},
 	{"host-signin", serving, []string{"G", "7", "v"}, "[Services 2]"},
 	{"host-listens", serving, []string{"G", "7", "v", "v"}, "[Listens 4]"},
+	{"host-secrets", secretive, []string{"G", "7", "v", "v", "v"}, "[Secrets 4]"},
+	{"host-secret", secretive, []string{"G", "7", "v", "v", "v", "enter"}, "decrypted"},
+	{"secrets", secretive, []string{":", "Secrets", "enter"}, "[Files 5]"},
+	{"secrets-hosts", secretive, []string{":", "Secrets", "enter", "v"}, "[On hosts 4]"},
+	{"health-secrets", secretive, []string{"H", "/", "secret", "enter"}, "attic"},
 	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
 	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
 	{"deploys-building", building, []string{":", "Deploys", "enter"}, "3/17 built"},

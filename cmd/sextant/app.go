@@ -37,6 +37,7 @@ type app struct {
 	outside   *services.Outside // in place of the public, in the demo
 	finder    finder
 	flake     string // whose systems are the fleet's; "": none is known
+	secretsIn string // the folder of the demo's secrets, in place of the flake's
 	changed   changedFlake
 
 	differences *nixops.Differences
@@ -123,6 +124,7 @@ func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {
 	})
 	wg.Go(func() { a.remember(ctx) })
 	wg.Go(func() { a.followRepository(ctx) })
+	wg.Go(func() { a.followSealed(ctx) })
 	return func() {
 		cancel()
 		wg.Wait()

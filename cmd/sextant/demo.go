@@ -70,6 +70,10 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 	a.links.SSHDir, a.links.KnownHosts = dir, []string{filepath.Join(dir, "known_hosts")}
 	a.links.ConfigFiles, a.links.AgentSocket = nil, ""
 	a.finder = imagined{f}
+	a.secretsIn = filepath.Join(dir, "flake")
+	if err := f.WriteSecrets(a.secretsIn); err != nil {
+		return fmt.Errorf("the demo's secrets: %w", err)
+	}
 	a.outside = &services.Outside{Lookup: f.Lookup, Server: "demo"}
 	if a.registries.Roots, err = f.Roots(); err != nil {
 		return err

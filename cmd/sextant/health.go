@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -23,7 +24,11 @@ func healthCommand(o *options) *cobra.Command {
 		Use: "health [SEL…]", Short: "The problems of all hosts in one list, worst first, each with what it explains", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			return failed(withHosts(cmd.Context(), *o, sel, quick, func(a *app, states []fleet.State) error {
-				return printHealth(cmd.OutOrStdout(), *o, fleet.Snapshot{Hosts: a.askUnsettled(cmd.Context(), states)})
+				snap := fleet.Snapshot{Hosts: a.askUnsettled(cmd.Context(), states)}
+				if len(sel) == 0 { // whose keys are whose is told by all hosts
+					snap.Sealed, _ = a.sealed(cmd.Context())
+				}
+				return printHealth(cmd.OutOrStdout(), *o, snap)
 			}))
 		},
 	}
@@ -44,11 +49,16 @@ func printHealth(w io.Writer, o options, snap fleet.Snapshot) error {
 	if err != nil {
 		return err
 	}
+	return verdict(fleet.Worst(problemsIn(out.Findings)))
+}
+
+// problemsIn are the problems of findings, and of what they explain.
+func problemsIn(list []fleet.Finding) []fleet.Problem {
 	var all []fleet.Problem
-	for _, st := range snap.Hosts {
-		all = append(all, st.Problems(now)...)
+	for _, f := range list {
+		all = append(append(all, f.Problem), problemsIn(f.Folded)...)
 	}
-	return verdict(fleet.Worst(all))
+	return all
 }
 
 // findingRows are findings, those that are explained by another below it.
@@ -62,7 +72,7 @@ func findingRows(t *table, list []fleet.Finding, depth int, now time.Time) {
 		if f.Acked != nil {
 			what += " (acknowledged by " + f.Acked.Who + " until " + f.Acked.Until.Local().Format("01-02 15:04") + ")"
 		}
-		t.row(severityWord(f.Severity), f.Host, age(f.Since, now), f.Key, what)
+		t.row(severityWord(f.Severity), cmp.Or(f.Host, "-"), age(f.Since, now), f.Key, what)
 		findingRows(t, f.Folded, depth+1, now)
 	}
 }

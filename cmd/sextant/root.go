@@ -56,6 +56,7 @@ func rootCommand() *cobra.Command {
 		unitsCommand(&o), timersCommand(&o), unitCommand(&o),
 		backupsCommand(&o), backupCommand(&o),
 		sitesCommand(&o), listensCommand(&o), traceCommand(&o),
+		secretsCommand(&o),
 		metricsCommand(&o), alarmsCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),
 		garbageCommand(&o), logsCommand(&o), sshCommand(&o), execCommand(&o), socketCommand(&o), demoCommand(&o),

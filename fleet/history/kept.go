@@ -68,6 +68,7 @@ type host struct {
 	Left        []fleet.Left             `json:"left,omitempty"`
 	Sites       fact[[]fleet.Proxy]      `json:"sites,omitzero"`
 	Services    fact[[]fleet.Service]    `json:"services,omitzero"`
+	Secrets     fact[fleet.HostSecrets]  `json:"secrets,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -88,6 +89,7 @@ func keepHost(s fleet.State) host {
 		Left:        s.Left,
 		Sites:       keep(first(s.Sites, maxProxies)),
 		Services:    keep(first(s.Services, maxServices)),
+		Secrets:     keep(s.Secrets), // its lists are bounded where they are read
 	}
 }
 
@@ -109,6 +111,7 @@ func (k host) state(now time.Time) fleet.State {
 		Left:        k.Left[:min(len(k.Left), maxListens)],
 		Sites:       k.Sites.give(now),
 		Services:    k.Services.give(now),
+		Secrets:     k.Secrets.give(now),
 	}
 }
 

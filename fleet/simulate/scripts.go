@@ -23,6 +23,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# All units and timers of a host's systemds", tellUnits},
 		{"# One unit: what systemd tells of it", tellUnit},
 		{"# Who listens where on a host", tellListens},
+		{"# Which secrets a host decrypts", tellSecrets},
 		{"# Does something to a unit of systemd", actOnUnit},
 		{"# What the start of a unit does to its container's image", tellStart},
 		{"# podman auto-update, of who runs this", autoUpdate},

@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"fleet/metrics":  {"fleet", "fleet/link"},
 	"fleet/network":  {"fleet", "fleet/link"},
 	"fleet/services": {"fleet", "fleet/link"},
+	"fleet/secrets":  {"fleet", "fleet/link"},
 	"fleet/watch":    {"fleet", "fleet/link"},
 	"fleet/history":  {"fleet"},
 	"fleet/simulate": {"fleet"},

@@ -146,6 +146,10 @@ func placeOf(c *screen.Context, f fleet.Finding) screen.Place {
 		p.Tab = "generations"
 	case fleet.KindSite, fleet.KindCertificate, fleet.KindService:
 		p.Tab = "services"
+	case fleet.KindSecret:
+		return screen.Place{Screen: screen.Secrets, Tab: "hosts"}
+	case fleet.KindSealed:
+		return screen.Place{Screen: screen.Secrets}
 	case fleet.KindDisk, fleet.KindMemory, fleet.KindAlarm:
 		p.Tab = "metrics"
 	}
@@ -200,6 +204,8 @@ func (s *Screen) Target(c *screen.Context) fleet.Target {
 		t.Unit, t.User = f.Of.Name, f.Of.User
 	case fleet.KindContainer:
 		t.Container, t.User = f.Of.Name, f.Of.User
+	case fleet.KindSecret:
+		t.Unit = st.UnitOfSecret(f.Of.Name)
 	case fleet.KindBackup, fleet.KindBackupCheck, fleet.KindRestoreTest:
 		t.Item = f.Of.Name
 	}

@@ -23,9 +23,11 @@ type served struct {
 }
 
 // servedNames are what the lists are called.
-var servedNames = []string{"Sites", "Services", "Listens"}
+var servedNames = []string{"Sites", "Services", "Listens", "Secrets"}
 
-func newServed() *served { return &served{views: []*tableTab{sites(), services(), listens()}} }
+func newServed() *served {
+	return &served{views: []*tableTab{sites(), services(), listens(), hostSecrets(false)}}
+}
 
 func (s *served) table() *tableTab { return s.views[s.at] }
 

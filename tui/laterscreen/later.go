@@ -15,7 +15,6 @@ import (
 
 // Planned are the screens of a later version and what they will show.
 var Planned = []struct{ ID, Title, What string }{
-	{"secrets", "Secrets", "which secrets there are, who can read them and when they expire"},
 	{"tailnet", "Tailnet", "the nodes of the tailnet, their keys, routes and rules"},
 }
 

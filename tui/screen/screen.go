@@ -80,6 +80,9 @@ const (
 // Trace is the screen of the way from a public name to what answers; Item is the URL.
 const Trace = "trace"
 
+// Secrets is the screen of encrypted files and who can read them.
+const Secrets = "secrets"
+
 // Backups is the screen of the backup jobs of all hosts.
 const Backups = "backups"
 
