@@ -58,6 +58,7 @@ const (
 	KindService     = "service"
 	KindSecret      = "secret" // of a host
 	KindSealed      = "sealed" // encrypted files of the repository
+	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
 	KindFact        = "fact"   // something that could not be read
 )
 
@@ -117,6 +118,7 @@ func (s State) problems(now time.Time) []Problem {
 	s.siteProblems(now, &b)
 	s.serviceProblems(now, &b)
 	s.secretProblems(now, &b)
+	s.exposureProblems(now, &b)
 	s.unreadProblems(&b)
 	return b
 }
@@ -360,6 +362,7 @@ func (s State) unreadProblems(b *bench) {
 	unreadSeldom(b, "services", s.Services)
 	if !s.System.Current() || s.System.Value.UID == 0 { // else as of deploys
 		unreadSeldom(b, "secrets", s.Secrets)
+		unreadSeldom(b, "firewall", s.Firewall)
 	}
 }
 

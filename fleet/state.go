@@ -28,6 +28,9 @@ type State struct {
 	Services    Fact[[]Service]   // those that Sextant can ask how they are; asked seldom
 	Secrets     Fact[HostSecrets] // those that it decrypts; asked seldom
 
+	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
+
+	Meant  []Meant                     // what is meant to be reached from the internet, of all hosts
 	Acks   map[string]Ack              // acknowledged problems, by their keys
 	Doing  Doing                       // what is done to it from here just now; never kept
 	Asking bool                        // a refresh is under way
@@ -85,6 +88,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Sites, why, at)
 	lose(&s.Services, why, at)
 	lose(&s.Secrets, why, at)
+	lose(&s.Firewall, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Use, s.Live = nil, nil, nil
 	return s

@@ -21,6 +21,7 @@ type Store struct {
 	repo    Fact[Repository]
 	sealed  Fact[SealedFiles]
 	acks    map[HostID]map[string]Ack
+	meant   []Meant
 	version uint64
 	subs    map[chan struct{}]struct{}
 }
@@ -90,7 +91,7 @@ func (s *Store) Snapshot() Snapshot {
 		return strings.Compare(string(a.Host.ID), string(b.Host.ID))
 	})
 	for i := range hosts {
-		hosts[i].Acks = s.acks[hosts[i].Host.ID]
+		hosts[i].Acks, hosts[i].Meant = s.acks[hosts[i].Host.ID], s.meant
 	}
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
@@ -104,7 +105,7 @@ func (s *Store) Get(id HostID) (State, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, ok := s.states[id]
-	st.Acks = s.acks[id]
+	st.Acks, st.Meant = s.acks[id], s.meant
 	return st, ok
 }
 
@@ -187,6 +188,13 @@ func (s *Store) SetRepository(f Fact[Repository]) {
 func (s *Store) SetSealed(f Fact[SealedFiles]) {
 	s.mu.Lock()
 	s.sealed = s.sealed.Refresh(f)
+	s.changed(true)
+}
+
+// SetMeant says what is meant to be reached from the internet.
+func (s *Store) SetMeant(meant []Meant) {
+	s.mu.Lock()
+	s.meant = meant
 	s.changed(true)
 }
 

@@ -38,6 +38,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.NewBackups()
 	case screen.Secrets:
 		return hostscreen.NewSecrets(p)
+	case screen.Exposure:
+		return hostscreen.NewExposure()
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
@@ -95,6 +97,7 @@ func init() { // a variable alone would refer to itself
 		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
+		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {
@@ -247,7 +250,7 @@ func (m *Model) quit() {
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
 	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets) && len(t.Hosts) < 2 {
+	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

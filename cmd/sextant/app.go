@@ -81,6 +81,7 @@ func flakeOf(cfg *discover.Config) string {
 func newApp(o options, cfg *discover.Config) *app {
 	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg), differences: &nixops.Differences{}, registries: &podman.Registries{}}
 	a.questions = &watch.Questions{Store: a.store}
+	a.store.SetMeant(cfg.MeantList())
 	a.links = a.dialer()
 	a.watcher = &watch.Watcher{
 		Store: a.store, Links: a.links, Probe: a.readers.probe, Due: a.readers.due, Left: a.readers.forget,

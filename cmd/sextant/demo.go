@@ -74,6 +74,7 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 	if err := f.WriteSecrets(a.secretsIn); err != nil {
 		return fmt.Errorf("the demo's secrets: %w", err)
 	}
+	a.store.SetMeant(f.Meant())
 	a.outside = &services.Outside{Lookup: f.Lookup, Server: "demo"}
 	if a.registries.Roots, err = f.Roots(); err != nil {
 		return err

@@ -20,6 +20,7 @@ const (
 func (r *readers) siteCollectors() []watch.Collector {
 	return []watch.Collector{
 		{Name: "listens", Every: everySites, Looked: lookedSites, Slow: true, Read: readListens},
+		{Name: "firewall", Every: everySites, Looked: lookedSites, Slow: true, Timeout: firewallTime, Read: readFirewall},
 		{Name: "sites", Every: everySites, Looked: lookedSites, Slow: true, Timeout: sitesTime, Read: r.readSites},
 	}
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Deploy     DeployConfig     `toml:"deploy"`
 	Cloudflare CloudflareConfig `toml:"cloudflare"`
 	Trace      TraceConfig      `toml:"trace"`
+	Meant      []MeantConfig    `toml:"meant"`
 }
 
 // HostConfig is a [[host]] of the configuration.
@@ -78,6 +79,24 @@ type CloudflareConfig struct {
 // TraceConfig is [trace].
 type TraceConfig struct {
 	Resolver string `toml:"resolver"` // the public name server that is asked: address or address:port
+}
+
+// MeantConfig is a [[meant]]: a port or a name that is meant to be reached from the
+// internet.
+type MeantConfig struct {
+	Host string `toml:"host"` // "" any
+	Port string `toml:"port"` // "tcp/443", "udp/60000-61000", "ipv6"
+	Name string `toml:"name"` // "photos.example.org", "*.example.org"
+	Why  string `toml:"why"`
+}
+
+// MeantList is what the configuration says is meant to be reached from the internet.
+func (c *Config) MeantList() []fleet.Meant {
+	var list []fleet.Meant
+	for _, m := range c.Meant {
+		list = append(list, fleet.Meant{Host: m.Host, Port: m.Port, Name: m.Name, Why: m.Why})
+	}
+	return list
 }
 
 // CloudflareToken reads the token for Cloudflare's API; "" there is none.

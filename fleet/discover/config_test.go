@@ -64,6 +64,10 @@ func TestConfigErrors(t *testing.T) {
 		{"oauth", "[tailscale]\noauth_client_id = \"x\"\n", "c:2: oauth_client_id needs oauth_client_secret_file or oauth_client_secret_env"},
 		{"url", "[tailscale]\napi_url = \"api.tailscale.com\"\n", `c:2: "api.tailscale.com" is not a URL such as https://api.tailscale.com`},
 		{"inline table", "host = [{name = \"a\", port = -1}]\n", "c:1: port -1 is not between 1 and 65535"},
+		{"meant nothing", "[[meant]]\nhost = \"a\"\n", "c:1: a [[meant]] has neither a port nor a name"},
+		{"meant port", "[[meant]]\nport = \"443\"\n", `c:2: "443" is not a port: tcp/443, udp/60000-61000, or ipv6 of a router`},
+		{"meant name", "[[meant]]\nname = \"https://a.example\"\n", `c:2: "https://a.example" is not a name such as photos.example.org or *.example.org`},
+		{"meant host", "[[meant]]\nport = \"ipv6\"\nhost = \"a b\"\n", `c:3: "a b" cannot be a host's name: letters, digits, dashes and dots`},
 		{"key", "[ui.keys]\nrollback = \"\"\n", `c:2: no key is named for "rollback"`},
 		{"several values", "include = [\"\"]\n[[host]]\nname = \"a\"\nport = -1\n", "c:4: port -1 is not between 1 and 65535\nc:1: \"\" is not a pattern: a name, a glob such as \"web*\", or @tag"},
 	} {

@@ -223,6 +223,9 @@ func (c *Config) check(path string, lines map[string]int) error {
 			k.wrong("deploy."+key, "%q is less than a second", string(times[key]))
 		}
 	}
+	for i, m := range c.Meant {
+		k.meant("meant."+strconv.Itoa(i), m)
+	}
 	for action, key := range c.UI.Keys {
 		if strings.TrimSpace(key) == "" {
 			k.wrong("ui.keys."+action, "no key is named for %q", action)
@@ -263,6 +266,21 @@ func (k *checker) host(at string, h HostConfig) {
 		if strings.HasPrefix(v, "-") || strings.ContainsAny(v, " \t\n") {
 			k.wrong(at+"."+key, "%s = %q cannot be meant", key, v)
 		}
+	}
+}
+
+func (k *checker) meant(at string, m MeantConfig) {
+	if m.Port == "" && m.Name == "" {
+		k.wrong(at, "a [[meant]] has neither a port nor a name")
+	}
+	if _, _, _, ok := fleet.ParsePorts(m.Port); m.Port != "" && m.Port != fleet.IPv6 && !ok {
+		k.wrong(at+".port", "%q is not a port: tcp/443, udp/60000-61000, or ipv6 of a router", m.Port)
+	}
+	if m.Host != "" && !validHostName(m.Host) {
+		k.wrong(at+".host", "%q cannot be a host's name: letters, digits, dashes and dots", m.Host)
+	}
+	if m.Name != "" && !validHostName(strings.ReplaceAll(m.Name, "*", "x")) {
+		k.wrong(at+".name", "%q is not a name such as photos.example.org or *.example.org", m.Name)
 	}
 }
 

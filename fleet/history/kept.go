@@ -69,6 +69,7 @@ type host struct {
 	Sites       fact[[]fleet.Proxy]      `json:"sites,omitzero"`
 	Services    fact[[]fleet.Service]    `json:"services,omitzero"`
 	Secrets     fact[fleet.HostSecrets]  `json:"secrets,omitzero"`
+	Firewall    fact[fleet.Firewall]     `json:"firewall,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -90,6 +91,7 @@ func keepHost(s fleet.State) host {
 		Sites:       keep(first(s.Sites, maxProxies)),
 		Services:    keep(first(s.Services, maxServices)),
 		Secrets:     keep(s.Secrets), // its lists are bounded where they are read
+		Firewall:    keep(s.Firewall),
 	}
 }
 
@@ -112,6 +114,7 @@ func (k host) state(now time.Time) fleet.State {
 		Sites:       k.Sites.give(now),
 		Services:    k.Services.give(now),
 		Secrets:     k.Secrets.give(now),
+		Firewall:    k.Firewall.give(now),
 	}
 }
 

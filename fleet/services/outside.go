@@ -53,6 +53,9 @@ func isPrivate(name string) bool {
 	return !strings.Contains(name, ".") || slices.ContainsFunc(private, func(end string) bool { return strings.HasSuffix(strings.ToLower(name), end) })
 }
 
+// PrivateName tells whether no public name server knows of a name: it is not asked.
+func PrivateName(name string) bool { return isPrivate(name) }
+
 // dns asks what the public is told of the name.
 func (w *walk) dns(ctx context.Context, h *fleet.Hop) {
 	name := w.url.Hostname()

@@ -24,6 +24,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# One unit: what systemd tells of it", tellUnit},
 		{"# Who listens where on a host", tellListens},
 		{"# Which secrets a host decrypts", tellSecrets},
+		{"# What the firewall of a host is made of", tellFirewall},
 		{"# Does something to a unit of systemd", actOnUnit},
 		{"# What the start of a unit does to its container's image", tellStart},
 		{"# podman auto-update, of who runs this", autoUpdate},

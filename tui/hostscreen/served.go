@@ -26,7 +26,7 @@ type served struct {
 var servedNames = []string{"Sites", "Services", "Listens", "Secrets"}
 
 func newServed() *served {
-	return &served{views: []*tableTab{sites(), services(), listens(), hostSecrets(false)}}
+	return &served{views: []*tableTab{sites(), services(), listens(false), hostSecrets(false)}}
 }
 
 func (s *served) table() *tableTab { return s.views[s.at] }
@@ -349,85 +349,4 @@ func unitLog(unit string) (fleet.LogSource, string) {
 		return fleet.LogSource{}, "it has no unit"
 	}
 	return fleet.LogSource{Unit: unit}, ""
-}
-
-// listens is the list of who listens where.
-func listens() *tableTab {
-	return &tableTab{
-		columns: []widget.Column{
-			{Title: "port", Width: 9, Max: 9},
-			{Title: "address", Width: 9, Max: 26},
-			{Title: "process", Width: 8, Max: 16},
-			{Title: "unit", Width: 12, Max: 40, Drop: 3},
-		},
-		rows: func(_ *screen.Context, st fleet.State) []row {
-			var rows []row
-			for i, l := range st.Listens.Value {
-				id := fmt.Sprintf("%s/%d %s%%%s %d", l.Proto, l.Port, l.Address, l.Device, l.PID)
-				rows = append(rows, row{id: id, name: fmt.Sprintf("%s/%d", l.Proto, l.Port), more: l.Process + " " + l.Unit + " " + l.Address, at: i})
-			}
-			return rows
-		},
-		cells: func(_ *screen.Context, st fleet.State, at int) []widget.Line {
-			l := st.Listens.Value[at]
-			return []widget.Line{widget.T(fmt.Sprintf("%s/%d", l.Proto, l.Port)), reached(l), orUnknown(l.Process), widget.L(themes.Dim, heldBy(st, l))}
-		},
-		lines: func(_ *screen.Context, st fleet.State, at int) [2]widget.Line {
-			l := st.Listens.Value[at]
-			return [2]widget.Line{widget.T(fmt.Sprintf("%s/%d  ", l.Proto, l.Port)).Join(reached(l)), widget.L(themes.Dim, "  "+cmp.Or(l.Process, "?")+"  "+heldBy(st, l))}
-		},
-		detail: func(c *screen.Context, st fleet.State, at, w int) widget.Doc {
-			l := st.Listens.Value[at]
-			d := widget.Doc{}.Field(w, label, "port", widget.L(themes.Title, fmt.Sprintf("%s/%d", l.Proto, l.Port))).Field(w, label, "address", reached(l))
-			d = d.Field(w, label, "process", orUnknown(l.Process))
-			if l.PID > 0 {
-				d = d.Field(w, label, "pid", widget.T(strconv.Itoa(l.PID)))
-			}
-			d = d.Field(w, label, "owner", orUnknown(heldBy(st, l)))
-			return d.Field(w, label, "source", widget.L(themes.Dim, st.Listens.Source+", "+words.AgoLong(st.Listens.At, c.Now)))
-		},
-		missing: func(c *screen.Context, st fleet.State) []widget.Line {
-			return none(c, st, st.Listens, "nobody who listens")
-		},
-		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Listens) },
-		aim: func(st fleet.State, at int, t *fleet.Target) {
-			if l := st.Listens.Value[at]; l.User == "" {
-				t.Unit = l.Unit
-			}
-		},
-		log: func(st fleet.State, at int) (fleet.LogSource, string) {
-			if l := st.Listens.Value[at]; l.User == "" {
-				return unitLog(l.Unit)
-			}
-			return fleet.LogSource{}, "the log of a user's unit is in the list of units (4)"
-		},
-	}
-}
-
-// reached is where a listener is reached from, as far as its address tells.
-func reached(l fleet.Listener) widget.Line {
-	addr := l.Address
-	if l.Device != "" {
-		addr += "%" + l.Device
-	}
-	if l.Loopback() {
-		return widget.L(themes.Dim, addr)
-	}
-	return widget.T(addr)
-}
-
-// heldBy is the container or unit that a listener belongs to; "" not known.
-func heldBy(st fleet.State, l fleet.Listener) string {
-	for _, ct := range st.Containers.Value {
-		if ct.ID != "" && ct.ID == l.Container || l.Unit != "" && ct.Unit == l.Unit && !ct.UserUnit && l.User == "" {
-			return "container " + ct.Name
-		}
-	}
-	if l.Container != "" {
-		return "container " + fleet.Short(l.Container, 12)
-	}
-	if l.Unit == "" {
-		return ""
-	}
-	return fleet.Unit{Name: l.Unit, User: l.User}.Label()
 }

@@ -86,6 +86,9 @@ const Secrets = "secrets"
 // Backups is the screen of the backup jobs of all hosts.
 const Backups = "backups"
 
+// Exposure is the screen of who listens on all hosts, and who reaches it.
+const Exposure = "exposure"
+
 // Snapshots is the screen of the snapshots of one backup job: the place's item.
 const Snapshots = "snapshots"
 

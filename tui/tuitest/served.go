@@ -1,6 +1,7 @@
 package tuitest
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -38,7 +39,29 @@ func Serving(st fleet.State) fleet.State {
 		{Proto: "tcp", Address: "127.0.0.1", Port: 2019, Process: "caddy", PID: 801, Unit: "caddy.service"},
 		{Proto: "udp", Address: "0.0.0.0", Port: 41641, Process: "tailscaled", PID: 702, Unit: "tailscaled.service"},
 	}, at, "ss")
+	st.Firewall = fleet.Known(firewall(), at, "nft")
 	return st
+}
+
+// firewall is that of a host which the internet reaches at two ports, one of which
+// nobody says is meant.
+func firewall() fleet.Firewall {
+	allowed := fleet.Door{State: fleet.Passes, Why: "input-allow: tcp dport { 22, 443 } accept"}
+	denied := fleet.Door{State: fleet.Stopped, Why: "policy drop of chain input in table inet nixos-fw"}
+	trusted := fleet.Door{State: fleet.Passes, Why: "input: iifname { lo, tailscale0 } accept (trusted interfaces)"}
+	odd := fleet.Door{State: fleet.PassesUnknown, Why: "input-allow: skuid 0 udp dport 41641 accept"}
+	at := func(name string, zone fleet.Zone, address string) fleet.FirewallLink {
+		return fleet.FirewallLink{Name: name, Zone: zone, Addresses: []netip.Prefix{netip.MustParsePrefix(address)}}
+	}
+	return fleet.Firewall{
+		Kind: "nftables", Rules: 14,
+		Links: []fleet.FirewallLink{at("eth0", fleet.FromInternet, "203.0.113.9/24"), at("eth1", fleet.FromLAN, "192.168.1.9/24"), at("tailscale0", fleet.FromTailnet, "100.64.0.9/32")},
+		Listeners: []fleet.ListenerDoors{
+			{Proto: "tcp", Address: "0.0.0.0", Port: 22, Doors: fleet.Doors{Internet: allowed, LAN: allowed, Tailnet: trusted}},
+			{Proto: "tcp", Address: "*", Port: 443, Doors: fleet.Doors{Internet: allowed, LAN: denied, Tailnet: trusted}},
+			{Proto: "udp", Address: "0.0.0.0", Port: 41641, Doors: fleet.Doors{Internet: odd, LAN: denied, Tailnet: trusted}},
+		},
+	}
 }
 
 // Way is a trace of a name whose container does not run.
