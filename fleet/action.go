@@ -17,20 +17,22 @@ const (
 	ScopeFleet     Scope = "fleet"
 	ScopeJob       Scope = "job"     // a backup job: [Target.Item]
 	ScopeFinding   Scope = "finding" // a problem of a host: [Target.Finding]
+	ScopeNode      Scope = "node"    // nodes of the tailnet: [Target.Nodes]
 )
 
 // Target is what an action is asked to act on.
 type Target struct {
 	Hosts      []State
-	Container  string // name, with ContainerUser, for ScopeContainer
-	User       string // whose container or user unit; empty: root's
-	Unit       string // for ScopeUnit
-	Item       string // the key of a backup job, for ScopeJob
-	Snapshot   string // of that job, where one was chosen
-	Path       string // of a file or folder in it
-	Finding    string // the key of a problem, for ScopeFinding
-	Image      string // the name of one, in place of a container's
-	Generation int    // of the one host's systems, where one was chosen; 0: none
+	Container  string   // name, with ContainerUser, for ScopeContainer
+	User       string   // whose container or user unit; empty: root's
+	Unit       string   // for ScopeUnit
+	Item       string   // the key of a backup job, for ScopeJob
+	Snapshot   string   // of that job, where one was chosen
+	Path       string   // of a file or folder in it
+	Finding    string   // the key of a problem, for ScopeFinding
+	Nodes      []string // the IDs of nodes of the tailnet, for ScopeNode
+	Image      string   // the name of one, in place of a container's
+	Generation int      // of the one host's systems, where one was chosen; 0: none
 
 	Each []Target // where several containers or units are marked: each of them, with its host; see [Action.Over]
 
@@ -175,6 +177,9 @@ type Console interface {
 	// Images reads the images of a host under each of their names; newer has the
 	// registries asked before.
 	Images(ctx context.Context, host HostID, newer bool) Fact[[]NamedImage]
+	// Ping asks how traffic from this machine gets to nodes of the tailnet, and tells
+	// each as it is known. It returns when all have answered, or will not.
+	Ping(ctx context.Context, nodes []Node, tell func(id string, path Fact[Path]))
 	// Trace goes the way from a public name to what answers.
 	Trace(ctx context.Context, url string) (Trace, error)
 	// Shell gives an interactive login on a host.

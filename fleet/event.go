@@ -13,6 +13,7 @@ const (
 	EventCancel      EventKind = "cancel"
 	EventReboot      EventKind = "reboot"
 	EventGarbage     EventKind = "garbage"     // generations deleted, garbage collected
+	EventNode        EventKind = "node"        // of the tailnet, removed or renamed
 	EventAck         EventKind = "acknowledge" // a problem, or taken back
 	EventAction      EventKind = "action"      // a unit or a container started, stopped, …
 	EventGeneration  EventKind = "generation"  // made, by whatever tool

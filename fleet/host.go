@@ -107,6 +107,9 @@ type Other struct {
 	Name    string   `json:"name"`
 	Why     string   `json:"why"` // "phone (iOS)", "duplicate of storage", …
 	Sources []string `json:"sources,omitempty"`
+
+	NodeID    string `json:"-"` // of the tailnet's node that it is
+	Duplicate string `json:"-"` // the host that it is an earlier registration of
 }
 
 // SourceState is how a source of hosts is doing.

@@ -104,7 +104,7 @@ func (s State) Problems(now time.Time) []Problem {
 
 func (s State) problems(now time.Time) []Problem {
 	var b bench
-	s.presenceProblems(&b)
+	s.presenceProblems(now, &b)
 	if s.Sleeps() {
 		return b // as it may
 	}
@@ -212,10 +212,19 @@ func (s State) unitProblems(b *bench) {
 func jobObject(j BackupJob) Object { return Object{Kind: KindBackup, Name: j.Key()} }
 
 // presenceProblems are what Tailscale tells of the host without asking it. An
-// expired key is often why it does not answer, and only a person can renew it.
-func (s State) presenceProblems(b *bench) {
-	if p := s.Host.Presence; p.Current() && p.Value.Expired {
+// expired key is often why it does not answer, and only a person can renew it: while
+// the host is reached that is less work.
+func (s State) presenceProblems(now time.Time, b *bench) {
+	p := s.Host.Presence
+	if !p.Current() {
+		return
+	}
+	switch left := p.Value.KeyExpiry.Sub(now); {
+	case p.Value.Expired:
 		b.add(Object{Kind: KindKey}, SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
+	case !p.Value.KeyExpiry.IsZero() && left < KeySoon:
+		b.add(Object{Kind: KindKey, Name: "soon"}, SeverityWarn, time.Time{}, "Tailscale key ends in %d days", max(0, int(left.Hours()/24))).Cure =
+			"on it: tailscale up --force-reauth; or turn its expiry off in the admin console"
 	}
 }
 

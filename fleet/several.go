@@ -24,6 +24,8 @@ func (t Target) Has(s Scope) bool {
 		return t.Item != ""
 	case s == ScopeFinding:
 		return t.Finding != ""
+	case s == ScopeNode:
+		return len(t.Nodes) > 0
 	}
 	return len(t.Hosts) > 0
 }
@@ -37,6 +39,8 @@ func (t Target) Object() string {
 		return t.Container
 	case t.Unit != "":
 		return t.Unit
+	case len(t.Nodes) > 1:
+		return fmt.Sprintf("(%d marked)", len(t.Nodes))
 	}
 	return t.Item
 }

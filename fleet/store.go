@@ -20,6 +20,7 @@ type Store struct {
 	audit   []Event
 	repo    Fact[Repository]
 	sealed  Fact[SealedFiles]
+	tailnet Fact[Tailnet]
 	acks    map[HostID]map[string]Ack
 	meant   []Meant
 	version uint64
@@ -41,7 +42,8 @@ type Snapshot struct {
 	Messages  []Message  // oldest first, the last few hundred
 	Repo      Fact[Repository]
 	Sealed    Fact[SealedFiles] // secrets of the flake
-	Audit     []Event           // what was done from this machine, oldest first, the last few thousand
+	Tailnet   Fact[Tailnet]
+	Audit     []Event // what was done from this machine, oldest first, the last few thousand
 }
 
 // Host finds a host by ID.
@@ -96,7 +98,7 @@ func (s *Store) Snapshot() Snapshot {
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
-		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo, Sealed: s.sealed,
+		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo, Sealed: s.sealed, Tailnet: s.tailnet,
 	}
 }
 
@@ -195,6 +197,13 @@ func (s *Store) SetSealed(f Fact[SealedFiles]) {
 func (s *Store) SetMeant(meant []Meant) {
 	s.mu.Lock()
 	s.meant = meant
+	s.changed(true)
+}
+
+// SetTailnet puts in who is in the tailnet.
+func (s *Store) SetTailnet(f Fact[Tailnet]) {
+	s.mu.Lock()
+	s.tailnet = s.tailnet.Refresh(f)
 	s.changed(true)
 }
 

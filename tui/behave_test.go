@@ -1,12 +1,13 @@
 package tui_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -353,6 +354,39 @@ func TestHostsAreGrouped(t *testing.T) {
 	term.Press("/", "desktop", "enter").WaitFor("1 of 7", "laptop").Press("esc").WaitGone("1 of 7")
 	term.Press("v").WaitFor("hosts by tier", "tier1 2").Press("enter").WaitFor("[1 Overview]").Press("esc").WaitFor("tier1 2")
 	term.Press("v").WaitFor("hosts by name").WaitGone("tier1 2")
+}
+
+// TestNodesAreRemoved: what is marked is named to the action, and its hosts are opened.
+func TestNodesAreRemoved(t *testing.T) {
+	o := sample()
+	tailnetted(&o)
+	var mu sync.Mutex
+	var removed []string
+	o.Actions = append(o.Actions, fleet.Action{
+		ID: "node-remove", Title: "Remove from the tailnet", Keys: []string{"x"}, Scope: fleet.ScopeNode, Danger: true,
+		Disabled: func(t fleet.Target) string {
+			if slices.Contains(t.Nodes, "nrouter") {
+				return "router: it is online"
+			}
+			return ""
+		},
+		Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
+			return fleet.Plan{Title: fmt.Sprintf("Remove %d nodes", len(t.Nodes)), Typed: fmt.Sprintf("%d nodes", len(t.Nodes))}, nil
+		},
+		Run: func(_ context.Context, t fleet.Target, _ func(string)) error {
+			mu.Lock()
+			defer mu.Unlock()
+			removed = t.Nodes
+			return nil
+		},
+	})
+	term := open(t, o, 80, 24).WaitFor("storage").Press(":", "Tailnet").Settle(150*time.Millisecond).Press("enter").WaitFor("relay fra 48 ms", "6d")
+	term.Press("/", "router", "enter").WaitFor("1 of 10").Press("x").WaitFor("it is online").Press("enter").WaitFor("[1 Overview]").Press("esc").WaitFor("1 of 10").Press("esc")
+	term.Press("/", "stale", "enter").WaitFor("2 of 10").Press("V", "x").WaitFor("Remove 2 nodes", "Type 2 nodes").Settle(time.Second).Press("2 nodes", "enter")
+	eventually(t, "they are removed", func() bool { mu.Lock(); defer mu.Unlock(); return len(removed) == 2 })
+	if slices.Sort(removed); !slices.Equal(removed, []string{"nold", "nsvc"}) {
+		t.Errorf("%q", removed)
+	}
 }
 
 func TestTooSmall(t *testing.T) {

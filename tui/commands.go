@@ -27,6 +27,7 @@ func (m *Model) commands() []palette.Entry {
 	list = append(list, palette.Entry{Title: "Deploys", Note: "screen", Does: goTo(screen.Place{Screen: screen.Deploys})})
 	list = append(list, palette.Entry{Title: "Timeline of the fleet", Note: "screen", Does: goTo(screen.Place{Screen: screen.Timeline})})
 	list = append(list, palette.Entry{Title: "Secrets", Note: "screen", Does: goTo(screen.Place{Screen: screen.Secrets})})
+	list = append(list, palette.Entry{Title: "Tailnet", Note: "screen", Does: goTo(screen.Place{Screen: screen.Tailnet})})
 	for _, p := range laterscreen.Planned {
 		list = append(list, palette.Entry{Title: p.Title, Note: "screen, not in this version yet", Does: goTo(screen.Place{Screen: screen.Later, Tab: p.ID})})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/snapshotscreen"
+	"github.com/sextant-fleet/sextant/tui/tailnetscreen"
 	"github.com/sextant-fleet/sextant/tui/timelinescreen"
 	"github.com/sextant-fleet/sextant/tui/tracescreen"
 )
@@ -52,6 +53,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return deployscreen.New()
 	case screen.Timeline:
 		return timelinescreen.New()
+	case screen.Tailnet:
+		return tailnetscreen.New(m.ctx)
 	case screen.Images:
 		return imagescreen.New(m.ctx, p)
 	case screen.Later:

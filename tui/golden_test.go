@@ -156,6 +156,12 @@ func TestScreens(t *testing.T) {
 	}
 }
 
+// tailnetted has the fleet be in a tailnet.
+func tailnetted(o *tui.Options) {
+	tuitest.Tailnet(o.Store)
+	console(*o).Path = tuitest.Reached
+}
+
 // serving has storage serve sites.
 func serving(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Serving(*s) })
@@ -228,6 +234,9 @@ var stories = []struct {
 	{"host-listens-open", serving, []string{"G", "7", "v", "v", "j", "enter"}, "owner"},
 	{"exposure", serving, []string{"U"}, "internet?"},
 	{"exposure-open", serving, []string{"U", "enter"}, "owner"},
+	{"tailnet", tailnetted, []string{":", "Tailnet", "enter"}, "relay fra 48 ms"},
+	{"tailnet-stale", tailnetted, []string{":", "Tailnet", "enter", "/", "stale", "enter"}, "2 of 10"},
+	{"tailnet-none", func(*tui.Options) {}, []string{":", "Tailnet", "enter"}, "No node of a tailnet"},
 	{"deploys", deployed, []string{":", "Deploys", "enter"}, "95s left"},
 	{"deploys-went-back", deployed, []string{":", "Deploys", "enter", "jj"}, "> desk"},
 	{"deploys-building", building, []string{":", "Deploys", "enter"}, "3/17 built"},

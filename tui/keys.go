@@ -22,9 +22,9 @@ func builtin() []screen.Binding {
 		{ID: "logs", Title: "logs", Help: "log of the container or unit", Keys: []string{"L"}, In: []string{"fleet", "host", "containers", "backups", "exposure"}, Off: noHost},
 		{ID: "shell", Title: "shell", Help: "a shell on the host; exit comes back", Keys: []string{"S"}, In: []string{"fleet", "host", "containers", "logs", "backups", "exposure"}, Danger: true, Off: noShell},
 		{ID: "exec", Title: "exec", Help: "a shell in the container; exit comes back", Keys: []string{"e"}, In: []string{"host", "containers"}, Danger: true, Off: noExec},
-		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "containers", "deploys", "timeline", "later", "snapshots", "exposure"}},
-		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet", "containers", "units", "snapshots"}},
-		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet", "containers", "units"}},
+		{ID: "refresh", Title: "refresh", Help: "ask everything again now", Keys: []string{"r"}, In: []string{"fleet", "host", "containers", "deploys", "timeline", "later", "snapshots", "exposure", "tailnet"}},
+		{ID: "mark", Title: "mark", Help: "mark the row for an action on several", Keys: []string{"space"}, In: []string{"fleet", "containers", "units", "snapshots", "tailnet"}},
+		{ID: "mark-all", Title: "mark all", Help: "mark every row that is shown, or none", Keys: []string{"V"}, In: []string{"fleet", "containers", "units", "tailnet"}},
 		{ID: "sort", Title: "sort", Help: "sort by a column; by the same again: the other way round", Keys: []string{"s"}, In: []string{"containers", "units", "backups"}},
 		{ID: "secrets", Title: "secrets", Help: "show the values that look secret, or hide them again", Keys: []string{"v"}, In: []string{"container", "unit"}},
 		{ID: "view", Title: "view", Help: "the next list of this tab", Keys: []string{"v"}, In: []string{"containers", "served", "backups"}},
@@ -131,8 +131,11 @@ func bindings(actions []fleet.Action) []screen.Binding {
 		}
 		b := screen.Binding{ID: a.ID, Title: a.Title, Help: a.Help, In: []string{"fleet", "host", "containers", "deploys", "timeline"}, Danger: a.Danger, Action: &a}
 		used := taken
-		if a.Scope == fleet.ScopeFinding {
+		switch a.Scope {
+		case fleet.ScopeFinding:
 			b.In, used = []string{"health"}, inLists
+		case fleet.ScopeNode:
+			b.In, used = []string{"tailnet"}, inLists
 		}
 		for _, k := range a.Keys {
 			if !used[k] {
@@ -160,6 +163,8 @@ func off(a fleet.Action, t fleet.Target) string {
 		return "select a container first (C, or a host, tab 3)"
 	case a.Scope == fleet.ScopeFinding && !t.Has(a.Scope):
 		return "select a problem first (H)"
+	case a.Scope == fleet.ScopeNode && !t.Has(a.Scope):
+		return "select a node first (: Tailnet)"
 	case a.Scope == fleet.ScopeUnit && !t.Has(a.Scope):
 		return "select a unit first (a host, tab 4)"
 	case a.Scope == fleet.ScopeJob && !t.Has(a.Scope):

@@ -91,3 +91,6 @@ func (nobody) Shell(fleet.HostID) (fleet.Session, error) { return nil, errNobody
 func (nobody) Exec(context.Context, fleet.HostID, string, string) (fleet.Session, error) {
 	return nil, errNobody
 }
+
+// Ping tells nothing.
+func (nobody) Ping(context.Context, []fleet.Node, func(string, fleet.Fact[fleet.Path])) {}

@@ -36,6 +36,7 @@ type app struct {
 	readers   *readers
 	outside   *services.Outside // in place of the public, in the demo
 	finder    finder
+	door      door   // to the tailnet
 	flake     string // whose systems are the fleet's; "": none is known
 	secretsIn string // the folder of the demo's secrets, in place of the flake's
 	changed   changedFlake
@@ -80,6 +81,7 @@ func flakeOf(cfg *discover.Config) string {
 // newApp makes an app that remembers nothing and finds nobody yet.
 func newApp(o options, cfg *discover.Config) *app {
 	a := &app{opts: o, cfg: cfg, store: fleet.NewStore(), readers: newReaders(cfg), differences: &nixops.Differences{}, registries: &podman.Registries{}}
+	a.door = discover.NewControl(discover.Options{Config: cfg, TailscaleSocket: o.socket})
 	a.questions = &watch.Questions{Store: a.store}
 	a.store.SetMeant(cfg.MeantList())
 	a.links = a.dialer()

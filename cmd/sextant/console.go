@@ -123,6 +123,11 @@ func (c console) job(id fleet.HostID, name string) (link.Link, fleet.State, flee
 	return l, st, j, err
 }
 
+// Ping asks how traffic gets to nodes of the tailnet.
+func (c console) Ping(ctx context.Context, nodes []fleet.Node, tell func(string, fleet.Fact[fleet.Path])) {
+	c.a.door.Ping(ctx, nodes, tell)
+}
+
 // Trace goes the way from a public name to what answers.
 func (c console) Trace(ctx context.Context, url string) (fleet.Trace, error) {
 	return c.a.trace(ctx, url, "", nil)

@@ -75,6 +75,8 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 		return fmt.Errorf("the demo's secrets: %w", err)
 	}
 	a.store.SetMeant(f.Meant())
+	a.door = demoDoor{f, a.store}
+	a.store.SetTailnet(f.Tailnet())
 	a.outside = &services.Outside{Lookup: f.Lookup, Server: "demo"}
 	if a.registries.Roots, err = f.Roots(); err != nil {
 		return err
@@ -99,3 +101,33 @@ func (i imagined) follow(ctx context.Context, tell found) error {
 
 // identities of what does not exist are not kept.
 func (imagined) identities(fleet.Snapshot) []history.Identity { return nil }
+
+// demoDoor changes a tailnet that does not exist.
+type demoDoor struct {
+	f     *simulate.Fleet
+	store *fleet.Store
+}
+
+// Ping tells how nodes are reached.
+func (d demoDoor) Ping(ctx context.Context, nodes []fleet.Node, tell func(string, fleet.Fact[fleet.Path])) {
+	for _, n := range nodes {
+		if ctx.Err() != nil {
+			return
+		}
+		tell(n.ID, d.f.Path(n))
+	}
+}
+
+// Remove takes a node out.
+func (d demoDoor) Remove(_ context.Context, n fleet.Node) error {
+	err := d.f.RemoveNode(n.ID)
+	d.store.SetTailnet(d.f.Tailnet())
+	return err
+}
+
+// Rename gives a node another name.
+func (d demoDoor) Rename(_ context.Context, id, name string) error {
+	err := d.f.RenameNode(id, name)
+	d.store.SetTailnet(d.f.Tailnet())
+	return err
+}

@@ -80,6 +80,7 @@ func (d *discovery) tell(to found) func(discover.Found) {
 		d.mu.Lock()
 		d.settled = d.settled || f.Settled
 		d.mu.Unlock()
+		d.a.store.SetTailnet(f.Tailnet)
 		to(f.Hosts, f.Others, f.Sources)
 	}
 }

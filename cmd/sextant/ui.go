@@ -18,7 +18,7 @@ func (a *app) actionsWith(d *nixops.Deployer) []fleet.Action {
 		d.Actions(), []fleet.Action{a.driftAction()},
 		a.containerActions(d), a.copyActions(d), a.imageActions(d), a.imageHostActions(d), a.unitActions(d),
 		a.backupActions(d),
-		a.findingActions(),
+		a.findingActions(), a.nodeActions(),
 	)
 }
 

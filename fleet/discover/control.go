@@ -137,24 +137,33 @@ func (c *control) Watch(ctx context.Context, emit func([]Sighting, error)) {
 func (c *control) ask(ctx context.Context) ([]Sighting, error) {
 	ctx, cancel := context.WithTimeout(ctx, controlAnswer)
 	defer cancel()
-	cred, err := c.credential()
+	client, end, err := c.client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	base := &http.Transport{Proxy: http.ProxyFromEnvironment}
-	defer base.CloseIdleConnections()
-	plain := &http.Client{Transport: onlyJSON{cmp.Or(c.transport, http.RoundTripper(base))}}
-	client := &api.Client{BaseURL: c.url, Tailnet: c.tailnet, UserAgent: "sextant", HTTP: plain, APIKey: cred.key}
-	if cred.clientID != "" {
-		// Not the client's own OAuth: its token request knows neither ctx nor transport.
-		conf := clientcredentials.Config{ClientID: cred.clientID, ClientSecret: cred.secret, TokenURL: c.url.JoinPath("api/v2/oauth/token").String()}
-		client.HTTP = conf.Client(context.WithValue(ctx, oauth2.HTTPClient, plain))
-	}
+	defer end()
 	devices, err := client.Devices().List(ctx, api.WithFields(api.IncludeFieldsAll))
 	if err != nil {
 		return nil, err
 	}
 	return fromDevices(devices, time.Now(), c.serviceTags), nil
+}
+
+// client speaks to the control plane until ctx ends; end is called when it is done with.
+func (c *control) client(ctx context.Context) (client *api.Client, end func(), err error) {
+	cred, err := c.credential()
+	if err != nil {
+		return nil, nil, err
+	}
+	base := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	plain := &http.Client{Transport: onlyJSON{cmp.Or(c.transport, http.RoundTripper(base))}}
+	client = &api.Client{BaseURL: c.url, Tailnet: c.tailnet, UserAgent: "sextant", HTTP: plain, APIKey: cred.key}
+	if cred.clientID != "" {
+		// Not the client's own OAuth: its token request knows neither ctx nor transport.
+		conf := clientcredentials.Config{ClientID: cred.clientID, ClientSecret: cred.secret, TokenURL: c.url.JoinPath("api/v2/oauth/token").String()}
+		client.HTTP = conf.Client(context.WithValue(ctx, oauth2.HTTPClient, plain))
+	}
+	return client, base.CloseIdleConnections, nil
 }
 
 // errNoAPI is what a server gives that is none of Tailscale's: headscale
@@ -171,6 +180,9 @@ func (o onlyJSON) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if req.Method == http.MethodDelete && res.StatusCode/100 == 2 {
+		kind = "application/json" // there is nothing to read in it
+	}
 	if kind != "application/json" && kind != "application/hujson" {
 		res.Body.Close()
 		return nil, fmt.Errorf("%w: HTTP %d, %s in place of JSON", errNoAPI, res.StatusCode, cmp.Or(kind, "nothing"))
@@ -256,5 +268,6 @@ func fromDevice(d api.Device, suffix string, now time.Time, serviceTags []string
 		n.foreign = "shared in by " + clean(d.User)
 	}
 	s.NotHost, s.Guess = n.notHost(serviceTags)
+	s.Node, s.Tailnet = deviceNode(d, s), canon(clean(suffix))
 	return s
 }

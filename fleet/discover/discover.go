@@ -46,6 +46,7 @@ type Found struct {
 	Hosts   []fleet.Host
 	Others  []fleet.Other // what is no host, and why
 	Sources []fleet.SourceState
+	Tailnet fleet.Fact[fleet.Tailnet] // with which host each node is
 	// Settled tells that every source that answers fast did, or was waited for
 	// long enough. Before, a host may be missing, or go by an ID that another
 	// source's word will change: remember identities only from here on.
@@ -70,11 +71,7 @@ func (o Options) sources() []Source {
 	}
 	list := []Source{configured{c}}
 	if on(c.Sources.Tailscale) {
-		socket := cmp.Or(o.TailscaleSocket, os.Getenv("SEXTANT_TAILSCALE_SOCKET"))
-		if socket == "" && c.Tailscale.Socket != "" {
-			socket = c.file(c.Tailscale.Socket)
-		}
-		list = append(list, &tailnet{socket: socket, serviceTags: tagNames(c.Tailscale.ServiceTags)})
+		list = append(list, &tailnet{socket: o.socket(c), serviceTags: tagNames(c.Tailscale.ServiceTags)})
 	}
 	if s := newControl(c); s != nil && on(c.Sources.Control) {
 		list = append(list, s)
@@ -92,6 +89,15 @@ func (o Options) sources() []Source {
 		list = append(list, newMDNS())
 	}
 	return list
+}
+
+// socket is tailscaled's; "" the one in the usual place.
+func (o Options) socket(c *Config) string {
+	socket := cmp.Or(o.TailscaleSocket, os.Getenv("SEXTANT_TAILSCALE_SOCKET"))
+	if socket == "" && c.Tailscale.Socket != "" {
+		socket = c.file(c.Tailscale.Socket)
+	}
+	return socket
 }
 
 func homeFile(name string) string {
@@ -278,6 +284,7 @@ func (r *run) found() Found {
 		f.Sources = append(f.Sources, t.state)
 	}
 	f.Hosts, f.Others = Merge(seen, r.rules, r.known)
+	f.Tailnet = r.tailnet(f)
 	if r.settled {
 		now := make([]Identity, 0, len(f.Hosts))
 		for _, h := range f.Hosts {

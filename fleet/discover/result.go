@@ -18,7 +18,7 @@ func (m *merger) result() ([]fleet.Host, []fleet.Other) {
 		}
 		h := m.host(g)
 		if why := m.verdict(g, h); why != "" {
-			others = append(others, fleet.Other{Name: h.Name, Why: why, Sources: h.Sources})
+			others = append(others, fleet.Other{Name: h.Name, Why: why, Sources: h.Sources, NodeID: h.NodeID})
 		} else {
 			hosts = append(hosts, h)
 		}
@@ -37,7 +37,7 @@ func (m *merger) result() ([]fleet.Host, []fleet.Other) {
 }
 
 func duplicateOf(name string, old Sighting, why string) fleet.Other {
-	o := fleet.Other{Name: old.Name, Why: "duplicate of " + name, Sources: []string{old.Source}}
+	o := fleet.Other{Name: old.Name, Why: "duplicate of " + name, Sources: []string{old.Source}, NodeID: old.NodeID, Duplicate: name}
 	if canon(old.Name) == canon(name) {
 		o.Why = "earlier registration of " + name
 	}

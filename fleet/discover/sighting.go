@@ -66,6 +66,9 @@ type Sighting struct {
 	Presence    fleet.Fact[fleet.Presence]
 	Joined      time.Time // when the node joined the tailnet; zero: not told
 
+	Node    *fleet.Node // of the tailnet, as far as this source knows it
+	Tailnet string      // the end of the names of the node's tailnet
+
 	NotHost string // why the source says that it is no host of the fleet; "" it may be one
 	Guess   bool   // NotHost is a guess: a flake that has a system of that name knows better
 	Weak    bool   // anybody could have said this (mDNS): it makes no host by itself

@@ -85,9 +85,8 @@ func pause(ctx context.Context, d time.Duration) {
 func (t *tailnet) follow(ctx context.Context, emit func([]Sighting, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	transport := &http.Transport{DialContext: t.dial, ResponseHeaderTimeout: tailnetAnswer}
-	defer transport.CloseIdleConnections()
-	client := &local.Client{Transport: transport, OmitAuth: t.socket != ""}
+	client, end := t.client()
+	defer end()
 
 	watcher, err := client.WatchIPNBus(ctx, tailnetMask)
 	if err != nil {
@@ -116,6 +115,12 @@ func (t *tailnet) follow(ctx context.Context, emit func([]Sighting, error)) erro
 			return fmt.Errorf("tailscaled went away: %w", err)
 		}
 	}
+}
+
+// client speaks to the daemon; end is called when it is done with.
+func (t *tailnet) client() (client *local.Client, end func()) {
+	transport := &http.Transport{DialContext: t.dial, ResponseHeaderTimeout: tailnetAnswer}
+	return &local.Client{Transport: transport, OmitAuth: t.socket != ""}, transport.CloseIdleConnections
 }
 
 // readNotices puts a mark in notices for each message. What it says does not

@@ -57,6 +57,7 @@ func (d *daemon) start(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/localapi/v0/status", d.serveStatus)
 	mux.HandleFunc("/localapi/v0/watch-ipn-bus", d.serveWatch)
+	mux.HandleFunc("POST /localapi/v0/ping", servePing)
 	d.server = &http.Server{Handler: mux}
 	go d.server.Serve(l)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -77,6 +78,15 @@ func (d *daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	d.asked++
 	w.WriteHeader(d.code)
 	_ = json.NewEncoder(w).Encode(d.status)
+}
+
+// servePing has those with an even address be reached directly, the others by a relay.
+func servePing(w http.ResponseWriter, r *http.Request) {
+	res := map[string]any{"IP": r.FormValue("ip"), "LatencySeconds": 0.002, "DERPRegionCode": "lab"}
+	if last := r.FormValue("ip"); (last[len(last)-1]-'0')%2 == 0 {
+		res = map[string]any{"IP": last, "LatencySeconds": 0.001, "Endpoint": "10.77.0.1:41641"}
+	}
+	_ = json.NewEncoder(w).Encode(res)
 }
 
 func (d *daemon) serveWatch(w http.ResponseWriter, r *http.Request) {

@@ -69,6 +69,7 @@ func (r statusReader) sighting(p *ipnstate.PeerStatus) Sighting {
 		mullvad: strings.HasSuffix(full, ".mullvad.ts.net"), foreign: r.foreign(p, full),
 	}
 	s.NotHost, s.Guess = n.notHost(r.serviceTags)
+	s.Node, s.Tailnet = r.nodeOf(p, s, n.foreign != ""), canon(clean(r.suffix))
 	return s
 }
 

@@ -244,6 +244,31 @@ func TestVisit(t *testing.T) {
 	eventually(t, "the question's end", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.ended == 1 })
 }
 
+// TestDeniedByThePolicy: a login that the tailnet's policy does not allow says so, and
+// which rule is missing; no key helps there, and escapes of the host are not shown.
+func TestDeniedByThePolicy(t *testing.T) {
+	for _, said := range []string{
+		"tailscale: tailnet policy does not permit you to SSH to this node\n", "tailscale: tailnet policy does not permit you to SSH as user \"root\"\x1b[2J\n",
+		"tailscale: failed to evaluate tailnet policy\n",
+	} {
+		f := simulated(t, simulate.Options{Logins: map[string]simulate.Login{"cloud": {NoKey: true, Denied: said}}})
+		h := plainHost(f, "cloud")
+		h.User, h.Tags = "root", []string{"server"}
+		err := connect(t, known(t, f, nil), h)
+		want, _, _ := strings.Cut(strings.TrimPrefix(said, "tailscale: "), "\x1b")
+		if !errors.Is(err, link.ErrAuth) || !strings.Contains(err.Error(), strings.TrimSpace(want)) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%q: %v", said, err)
+		}
+		if cure := fleet.Cure(err); !strings.Contains(cure, `"dst": ["tag:server"], "users": ["root"]`) {
+			t.Errorf("the cure is %q", cure)
+		}
+	}
+	f := simulated(t, simulate.Options{Logins: map[string]simulate.Login{"cloud": {NoKey: true}}})
+	if err := connect(t, known(t, f, nil), plainHost(f, "cloud")); strings.Contains(fleet.Cure(err), "policy") {
+		t.Errorf("sshd that refuses: %v", fleet.Cure(err))
+	}
+}
+
 func TestVisitRefused(t *testing.T) {
 	f := simulated(t, simulate.Options{Logins: map[string]simulate.Login{"cloud": {NoKey: true, Visit: page}}})
 	p := &person{}

@@ -98,7 +98,7 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, h fleet.Host, set
 		return nil, err
 	}
 	auth := &authenticator{d: d, ctx: ctx, host: h, set: set, wait: clock.pause, used: map[string]bool{}}
-	says := d.banner(ctx, cancel, h, clock)
+	says := d.banner(ctx, cancel, h, set.user, clock)
 	cfg := &ssh.ClientConfig{
 		User: set.user, Auth: auth.methods(), HostKeyCallback: t.check, HostKeyAlgorithms: t.algorithms(),
 		ClientVersion: "SSH-2.0-sextant", BannerCallback: says.say,

@@ -29,7 +29,7 @@ var cast = []role{
 	{name: "laptop", tags: []string{"workstation"}, away: 41 * time.Hour, build: laptop},
 	{name: "vault", tags: []string{"server"}, build: vault},
 	{name: "cottage", tags: []string{"server", "remote"}, relay: "tor", build: cottage},
-	{name: "raspi3", tags: []string{"remote"}, build: raspi3},
+	{name: "raspi3", tags: []string{"remote"}, expires: 6*day + 4*time.Hour, build: raspi3},
 }
 
 // roles are the first n hosts: the cast, then host-001 and so on.

@@ -48,6 +48,7 @@ type Login struct {
 	Password string   // password authentication with this; empty: none. sudo asks for the same
 	Answers  []Answer // keyboard-interactive: what is asked, and what must be answered
 	Visit    string   // URL to visit: login without a key, as Tailscale SSH in check mode, once Fleet.Visit was called
+	Denied   string   // what is said before the connection is cut, as Tailscale SSH does where the tailnet's policy lets nobody in
 	Open     bool     // everyone is let in, as Tailscale SSH does
 	Sudo     Sudo     // what sudo does for users who are not root
 	HostCA   []byte   // private key, PEM, of a CA that signs the host's key; it shows the certificate

@@ -70,7 +70,7 @@ func (h *host) config(ctx context.Context) *ssh.ServerConfig {
 			return allow(!fault.NoLogin && login.is(meta) && ok)
 		}
 	}
-	if login.Open || login.Visit != "" {
+	if login.Open || login.Visit != "" || login.Denied != "" {
 		h.tailscale(ctx, cfg, fault, login)
 	}
 	cfg.AddHostKey(h.shownKey(fault, login))
@@ -140,7 +140,13 @@ func (h *host) tailscale(ctx context.Context, cfg *ssh.ServerConfig, fault Fault
 			return "# Tailscale SSH requires an additional check.\n# To authenticate, visit: " + login.Visit + "\n"
 		}
 	}
+	if login.Denied != "" {
+		cfg.BannerCallback = func(ssh.ConnMetadata) string { return login.Denied }
+	}
 	cfg.NoClientAuthCallback = func(meta ssh.ConnMetadata) (*ssh.Permissions, error) {
+		if login.Denied != "" {
+			return nil, &ssh.PartialSuccessError{}
+		}
 		if login.Visit != "" {
 			select {
 			case <-h.visit():

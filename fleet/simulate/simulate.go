@@ -60,6 +60,8 @@ type Fleet struct {
 	wg         sync.WaitGroup
 
 	mu       sync.Mutex
+	gone     map[string]bool    // nodes that were removed from the tailnet, by their IDs
+	named    map[string]string  // nodes that were given another name
 	programs map[string]Program // "host\x00name" or "\x00name"
 	scripts  []script
 }

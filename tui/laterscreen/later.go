@@ -15,7 +15,6 @@ import (
 
 // Planned are the screens of a later version and what they will show.
 var Planned = []struct{ ID, Title, What string }{
-	{"tailnet", "Tailnet", "the nodes of the tailnet, their keys, routes and rules"},
 }
 
 // Screen says that it is not there yet.

@@ -95,6 +95,9 @@ const Snapshots = "snapshots"
 // Health is the screen of the problems of all hosts.
 const Health = "health"
 
+// Tailnet is the screen of the nodes of the tailnet.
+const Tailnet = "tailnet"
+
 // Images is the screen of the images of one host.
 const Images = "images"
 

@@ -33,6 +33,7 @@ type Console struct {
 	OnAnswer func(id int, r fleet.Reply)
 	NewShell func(fleet.HostID) (fleet.Session, error)
 	Way      func(url string) fleet.Trace // nil: there is none
+	Path     func(fleet.Node) fleet.Fact[fleet.Path]
 	NewExec  func(host fleet.HostID, container, user string) (fleet.Session, error)
 	LogErr   error
 	SeriesIn []fleet.Series
@@ -325,4 +326,13 @@ func LogLines(n int) []fleet.LogLine {
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// Ping implements fleet.Console.
+func (c *Console) Ping(_ context.Context, nodes []fleet.Node, tell func(string, fleet.Fact[fleet.Path])) {
+	for _, n := range nodes {
+		if c.Path != nil {
+			tell(n.ID, c.Path(n))
+		}
+	}
 }

@@ -49,7 +49,9 @@ func word(st fleet.State, worst fleet.Severity) (string, themes.Role) {
 		return Unknown, themes.Unknown
 	case st.Reach.Err != "":
 		switch p := st.Host.Presence; {
-		case st.Sleeps() && worst == "":
+		case st.Sleeps() && worst != "": // of what others tell of it
+			return Severity(worst)
+		case st.Sleeps():
 			return Off, themes.Dim
 		case p.Current() && !p.Value.Online:
 			return Off, themes.Unknown // it may not be: others need it

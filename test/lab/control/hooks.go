@@ -9,9 +9,10 @@ import (
 	"tailscale.com/tailcfg"
 )
 
-// addPeer adds a node that does not run: PUT /lab/peers/NAME?os=&tags=&ephemeral=&exit=&shared=&lastSeen=AGO&expired=AGO
+// addPeer adds a node that does not run: PUT /lab/peers/NAME?host=&os=&tags=&ephemeral=&exit=&shared=&age=AGO&lastSeen=AGO&expired=AGO
 func (t *tailnet) addPeer(w http.ResponseWriter, r *http.Request) {
-	f := fake{name: r.PathValue("name"), os: r.FormValue("os")}
+	f := fake{name: r.PathValue("name"), host: r.FormValue("host"), os: r.FormValue("os")}
+	f.age, _ = time.ParseDuration(r.FormValue("age"))
 	if f.os == "" {
 		f.os = "linux"
 	}
@@ -91,4 +92,18 @@ func (t *tailnet) update(n *tailcfg.Node) {
 	t.srv.UpdateNode(n)
 	t.save()
 	t.tell()
+}
+
+// changeSSH: POST /lab/ssh?allow=true|false lets everybody in by Tailscale SSH, or nobody.
+func (t *tailnet) changeSSH(w http.ResponseWriter, r *http.Request) {
+	allow, err := strconv.ParseBool(r.FormValue("allow"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "allow=true or allow=false")
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.noSSH = !allow
+	t.tell()
+	reply(w, http.StatusOK, map[string]string{"message": "changed"})
 }

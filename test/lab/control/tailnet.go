@@ -64,6 +64,7 @@ type tailnet struct {
 	members map[key.NodePublic]*member
 	changed chan struct{} // closed at every change
 	nextID  tailcfg.NodeID
+	noSSH   bool // nobody may come in by Tailscale SSH
 }
 
 func newTailnet(url, domain, state, hosts string, dm *tailcfg.DERPMap) (*tailnet, error) {
@@ -303,6 +304,9 @@ func (t *tailnet) mapResponse(req *tailcfg.MapRequest) (*tailcfg.MapResponse, er
 	res.ControlTime, res.Domain, res.UserProfiles = &now, "lab.example.com", users
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.noSSH {
+		res.SSHPolicy = &tailcfg.SSHPolicy{}
+	}
 	peers := res.Peers[:0]
 	for _, p := range res.Peers {
 		m := t.members[p.Key]
