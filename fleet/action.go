@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"io"
-	"time"
 )
 
 // Scope says what an action acts on.
@@ -154,8 +153,8 @@ type Console interface {
 	Logs(context.Context, LogQuery) (LogStream, error)
 	// SaveLog writes lines of a log to a file of this machine and tells where.
 	SaveLog(name string, lines []string) (path string, err error)
-	// Series reads measurements of the last window, for charts.
-	Series(ctx context.Context, host HostID, window time.Duration) ([]Series, error)
+	// Series reads measurements for charts, of a host or of one of its containers.
+	Series(ctx context.Context, host HostID, q SeriesQuery) ([]Series, error)
 	// Units reads all units of a host, with what each costs to ask for.
 	Units(context.Context, HostID) (UnitList, error)
 	// Shared reads the pods, networks and volumes of a host, and who uses them.

@@ -316,6 +316,11 @@ type Alarm struct {
 	Since  time.Time `json:"since,omitzero"`
 	Info   string    `json:"info,omitempty"`
 	Chart  string    `json:"chart,omitempty"`
+
+	On       string   `json:"on,omitempty"`       // the machine that a monitor says it is of; "" its own
+	URL      string   `json:"url,omitempty"`      // where more is told of it: http or https
+	Silenced bool     `json:"silenced,omitempty"` // somebody has said that it is known
+	Labels   []string `json:"labels,omitempty"`   // "instance=storage:9100", as monitors tell them
 }
 
 // Series is one measured line over time, oldest point first. A point whose

@@ -56,10 +56,11 @@ const (
 	KindSite        = "site"
 	KindCertificate = "certificate"
 	KindService     = "service"
-	KindSecret      = "secret" // of a host
-	KindSealed      = "sealed" // encrypted files of the repository
+	KindSecret      = "secret"   // of a host
+	KindSealed      = "sealed"   // encrypted files of the repository
 	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
-	KindFact        = "fact"   // something that could not be read
+	KindMonitor     = "monitor"
+	KindFact        = "fact" // something that could not be read
 )
 
 // Key names the object on its host: "unit:podman-x.service", "container:ada/notes".
@@ -119,6 +120,7 @@ func (s State) problems(now time.Time) []Problem {
 	s.serviceProblems(now, &b)
 	s.secretProblems(now, &b)
 	s.exposureProblems(now, &b)
+	s.monitorProblems(now, &b)
 	s.unreadProblems(&b)
 	return b
 }
@@ -373,6 +375,7 @@ func (s State) unreadProblems(b *bench) {
 		unreadSeldom(b, "secrets", s.Secrets)
 		unreadSeldom(b, "firewall", s.Firewall)
 	}
+	unreadSeldom(b, "monitors", s.Monitors)
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is

@@ -26,10 +26,12 @@ type State struct {
 	Left        []Left            // who listened before
 	Sites       Fact[[]Proxy]     // what its proxies serve; asked seldom
 	Services    Fact[[]Service]   // those that Sextant can ask how they are; asked seldom
+	Monitors    Fact[[]Monitor]   // monitoring servers of the host, and what they raise; asked seldom
 	Secrets     Fact[HostSecrets] // those that it decrypts; asked seldom
 
 	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
 
+	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept
 	Meant  []Meant                     // what is meant to be reached from the internet, of all hosts
 	Acks   map[string]Ack              // acknowledged problems, by their keys
 	Doing  Doing                       // what is done to it from here just now; never kept
@@ -89,6 +91,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Services, why, at)
 	lose(&s.Secrets, why, at)
 	lose(&s.Firewall, why, at)
+	lose(&s.Monitors, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Use, s.Live = nil, nil, nil
 	return s

@@ -95,6 +95,7 @@ func (s *Store) Snapshot() Snapshot {
 	for i := range hosts {
 		hosts[i].Acks, hosts[i].Meant = s.acks[hosts[i].Host.ID], s.meant
 	}
+	elsewhere(hosts)
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),

@@ -69,6 +69,9 @@ func (s State) events() []Event {
 	for _, a := range s.Alarms.Value {
 		list = append(list, Event{At: a.Since, Kind: EventAlarm, Level: alarmLevel(a), Text: strings.TrimSpace(a.Name + " " + a.Value), Source: s.Alarms.Source})
 	}
+	for _, a := range s.Raised {
+		list = append(list, Event{At: a.Since, Kind: EventAlarm, Level: alarmLevel(a.Alarm), Text: strings.TrimSpace(a.Name + " " + a.Value), Source: strings.Join(a.Sources, ", ")})
+	}
 	return list
 }
 

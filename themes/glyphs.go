@@ -18,7 +18,9 @@ type Glyphs struct {
 	Arrow    string // from → to
 	Crumb    string // between levels of the title
 	Differs  string // running system is not the default
-	Reboot   string // reboot needed
+	Reboot   string // reboot needed; it booted
+	Deployed string // on a time axis: a system came
+	WentBack string // and the one before came again
 	Cross    string // no, missing
 	Check    string // yes
 	Up, Down string // there is more above, below
@@ -33,7 +35,7 @@ type Glyphs struct {
 // Unicode is the glyph set for terminals with a good font.
 var Unicode = Glyphs{
 	Name: "unicode", Cursor: ">", Mark: "*", Asking: "…", Unknown: "?", None: "–", Ellipsis: "…",
-	Dot: "·", Arrow: "→", Crumb: "›", Differs: "≠", Reboot: "↻", Cross: "✗", Check: "✓", Up: "↑", Down: "↓",
+	Dot: "·", Arrow: "→", Crumb: "›", Differs: "≠", Reboot: "↻", Deployed: "▲", WentBack: "▼", Cross: "✗", Check: "✓", Up: "↑", Down: "↓",
 	Rule: "─", Pipe: "│", Corners: [4]string{"┌", "┐", "└", "┘"},
 	Levels: []string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, Gauge: [2]string{"█", "░"}, Braille: true,
 }
@@ -41,7 +43,7 @@ var Unicode = Glyphs{
 // ASCII is the glyph set that every terminal and font has.
 var ASCII = Glyphs{
 	Name: "ascii", Cursor: ">", Mark: "*", Asking: "~", Unknown: "?", None: "-", Ellipsis: "~",
-	Dot: "|", Arrow: ">", Crumb: ">", Differs: "!", Reboot: "@", Cross: "x", Check: "+", Up: "^", Down: "v",
+	Dot: "|", Arrow: ">", Crumb: ">", Differs: "!", Reboot: "@", Deployed: "^", WentBack: "v", Cross: "x", Check: "+", Up: "^", Down: "v",
 	Rule: "-", Pipe: "|", Corners: [4]string{"+", "+", "+", "+"},
 	Levels: []string{" ", "_", ".", "-", "=", "+", "*", "%", "#"}, Gauge: [2]string{"#", "."},
 }

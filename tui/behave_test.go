@@ -458,7 +458,7 @@ func TestChartsAreAskedForOnlyWhileTheirTabIsOpen(t *testing.T) {
 	o := sample()
 	c := console(o)
 	newer := func() {
-		o.Store.Update("n-storage", func(s *fleet.State) { s.Metrics.At = s.Metrics.At.Add(time.Second) })
+		o.Store.Update("n-storage", func(s *fleet.State) { s.Metrics.At = s.Metrics.At.Add(20 * time.Second) })
 	}
 	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "enter").WaitFor("[1 Overview]")
 	newer()
@@ -482,6 +482,53 @@ func TestChartsAreAskedForOnlyWhileTheirTabIsOpen(t *testing.T) {
 	if last := looks[len(looks)-1]; last.Host != "" && last.Tab == "metrics" {
 		t.Errorf("still looked at: %+v", last)
 	}
+}
+
+// TestLinksAreForTerminalsThatKnowThem: a link is text everywhere, and leads to its
+// page (OSC 8) but where signs are plain.
+func TestLinksAreForTerminalsThatKnowThem(t *testing.T) {
+	const page = "https://prometheus.example.org/graph?g0.tab=1"
+	for _, glyphs := range []string{"unicode", "ascii"} {
+		o := sample()
+		monitoring(&o)
+		o.Glyphs = glyphs
+		term := open(t, o, 120, 40).WaitFor("storage").Press("A").WaitFor("HostDown", page).Settle(200 * time.Millisecond)
+		if linked := strings.Contains(term.Raw(), "\x1b]8;") && strings.Contains(term.Raw(), page); linked != (glyphs == "unicode") {
+			t.Errorf("%s: linked %v", glyphs, linked)
+		}
+		term.Press("q")
+	}
+}
+
+// TestTheChartsOfAContainer: below what runs in it, over the same windows, and why
+// there are none where nobody keeps them.
+func TestTheChartsOfAContainer(t *testing.T) {
+	o := sample()
+	happening(&o)
+	term := open(t, o, 100, 70).WaitFor("storage").Press("G", "3", "/", "caddy", "enter", "enter").WaitFor("The last 1h", "cores  highest", "memory ", "load_average_15")
+	term.Golden("container-charts-100x70", *update)
+	term.Press("w").WaitFor("The last 24h", "cores  highest")
+	console(o).OfContainer = nil
+	term.Press("w").WaitFor("The last 7d", "no Netdata keeps the past")
+}
+
+// TestTheWindowOfTheCharts: a key and a tap turn it, another is asked for at once
+// and asked again as often as it would look otherwise.
+func TestTheWindowOfTheCharts(t *testing.T) {
+	o := sample()
+	c := console(o)
+	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "6").WaitFor("[1h] 24h  7d", "highest")
+	term.Press("w").WaitFor(" 1h [24h] 7d", "highest").Press("w").WaitFor("[7d]", "highest").Press("w").WaitFor("[1h]", "highest")
+	term.ClickOn("24h").WaitFor("[24h]", "highest")
+	want := []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, time.Hour, 24 * time.Hour}
+	eventually(t, "each was asked for", func() bool { return slices.Equal(c.Windows(), want) })
+	o.Store.Update("n-storage", func(s *fleet.State) { s.Metrics.At = s.Metrics.At.Add(time.Minute) })
+	term.Settle(200 * time.Millisecond)
+	if got := c.Windows(); len(got) != len(want) {
+		t.Errorf("a day of charts was read again after a minute: %v", got)
+	}
+	o.Store.Update("n-storage", func(s *fleet.State) { s.Metrics.At = s.Metrics.At.Add(6 * time.Minute) })
+	eventually(t, "a day is read again after six", func() bool { return len(c.Windows()) == len(want)+1 })
 }
 
 // TestAShellInAContainer is of the container the cursor is on, and only where it runs.

@@ -3,7 +3,6 @@ package tui
 import (
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/hostscreen"
-	"github.com/sextant-fleet/sextant/tui/laterscreen"
 	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
 )
@@ -28,9 +27,6 @@ func (m *Model) commands() []palette.Entry {
 	list = append(list, palette.Entry{Title: "Timeline of the fleet", Note: "screen", Does: goTo(screen.Place{Screen: screen.Timeline})})
 	list = append(list, palette.Entry{Title: "Secrets", Note: "screen", Does: goTo(screen.Place{Screen: screen.Secrets})})
 	list = append(list, palette.Entry{Title: "Tailnet", Note: "screen", Does: goTo(screen.Place{Screen: screen.Tailnet})})
-	for _, p := range laterscreen.Planned {
-		list = append(list, palette.Entry{Title: p.Title, Note: "screen, not in this version yet", Does: goTo(screen.Place{Screen: screen.Later, Tab: p.ID})})
-	}
 	for _, st := range m.c.Snap.Hosts {
 		list = append(list, palette.Entry{Title: "host " + st.Host.Name, Note: m.c.Word(m.c.Judge(st)), Does: goTo(screen.Place{Screen: screen.Host, Host: st.Host.ID, Tab: "overview"})})
 	}

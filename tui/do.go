@@ -8,6 +8,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/alarmscreen"
 	"github.com/sextant-fleet/sextant/tui/deployscreen"
 	"github.com/sextant-fleet/sextant/tui/dialog"
 	"github.com/sextant-fleet/sextant/tui/fleetscreen"
@@ -15,7 +16,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/helpscreen"
 	"github.com/sextant-fleet/sextant/tui/hostscreen"
 	"github.com/sextant-fleet/sextant/tui/imagescreen"
-	"github.com/sextant-fleet/sextant/tui/laterscreen"
+	"github.com/sextant-fleet/sextant/tui/loadscreen"
 	"github.com/sextant-fleet/sextant/tui/logscreen"
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
 	"github.com/sextant-fleet/sextant/tui/palette"
@@ -45,6 +46,10 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
 		return healthscreen.New()
+	case screen.Alarms:
+		return alarmscreen.New()
+	case screen.Load:
+		return loadscreen.New()
 	case screen.Logs:
 		return logscreen.New(m.ctx, p)
 	case screen.Messages:
@@ -57,8 +62,6 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return tailnetscreen.New(m.ctx)
 	case screen.Images:
 		return imagescreen.New(m.ctx, p)
-	case screen.Later:
-		return laterscreen.New(p.Tab)
 	}
 	return fleetscreen.New()
 }
@@ -101,6 +104,8 @@ func init() { // a variable alone would refer to itself
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
+		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
+		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
 		"history-back": func(m *Model) {

@@ -47,13 +47,14 @@ func sample() tui.Options {
 	return tui.Options{
 		Store: tuitest.Sample(), Now: func() time.Time { return tuitest.Now }, Version: "test", Actions: actions(),
 		Console: &tuitest.Console{
-			Lines:    tuitest.LogLines(60),
-			Detail:   tuitest.ContainerDetail,
-			Top:      tuitest.ContainerTop,
-			SharedBy: tuitest.Shared(),
-			AllUnits: tuitest.AllUnits(),
-			OneUnit:  tuitest.OneUnit,
-			SeriesIn: []fleet.Series{tuitest.Wave("cpu", "%", 80), tuitest.Wave("memory", "B", 6e9), tuitest.Wave("net in", "B/s", 3e6)},
+			Lines:       tuitest.LogLines(60),
+			Detail:      tuitest.ContainerDetail,
+			Top:         tuitest.ContainerTop,
+			SharedBy:    tuitest.Shared(),
+			AllUnits:    tuitest.AllUnits(),
+			OneUnit:     tuitest.OneUnit,
+			SeriesIn:    []fleet.Series{tuitest.Wave("cpu", "%", 80), tuitest.Wave("memory", "B", 6e9), tuitest.Wave("net in", "B/s", 3e6)},
+			OfContainer: []fleet.Series{tuitest.Wave("cpu", "cores", 0.4), tuitest.Wave("memory", "B", 6e8)},
 		},
 	}
 }
@@ -173,6 +174,11 @@ func secretive(o *tui.Options) {
 	o.Store.SetSealed(tuitest.Sealed())
 }
 
+// monitoring has router watch the fleet.
+func monitoring(o *tui.Options) {
+	o.Store.Update("n-router", func(s *fleet.State) { *s = tuitest.Monitoring(*s) })
+}
+
 // traced is a fleet in which a name can be traced.
 func traced(o *tui.Options) {
 	serving(o)
@@ -221,6 +227,9 @@ var stories = []struct {
 		o.Store.SetQuestions([]fleet.Question{{ID: 1, Host: "storage", Kind: fleet.AskConfirm, Text: "keep the new system of storage?", Detail: []string{"podman-immich-ml.service failed"}}})
 	}, nil, "in 95s"},
 	{"host-sites", serving, []string{"G", "7"}, "[Sites 4]"},
+	{"alarms", monitoring, []string{"A"}, "HostDown"},
+	{"alarms-silenced", monitoring, []string{"A", "v", "G"}, "CertificateEndsSoon"},
+	{"load", monitoring, []string{"U"}, "disk /srv"},
 	{"trace", serving, []string{"T"}, "https://photos"},
 	{"trace-broken", traced, []string{"T", "enter"}, "verdict"},
 	{"host-site", serving, []string{"G", "7", "enter"}, "route 2"},
@@ -265,6 +274,9 @@ var stories = []struct {
 	{"choose-waves", ordering, []string{"G", "space", "k", "space", "D", "k", "enter", "down", "1,x", "enter"}, "no number"},
 	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
+	{"metrics-marks", happening, []string{"G", "6", "w"}, "highest"},
+	{"metrics-more", happening, []string{"G", "6", "G", "G"}, "heat"},
+	{"block-metrics", func(o *tui.Options) { happening(o); o.Glyphs = "block" }, []string{"G", "6"}, "highest"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
 	{"ascii-containers", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"C"}, "? not known"},
 	{"containers-older", several, []string{"C", "/", "jelly", "enter"}, "old "},
@@ -470,6 +482,33 @@ func live(o *tui.Options) {
 		lines = append(lines, s)
 	}
 	o.Store.Update("n-desk", func(s *fleet.State) { s.Live, s.Metrics.Source = lines, "/proc" })
+}
+
+// happening is a day in which storage got a new system, went back, booted and
+// raised an alarm, and all charts that there are, with a gap in them.
+func happening(o *tui.Options) {
+	c := console(*o)
+	c.SeriesIn = nil
+	for _, s := range []fleet.Series{
+		tuitest.Wave("cpu", "%", 60), tuitest.Wave("memory", "B", 2e9), tuitest.Wave("load", "", 3), tuitest.Wave("net in", "B/s", 3e6), tuitest.Wave("net out", "B/s", 2e5),
+		tuitest.Wave("disk read", "B/s", 1e5), tuitest.Wave("disk write", "B/s", 4e5), tuitest.Wave("pressure cpu", "%", 12), tuitest.Wave("pressure memory", "%", 1), tuitest.Wave("pressure io", "%", 5),
+		tuitest.Wave("disk /srv/media", "%", 93), tuitest.Wave("disk /", "%", 25), tuitest.Wave("heat coretemp Package id 0", "°C", 61),
+	} {
+		for i := range s.Points {
+			s.Points[i].At = tuitest.Now.Add(time.Duration(i-len(s.Points)) * 12 * time.Minute)
+		}
+		s.Points = slices.Delete(s.Points, 60, 75) // it was off for three hours
+		c.SeriesIn = append(c.SeriesIn, s)
+	}
+	o.Store.Update("n-storage", func(s *fleet.State) {
+		at := func(h float64) time.Time { return tuitest.Now.Add(-time.Duration(h * float64(time.Hour))) }
+		s.System.Value.Uptime = fleet.Seconds((9 * time.Hour).Seconds())
+		s.Deploys = fleet.Known([]fleet.Deploy{
+			{ID: "b", Kind: "deploy", State: fleet.RolledBack, From: fleet.Toplevel{Generation: 142}, To: fleet.Toplevel{Generation: 143}, Started: at(4), Changed: at(3.5), Why: "the host was not reached", Result: "rolled back the host was not reached"},
+			{ID: "a", Kind: "deploy", State: fleet.Confirmed, From: fleet.Toplevel{Generation: 141}, To: fleet.Toplevel{Generation: 142}, Started: at(15), Changed: at(14.9), Result: "confirmed"},
+		}, tuitest.Now, "guard")
+		s.Alarms.Value = append([]fleet.Alarm{{Name: "load_average_15", Status: "CRITICAL", Value: "21", Since: at(1)}}, s.Alarms.Value...)
+	})
 }
 
 // drifted has a flake of which the hosts run an older commit.

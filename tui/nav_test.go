@@ -3,12 +3,12 @@ package tui
 import (
 	"testing"
 
-	"github.com/sextant-fleet/sextant/tui/laterscreen"
+	"github.com/sextant-fleet/sextant/tui/messagescreen"
 )
 
 func TestTrails(t *testing.T) {
 	var n nav
-	a, b, c := laterscreen.New("a"), laterscreen.New("b"), laterscreen.New("c")
+	a, b, c := messagescreen.New(), messagescreen.New(), messagescreen.New()
 	n.open(a)
 	if n.leave() || n.step(-1) || n.step(1) || n.swap() {
 		t.Fatal("there is somewhere to go from the first screen")

@@ -32,7 +32,7 @@ func (nobody) Logs(context.Context, fleet.LogQuery) (fleet.LogStream, error) {
 func (nobody) SaveLog(string, []string) (string, error) { return "", errNobody }
 
 // Series gives none.
-func (nobody) Series(context.Context, fleet.HostID, time.Duration) ([]fleet.Series, error) {
+func (nobody) Series(context.Context, fleet.HostID, fleet.SeriesQuery) ([]fleet.Series, error) {
 	return nil, errNobody
 }
 

@@ -26,7 +26,7 @@ func (m *Model) View() tea.View {
 	if key == m.drawn && m.canvas != nil {
 		return m.frame
 	}
-	m.canvas = widget.NewCanvas(m.c.W, m.c.H, m.c.Theme, m.c.Glyphs)
+	m.canvas = widget.NewCanvas(m.c.W, m.c.H, m.c.Theme, m.c.Glyphs).Linked(m.c.Glyphs.Name != "ascii")
 	m.draw(m.canvas.Pane())
 	v := tea.NewView(m.canvas.String())
 	v.AltScreen, v.ReportFocus, v.WindowTitle = true, true, "sextant"

@@ -34,12 +34,12 @@ func (c console) Logs(ctx context.Context, q fleet.LogQuery) (fleet.LogStream, e
 }
 
 // Series reads measurements for charts.
-func (c console) Series(ctx context.Context, id fleet.HostID, window time.Duration) ([]fleet.Series, error) {
+func (c console) Series(ctx context.Context, id fleet.HostID, q fleet.SeriesQuery) ([]fleet.Series, error) {
 	l, st, err := c.link(id)
 	if err != nil {
 		return nil, err
 	}
-	return c.a.readers.metrics.Series(ctx, l, st, window)
+	return c.a.readers.metrics.Series(ctx, l, st, q)
 }
 
 // Units reads all units of a host.

@@ -50,6 +50,9 @@ func TestDemoInATerminal(t *testing.T) {
 	} {
 		term.Press(step.key).WaitFor(step.see)
 	}
+	term.Press("6").WaitFor("[1h] 24h  7d", "highest").Press("w").WaitFor("[24h]", "highest", "now", "boot").Press("8").WaitFor("[8 Timeline]")
+	term.Press("A").WaitFor("HostDown", "prometheus on router, alertmanager on router", "1 silenced (v)").Press("v").WaitFor("quiet", "CertificateEndsSoon").Press("esc").WaitFor("[8 Timeline]")
+	term.Press("U").WaitFor("worst", "disk /mnt/storage 94%", "https://netdata.fleet.example/").Press("esc").WaitFor("[8 Timeline]")
 	term.Press("?").WaitFor("┌─ Help").Press("esc").WaitGone("┌─ Help")
 	term.Press("B").WaitFor("photos", "861G", "+4").Press("esc").WaitFor("[8 Timeline]")
 	term.Press("3").WaitFor("[3 Containers]").Press("G", "enter").WaitFor("Processes", "/init --token (hidden)")

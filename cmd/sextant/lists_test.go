@@ -44,7 +44,9 @@ func TestListsTellTheirAge(t *testing.T) {
 	}{
 		"containers": {func(w io.Writer, o options, states []fleet.State) error { return printContainers(w, o, states, false) }, "podman 5.4.2", exitUnknown},
 		"jobs":       {printBackups, "units, timers", exitUnknown},
-		"alarms":     {printAlarms, "netdata v1.37.1", exitProblem},
+		"alarms": {func(w io.Writer, o options, states []fleet.State) error {
+			return printAlarmsOf(w, o, fleet.Snapshot{Hosts: states}, states, true, false)
+		}, "netdata v1.37.1", exitProblem},
 		"units": {func(w io.Writer, o options, s []fleet.State) error { return printUnits(w, o, s, whichUnits{}) },
 			"probe", exitUnknown},
 	} {

@@ -202,7 +202,7 @@ func TestSeriesComeFromNetdata(t *testing.T) {
 	}
 	i.ask(t.Context(), i.store.Snapshot().Hosts, only("metrics"))
 	for host, source := range map[string]string{"storage": "netdata v1.37.1", "cloud": "netdata v1.37.1", "router": ""} {
-		series, err := console{i.app}.Series(t.Context(), i.Host(host).ID, time.Hour)
+		series, err := console{i.app}.Series(t.Context(), i.Host(host).ID, fleet.SeriesQuery{Window: time.Hour})
 		switch {
 		case source == "" && !errors.Is(err, metrics.ErrNoHistory):
 			t.Errorf("%s: %v", host, err)
@@ -210,7 +210,7 @@ func TestSeriesComeFromNetdata(t *testing.T) {
 			t.Errorf("%s: %v, %+v", host, err, series)
 		}
 	}
-	if _, err := (console{i.app}).Series(t.Context(), "nobody", time.Hour); err == nil {
+	if _, err := (console{i.app}).Series(t.Context(), "nobody", fleet.SeriesQuery{Window: time.Hour}); err == nil {
 		t.Error("series of a host that is not in the fleet")
 	}
 }

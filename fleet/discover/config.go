@@ -35,6 +35,7 @@ type Config struct {
 	Cloudflare CloudflareConfig `toml:"cloudflare"`
 	Trace      TraceConfig      `toml:"trace"`
 	Meant      []MeantConfig    `toml:"meant"`
+	Monitoring MonitoringConfig `toml:"monitoring"`
 }
 
 // HostConfig is a [[host]] of the configuration.
@@ -97,6 +98,22 @@ func (c *Config) MeantList() []fleet.Meant {
 		list = append(list, fleet.Meant{Host: m.Host, Port: m.Port, Name: m.Name, Why: m.Why})
 	}
 	return list
+}
+
+// MonitoringConfig is [monitoring]: the token that Grafana wants, named by file or
+// environment variable, and the one host that it is shown to.
+type MonitoringConfig struct {
+	GrafanaHost      string `toml:"grafana_host"`
+	GrafanaTokenFile string `toml:"grafana_token_file"`
+	GrafanaTokenEnv  string `toml:"grafana_token_env"`
+}
+
+// GrafanaToken reads the token for the Grafana of a host; "" there is none for it.
+func (c *Config) GrafanaToken(host string) (string, error) {
+	if m := c.Monitoring; m.GrafanaHost != "" && strings.EqualFold(m.GrafanaHost, host) {
+		return secretOf("the token for Grafana", m.GrafanaTokenFile, m.GrafanaTokenEnv, c.file)
+	}
+	return "", nil
 }
 
 // CloudflareToken reads the token for Cloudflare's API; "" there is none.

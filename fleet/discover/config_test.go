@@ -216,3 +216,28 @@ func TestCloudflareToken(t *testing.T) {
 		}
 	}
 }
+
+// TestGrafanaToken: it is shown to the host that it is for, and to no other.
+func TestGrafanaToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		conf       MonitoringConfig
+		host, want string
+		bad        bool
+	}{
+		{MonitoringConfig{GrafanaHost: "storage", GrafanaTokenFile: file}, "storage", "secret", false},
+		{MonitoringConfig{GrafanaHost: "storage", GrafanaTokenFile: file}, "laptop", "", false},
+		{MonitoringConfig{GrafanaTokenFile: file}, "storage", "", false},
+		{MonitoringConfig{GrafanaHost: "storage", GrafanaTokenFile: file + "x"}, "storage", "", true},
+		{MonitoringConfig{GrafanaHost: "storage", GrafanaTokenEnv: "NO_SUCH_TOKEN"}, "storage", "", true},
+		{MonitoringConfig{}, "", "", false},
+	} {
+		got, err := (&Config{Monitoring: tt.conf}).GrafanaToken(tt.host)
+		if got != tt.want || (err != nil) != tt.bad {
+			t.Errorf("%+v for %q: %q, %v", tt.conf, tt.host, got, err)
+		}
+	}
+}

@@ -231,6 +231,9 @@ func (c *Config) check(path string, lines map[string]int) error {
 			k.wrong("ui.keys."+action, "no key is named for %q", action)
 		}
 	}
+	if m := c.Monitoring; m.GrafanaHost == "" && (m.GrafanaTokenFile != "" || m.GrafanaTokenEnv != "") {
+		k.wrong("monitoring", "a token for Grafana without grafana_host: it is shown only to the host that is named")
+	}
 	return errors.Join(k.errs...)
 }
 

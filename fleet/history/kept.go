@@ -18,6 +18,7 @@ const (
 	maxListens     = 2000
 	maxProxies     = 50
 	maxServices    = 200
+	maxMonitors    = 50
 )
 
 // fact is a fleet.Fact in the file. It is not written by the fact's own
@@ -70,6 +71,7 @@ type host struct {
 	Services    fact[[]fleet.Service]    `json:"services,omitzero"`
 	Secrets     fact[fleet.HostSecrets]  `json:"secrets,omitzero"`
 	Firewall    fact[fleet.Firewall]     `json:"firewall,omitzero"`
+	Monitors    fact[[]fleet.Monitor]    `json:"monitors,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -92,6 +94,7 @@ func keepHost(s fleet.State) host {
 		Services:    keep(first(s.Services, maxServices)),
 		Secrets:     keep(s.Secrets), // its lists are bounded where they are read
 		Firewall:    keep(s.Firewall),
+		Monitors:    keep(first(s.Monitors, maxMonitors)),
 	}
 }
 
@@ -115,6 +118,7 @@ func (k host) state(now time.Time) fleet.State {
 		Services:    k.Services.give(now),
 		Secrets:     k.Secrets.give(now),
 		Firewall:    k.Firewall.give(now),
+		Monitors:    k.Monitors.give(now),
 	}
 }
 

@@ -110,8 +110,13 @@ func FuzzData(f *testing.F) {
 		if err != nil {
 			return
 		}
-		charts := map[string]table{"system.cpu": data, "system.ram": data, "mem.available": data, "system.net": data, "system.io": data, "system.load": data}
-		for _, s := range compose(charts, "") {
+		lines, charts := hostLines([]fleet.Disk{{Mount: "/"}}), map[string]table{}
+		for _, l := range lines {
+			for _, c := range l.charts {
+				charts[c.id] = data.since(time.Unix(0, 0))
+			}
+		}
+		for _, s := range compose(lines, charts, "") {
 			for _, p := range s.Points {
 				if p.Value < 0 || math.IsInf(p.Value, 0) {
 					t.Errorf("%s: %v", s.Name, p.Value)

@@ -110,8 +110,8 @@ func TestSeriesOfTheLab(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for _, l := range []link.Link{storage, cloud} {
-		series, err := r.Series(ctx, l, fleet.State{Host: l.Host()}, 2*time.Minute)
-		if err != nil || len(series) != 7 {
+		series, err := r.Series(ctx, l, fleet.State{Host: l.Host()}, fleet.SeriesQuery{Window: 2 * time.Minute})
+		if err != nil || len(series) < 7 {
 			t.Fatalf("%s: %d series, %v", l.Host().Name, len(series), err)
 		}
 		for _, s := range series {
@@ -121,9 +121,85 @@ func TestSeriesOfTheLab(t *testing.T) {
 			}
 		}
 	}
-	if _, err := r.Series(ctx, router, fleet.State{Host: router.Host()}, time.Minute); !errors.Is(err, metrics.ErrNoHistory) {
+	if _, err := r.Series(ctx, router, fleet.State{Host: router.Host()}, fleet.SeriesQuery{Window: time.Minute}); !errors.Is(err, metrics.ErrNoHistory) {
 		t.Error(err)
 	}
+}
+
+// TestThePastOfTheLab: windows that are longer than what Netdata remembers give what
+// there is; disks, pressure and a container's control group are read where Netdata
+// has charts of them, and hold against what the host itself tells.
+func TestThePastOfTheLab(t *testing.T) {
+	lab := labtest.Load(t)
+	r := metrics.New()
+	l := lab.Link(t, "storage")
+	m, _ := read(t, r, l)
+	st := fleet.State{Host: l.Host(), Metrics: m}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	began := time.Now()
+	for _, window := range []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour} {
+		series, err := r.Series(ctx, l, st, fleet.SeriesQuery{Window: window})
+		if err != nil {
+			t.Fatalf("%s: %v", window, err)
+		}
+		names := map[string]fleet.Series{}
+		for _, s := range series {
+			names[s.Name] = s
+			first, last := s.Points[0], s.Points[len(s.Points)-1]
+			if math.IsNaN(first.Value) || began.Sub(first.At) > window+window/4 || began.Sub(last.At) > window/100+time.Minute || last.At.After(began.Add(window/100+time.Minute)) {
+				t.Errorf("%s of %s: from %s to %s", s.Name, window, first.At, last.At)
+			}
+		}
+		for _, want := range charted(t, l, m.Value.Disks) {
+			if _, ok := names[want]; !ok {
+				t.Errorf("%s: no series %q", window, want)
+			}
+		}
+	}
+}
+
+// TestTheChartsOfAContainerOfTheLab: Netdata there may not ask Podman for names, and
+// calls control groups by the containers' IDs.
+func TestTheChartsOfAContainerOfTheLab(t *testing.T) {
+	lab := labtest.Load(t)
+	r := metrics.New()
+	l := lab.Link(t, "storage")
+	st := fleet.State{Host: l.Host()}
+	id := strings.TrimSpace(labtest.Output(t, l, "podman", "inspect", "jellyfin", "-f", "{{.Id}}"))
+	st.Containers = fleet.Known([]fleet.Container{{Name: "jellyfin", User: "root", ID: id}}, time.Now(), "podman")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	series, err := r.Series(ctx, l, st, fleet.SeriesQuery{Window: time.Hour, Container: "jellyfin"})
+	if err != nil || len(series) != 2 {
+		t.Fatalf("%+v, %v", series, err)
+	}
+	memory := series[1].Points[len(series[1].Points)-1].Value
+	if cpu := series[0].Points[0].Value; cpu < 0 || cpu > 64 || memory < 1<<16 || memory > 1<<32 {
+		t.Errorf("cpu %v, memory %v", cpu, memory)
+	}
+	if _, err := r.Series(ctx, l, st, fleet.SeriesQuery{Window: time.Hour, Container: "nobody"}); !errors.Is(err, metrics.ErrNoContainer) {
+		t.Error(err)
+	}
+}
+
+// charted are the series for which Netdata on the host has a chart, as curl tells.
+func charted(t *testing.T, l link.Link, disks []fleet.Disk) []string {
+	t.Helper()
+	out := labtest.Output(t, l, "curl", "-sS", "http://127.0.0.1:19999/api/v1/charts")
+	want := []string{"cpu", "memory", "load"}
+	for _, kind := range []string{"cpu", "memory", "io"} {
+		if strings.Contains(out, `"system.`+kind+`_some_pressure"`) {
+			want = append(want, "pressure "+kind)
+		}
+	}
+	for _, d := range disks {
+		if strings.Contains(out, `"disk_space.`+strings.ReplaceAll(d.Mount, "/", "_")+`"`) && len(disks) <= 5 {
+			want = append(want, "disk "+d.Mount)
+		}
+	}
+	t.Logf("charts: %q", want)
+	return want
 }
 
 // TestLiveOfTheLab measures the hosts that no Netdata has, and holds that nothing

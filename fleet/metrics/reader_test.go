@@ -64,7 +64,8 @@ func TestNetdataOfTheThirdAPI(t *testing.T) {
 	if m.Source != "netdata v2.7.3" || m.Value.CPU < 0.99 || len(alarms.Value) != 2 {
 		t.Errorf("%+v %+v", m, alarms)
 	}
-	series, err := r.Series(t.Context(), l, state("galactica"), time.Minute)
+	r.now = func() time.Time { return nd.clock }
+	series, err := r.Series(t.Context(), l, state("galactica"), fleet.SeriesQuery{Window: time.Minute})
 	if err != nil || len(series) == 0 || series[0].Name != "cpu" || series[0].Points[0].Value != 13 {
 		t.Errorf("%+v %v", series, err)
 	}
@@ -79,7 +80,7 @@ func TestNoNetdataAnywhere(t *testing.T) {
 	if !alarms.None || !strings.HasPrefix(alarms.Err, "no monitoring") {
 		t.Errorf("%+v", alarms)
 	}
-	if _, err := r.Series(t.Context(), l, state("router"), time.Minute); !errors.Is(err, ErrNoHistory) {
+	if _, err := r.Series(t.Context(), l, state("router"), fleet.SeriesQuery{Window: time.Minute}); !errors.Is(err, ErrNoHistory) {
 		t.Error(err)
 	}
 }
@@ -117,7 +118,8 @@ func TestAChildIsReadFromItsParent(t *testing.T) {
 	if r.Due(child.host.ID) {
 		t.Error("still due")
 	}
-	series, err := r.Series(t.Context(), child, st, time.Minute)
+	r.now = func() time.Time { return nd.clock }
+	series, err := r.Series(t.Context(), child, st, fleet.SeriesQuery{Window: time.Minute})
 	if err != nil || len(series) == 0 || series[0].Source != "netdata v1.37.1 on galactica" {
 		t.Errorf("%+v %v", series, err)
 	}

@@ -25,6 +25,8 @@ const maxSilence = 60 * time.Second
 
 // chart is one chart of /api/v1/allmetrics, which /api/v3/allmetrics repeats.
 type chart struct {
+	Family      string `json:"family"`
+	Context     string `json:"context"`
 	Units       string `json:"units"`
 	LastUpdated int64  `json:"last_updated"` // seconds since 1970, Netdata's clock
 	Dimensions  map[string]struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -23,58 +22,138 @@ var ErrNoHistory = errors.New("no Netdata keeps the past of this host")
 // maxPoints is how many points a series has at most; a terminal is not wider.
 const maxPoints = 240
 
-// Names of the series, in the order in which they are given, with their units.
-const (
-	seriesCPU       = "cpu"        // %
-	seriesMemory    = "memory"     // B that cannot be freed
-	seriesLoad      = "load"       // average of one minute
-	seriesNetIn     = "net in"     // B/s
-	seriesNetOut    = "net out"    // B/s
-	seriesDiskRead  = "disk read"  // B/s
-	seriesDiskWrite = "disk write" // B/s
-)
+// maxSkew is how far Netdata's clock may be from ours: what was measured when is
+// held against what happened when by it.
+const maxSkew = 5 * time.Minute
 
-// seriesCharts are the charts that the series are made of.
-var seriesCharts = []string{"system.cpu", "system.ram", "mem.available", "system.load", "system.net", "system.io"}
-
-// Series reads the measurements of the last window: cpu, memory, load, network
-// and disks, from the Netdata on the host or from its parent. A series that
-// Netdata does not have is left out; with none at all it is an error, and
-// [ErrNoHistory] where no Netdata has the host.
-func (r *Reader) Series(ctx context.Context, l link.Link, st fleet.State, window time.Duration) ([]fleet.Series, error) {
+// Series reads the measurements of the last window from the Netdata on the host or
+// from its parent: cpu, memory, load, network and disks, pressure, how full the
+// disks are, temperatures; of a container its cpu and memory. A series that
+// Netdata does not have is left out; with none at all it is an error,
+// [ErrNoHistory] where no Netdata has the host and [ErrNoContainer] where it has
+// no charts of the container.
+func (r *Reader) Series(ctx context.Context, l link.Link, st fleet.State, q fleet.SeriesQuery) ([]fleet.Series, error) {
 	m, err := r.keeper(ctx, l, st)
 	if err != nil {
 		return nil, err
 	}
-	c := newClient(m.link)
-	defer c.close()
-	tables := make([]table, len(seriesCharts))
-	errs := make([]error, len(seriesCharts))
+	p := past{client: newClient(m.link), mirror: m, window: q.Window, now: r.now}
+	defer p.client.close()
+	p.from = source(m.agent)
+	if m.link.Host().ID != l.Host().ID {
+		p.from += " on " + m.link.Host().Name
+	}
+	lines := hostLines(st.Metrics.Value.Disks)
+	if q.Container != "" {
+		if lines, err = p.containerLines(ctx, st, q); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.from, err)
+		}
+	} else if len(st.Metrics.Value.Temps) > 0 {
+		lines = append(lines, p.heatLines(ctx)...)
+	}
+	return p.read(ctx, lines)
+}
+
+// past is what one Netdata has kept of one node.
+type past struct {
+	client *client
+	mirror mirror
+	window time.Duration
+	from   string // who tells
+	now    func() time.Time
+}
+
+// read reads the charts that lines are made of, each once, and makes them.
+func (p past) read(ctx context.Context, lines []line) ([]fleet.Series, error) {
+	var charts []chartID
+	for _, l := range lines {
+		for _, c := range l.charts {
+			if !slices.Contains(charts, c) {
+				charts = append(charts, c)
+			}
+		}
+	}
+	tables := make([]table, len(charts))
+	errs := make([]error, len(charts))
 	var group errgroup.Group
-	for i, chart := range seriesCharts {
+	for i, chart := range charts {
 		group.Go(func() error {
-			tables[i], errs[i] = history(ctx, c, m, chart, window)
+			tables[i], errs[i] = p.history(ctx, chart)
 			return nil
 		})
 	}
 	_ = group.Wait()
 	byChart := map[string]table{}
-	for i, chart := range seriesCharts {
-		byChart[chart] = tables[i]
+	for i, chart := range charts {
+		byChart[chart.id] = tables[i]
 	}
-	from := source(m.agent)
-	if m.link.Host().ID != l.Host().ID {
-		from += " on " + m.link.Host().Name
-	}
-	if out := compose(byChart, from); len(out) > 0 {
+	if out := compose(lines, byChart, p.from); len(out) > 0 {
 		return out, nil
 	}
 	for _, err := range errs {
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", from, err)
+		if err != nil && !errors.Is(err, errNotFound) {
+			return nil, fmt.Errorf("%s: %w", p.from, err)
 		}
 	}
-	return nil, fmt.Errorf("%s: no measurements of the last %s", from, window)
+	return nil, fmt.Errorf("%s: no measurements of the last %s", p.from, p.window)
+}
+
+// history reads one chart.
+func (p past) history(ctx context.Context, chart chartID) (table, error) {
+	seconds := max(1, int(p.window/time.Second))
+	query := url.Values{
+		"after":  {strconv.Itoa(-seconds)},
+		"points": {strconv.Itoa(min(seconds, maxPoints))},
+		"format": {"json"},
+		// else the newest are left out: in a week up to 42 minutes
+		"options": {"unaligned"},
+	}
+	path, scope := p.mirror.agent.at(p.mirror.node, "data")
+	if p.mirror.agent.api == 3 {
+		for k, v := range scope {
+			query[k] = v
+		}
+		query.Set("format", "json2")
+		query.Set("contexts", chart.context)
+		query.Set("group_by", "dimension")
+		query.Set("time_group", "average")
+		if chart.id != chart.context {
+			query.Set("instances", chart.id)
+		}
+	} else {
+		query.Set("chart", chart.id)
+		query.Set("group", "average")
+	}
+	ans, err := p.client.get(ctx, path, query)
+	if err != nil {
+		return table{}, err
+	}
+	if err := p.clock(ans.clock); err != nil {
+		return table{}, err
+	}
+	t, err := parseData(ans.body)
+	if err != nil {
+		return table{}, err
+	}
+	return t.since(ans.clock.Add(-p.window - p.window/10 - time.Minute)), nil
+}
+
+// clock refuses what a Netdata tells whose clock is not ours.
+func (p past) clock(told time.Time) error {
+	if told.IsZero() {
+		return errors.New("netdata does not tell its time: when its measurements are from is unknown")
+	}
+	skew := told.Sub(p.now()).Round(time.Minute)
+	if skew.Abs() <= maxSkew {
+		return nil
+	}
+	way := "ahead of"
+	if skew < 0 {
+		way = "behind"
+	}
+	host := p.mirror.link.Host().Name
+	return fleet.WithCure(fmt.Errorf("the clock of %s is %s %s ours: when its measurements are from is unknown", host, skew.Abs(), way),
+		"set the clock of "+host+", or this machine's: timedatectl tells whether it is kept right")
 }
 
 // keeper finds the Netdata that has the past of a host.
@@ -105,32 +184,6 @@ func (r *Reader) keeper(ctx context.Context, l link.Link, st fleet.State) (mirro
 		return mirror{}, fmt.Errorf("%w: %w", ErrNoHistory, err)
 	}
 	return mirror{}, err
-}
-
-// history reads one chart.
-func history(ctx context.Context, c *client, m mirror, chart string, window time.Duration) (table, error) {
-	seconds := max(1, int(window/time.Second))
-	query := url.Values{
-		"after":  {strconv.Itoa(-seconds)},
-		"points": {strconv.Itoa(min(seconds, maxPoints))},
-		"format": {"json"},
-	}
-	path, scope := m.agent.at(m.node, "data")
-	if m.agent.api == 3 {
-		for k, v := range scope {
-			query[k] = v
-		}
-		query.Set("format", "json2")
-		query.Set("contexts", chart)
-		query.Set("group_by", "dimension")
-	} else {
-		query.Set("chart", chart)
-	}
-	ans, err := c.get(ctx, path, query)
-	if err != nil {
-		return table{}, err
-	}
-	return parseData(ans.body)
 }
 
 // table is what a chart held over time.
@@ -209,41 +262,17 @@ func tabulate(labels []string, rows [][]cell, at int) (table, error) {
 	return t, nil
 }
 
-// compose makes the series of the charts.
-func compose(charts map[string]table, from string) []fleet.Series {
-	var out []fleet.Series
-	add := func(name, unit string, t table, value func(i int) float64) {
-		s := fleet.Series{Name: name, Unit: unit, Source: from}
-		known := false
-		for i, at := range t.at {
-			v := value(i)
-			if !finite(v) || v < 0 {
-				v = math.NaN()
-			}
-			known = known || !math.IsNaN(v)
-			s.Points = append(s.Points, fleet.Point{At: at, Value: v})
-		}
-		if known {
-			out = append(out, s)
-		}
+// since leaves out what is older: Netdata answers for ever for a child that has
+// gone.
+func (t table) since(at time.Time) table {
+	first := slices.IndexFunc(t.at, func(when time.Time) bool { return !when.Before(at) })
+	if first < 0 {
+		first = len(t.at)
 	}
-	column := func(t table, factor float64, names ...string) func(int) float64 {
-		for _, n := range names {
-			if values, ok := t.values[n]; ok {
-				return func(i int) float64 { return values[i] * factor }
-			}
-		}
-		return func(int) float64 { return math.NaN() }
+	out := table{at: t.at[first:], values: map[string][]float64{}}
+	for name, values := range t.values {
+		out.values[name] = values[first:]
 	}
-	cpu, net, disk, load := charts["system.cpu"], charts["system.net"], charts["system.io"], charts["system.load"]
-	add(seriesCPU, "%", cpu, func(i int) float64 { return cpu.sum(i, "idle", "iowait") })
-	mem := charts["mem.available"]
-	add(seriesMemory, "B", mem, used(charts["system.ram"], mem))
-	add(seriesLoad, "", load, column(load, 1, "load1"))
-	add(seriesNetIn, "B/s", net, column(net, kilobit, "received", "InOctets"))
-	add(seriesNetOut, "B/s", net, column(net, -kilobit, "sent", "OutOctets"))
-	add(seriesDiskRead, "B/s", disk, column(disk, kib, "in"))
-	add(seriesDiskWrite, "B/s", disk, column(disk, -kib, "out"))
 	return out
 }
 
@@ -258,23 +287,12 @@ func (t table) sum(i int, but ...string) float64 {
 	return total
 }
 
-// used is the memory that cannot be freed: all there is, which does not
-// change, less what is available.
-func used(ram, available table) func(int) float64 {
-	total := math.NaN()
-	for i := range ram.at {
-		if v := ram.sum(i); finite(v) {
-			total = v
+// column gives a dimension by one of its names; NaN where there is none.
+func (t table) column(names ...string) []float64 {
+	for _, n := range names {
+		if values, ok := t.values[n]; ok {
+			return values
 		}
 	}
-	values := available.values["avail"]
-	if values == nil {
-		values = available.values["MemAvailable"]
-	}
-	return func(i int) float64 {
-		if values == nil {
-			return math.NaN()
-		}
-		return (total - values[i]) * mib
-	}
+	return nil
 }

@@ -20,6 +20,9 @@ type kind struct {
 	port  uint16                                                    // where it listens, if nothing says otherwise
 	not   []uint16                                                  // ports of its that are not asked
 	check func(context.Context, *web.Client) (fleet.Health, string) // and why it is so
+
+	units, images []string                                           // what it is called there, where not by its name
+	alarms        func(context.Context, asker, *fleet.Monitor) error // of a monitoring server
 }
 
 // kinds are those by which people sign in.
@@ -41,7 +44,7 @@ type place struct {
 
 // readServices asks each service of the host that is known how it is.
 func readServices(ctx context.Context, l link.Link, st fleet.State) fleet.Fact[[]fleet.Service] {
-	places := find(st)
+	places := find(st, kinds)
 	if len(places) == 0 {
 		return fleet.Nothing[[]fleet.Service]("no service that can be asked how it is (Authelia, Dex, LLDAP)", time.Now(), "probe")
 	}
@@ -59,11 +62,11 @@ func readServices(ctx context.Context, l link.Link, st fleet.State) fleet.Fact[[
 	return fleet.Known(list, time.Now(), "their health checks")
 }
 
-// find gives the services of a host by its units and containers; at most one of
-// each kind is told of each of them.
-func find(st fleet.State) []place {
+// find gives those services of a host that are of some kinds by its units and
+// containers; at most one of each kind is told of each of them.
+func find(st fleet.State, of []kind) []place {
 	var out []place
-	for _, k := range kinds {
+	for _, k := range of {
 		owned := map[string]bool{}
 		for _, c := range st.Containers.Value {
 			if k.isContainer(c) && c.State == "running" {
@@ -84,6 +87,9 @@ func find(st fleet.State) []place {
 // "authelia-main.service".
 func (k kind) isUnit(name string) bool {
 	name, ok := strings.CutSuffix(name, ".service")
+	if k.units != nil {
+		return ok && slices.Contains(k.units, name)
+	}
 	return ok && (name == k.name || strings.HasPrefix(name, k.name+"-"))
 }
 
@@ -91,7 +97,7 @@ func (k kind) isUnit(name string) bool {
 func (k kind) isContainer(c fleet.Container) bool {
 	image, _, _ := strings.Cut(path.Base(c.Image), "@")
 	image, _, _ = strings.Cut(image, ":")
-	return image == k.name
+	return image == k.name || slices.Contains(k.images, image)
 }
 
 // published are the ports of the host at which a container's service may be asked:

@@ -190,11 +190,42 @@ func (m *machine) charts() []chart {
 			[]dim{same("free", swap(func(u float64) float64 { return 1 - u })), same("used", swap(func(u float64) float64 { return u }))}})
 	}
 	for _, d := range m.disks {
-		gb := func(part float64) func(time.Time) float64 {
-			return func(time.Time) float64 { return float64(d.size) * part / gib }
+		list = append(list, m.space(d))
+	}
+	if m.temp.base > 0 {
+		list = append(list, chart{"sensors.coretemp-isa-0000_temperature", "sensors.temperature", "Celsius", "coretemp", 0, []dim{{"temp1", "Package id 0", per(m.temp, 1)}}})
+	}
+	return append(list, m.groups()...)
+}
+
+// filling is how much fuller a disk gets in a day.
+const filling = 0.004
+
+// space is how full a disk is: it was emptier before.
+func (m *machine) space(d disk) chart {
+	used := func(t time.Time) float64 { return d.full * (1 - filling*max(0, m.began.Sub(t).Hours())/24) }
+	gb := func(part func(time.Time) float64) func(time.Time) float64 {
+		return func(t time.Time) float64 { return float64(d.size) * part(t) / gib }
+	}
+	return chart{"disk_space." + strings.ReplaceAll(d.mount, "/", "_"), "disk.space", "GiB", d.mount, 0, []dim{
+		{"avail", "avail", gb(func(t time.Time) float64 { return 1 - used(t) })}, {"used", "used", gb(used)},
+		{"reserved_for_root", "reserved for root", gb(func(time.Time) float64 { return 0 })},
+	}}
+}
+
+// groups are the control groups of the containers, by the names that Podman gives.
+func (m *machine) groups() []chart {
+	var list []chart
+	for _, b := range m.boxes {
+		if b.gone || b.state != "running" {
+			continue
 		}
-		list = append(list, chart{"disk_space." + strings.ReplaceAll(d.mount, "/", "_"), "disk.space", "GiB", d.mount, 0,
-			[]dim{same("avail", gb(1-d.full)), same("used", gb(d.full)), {"reserved_for_root", "reserved for root", gb(0)}}})
+		id := "cgroup_" + b.name
+		list = append(list,
+			chart{id + ".cpu", "cgroup.cpu", "percentage", "cpu", 0, []dim{
+				{"user", "user", func(t time.Time) float64 { return 70 * b.cpu.at(t) }}, {"system", "system", func(t time.Time) float64 { return 30 * b.cpu.at(t) }},
+			}},
+			chart{id + ".mem_usage", "cgroup.mem_usage", "MiB", "mem", 0, []dim{{"ram", "ram", func(t time.Time) float64 { return b.mem.at(t) / mib }}, {"swap", "swap", func(time.Time) float64 { return 0 }}}})
 	}
 	return list
 }
@@ -241,7 +272,7 @@ func charts(w http.ResponseWriter, m *machine, now time.Time) {
 }
 
 // history is how long Netdata remembers.
-const history = 2 * time.Hour
+const history = 8 * day
 
 // data sends one chart's values, newest first.
 func data(w http.ResponseWriter, r *http.Request, m *machine, now time.Time) {
@@ -271,7 +302,7 @@ func data(w http.ResponseWriter, r *http.Request, m *machine, now time.Time) {
 	for at := to.Truncate(step); len(rows) < points; at = at.Add(-step) {
 		row := []float64{float64(at.Unix())}
 		for _, d := range dims {
-			row = append(row, d.at(at))
+			row = append(row, d.mean(at.Add(-step), at))
 		}
 		rows = append(rows, row)
 	}
@@ -285,6 +316,16 @@ func data(w http.ResponseWriter, r *http.Request, m *machine, now time.Time) {
 		return
 	}
 	answer(w, result)
+}
+
+// mean is what a dimension was between two times, about.
+func (d dim) mean(from, to time.Time) float64 {
+	const looks = 6
+	sum := 0.0
+	for i := range looks {
+		sum += d.at(to.Add(-to.Sub(from) * time.Duration(i) / looks))
+	}
+	return sum / looks
 }
 
 // span reads a time of a query: epoch seconds, or negative: seconds before now.

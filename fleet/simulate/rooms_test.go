@@ -16,6 +16,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/metrics"
 	"github.com/sextant-fleet/sextant/fleet/probe"
+	"github.com/sextant-fleet/sextant/fleet/services"
 	"github.com/sextant-fleet/sextant/fleet/simulate"
 	"github.com/sextant-fleet/sextant/fleet/units"
 	"github.com/sextant-fleet/sextant/nixops"
@@ -136,15 +137,40 @@ func TestMeasurements(t *testing.T) {
 		if want := map[string]int{"storage": 2}[name]; len(alarms.Value) != want || alarms.Current() != (name != "router") {
 			t.Errorf("%s: alarms %+v, %s", name, alarms.Value, alarms.Err)
 		}
-		series, err := r.Series(soon(t), l, st, 10*time.Minute)
+		series, err := r.Series(soon(t), l, st, fleet.SeriesQuery{Window: 10 * time.Minute})
 		switch {
 		case name == "router":
 			if !errors.Is(err, metrics.ErrNoHistory) {
 				t.Errorf("router's past: %v", err)
 			}
-		case err != nil || len(series) != 7 || len(series[0].Points) < 200:
+		case err != nil || len(series) < 10 || len(series[0].Points) < 200:
 			t.Errorf("%s: %d series, %v", name, len(series), err)
 		}
+	}
+}
+
+// TestMonitorsOfTheWorld: what watches the fleet is read as the real ones are.
+func TestMonitorsOfTheWorld(t *testing.T) {
+	f := begin(t, simulate.Options{Seed: 1})
+	d := dialer(t, f)
+	got := map[string]fleet.Monitor{}
+	for _, name := range []string{"router", "storage", "r2s"} {
+		l := d.Open(f.Host(name))
+		st := probed(t, l)
+		if name == "storage" {
+			st.Containers = fleet.Known([]fleet.Container{{Name: "grafana", State: "running", Image: "docker.io/grafana/grafana:latest", Ports: []fleet.Port{{Host: 3999, Container: 3000, Protocol: "tcp"}}}}, time.Now(), "podman")
+		}
+		ms := services.Monitors(soon(t), l, st, "")
+		for _, m := range ms.Value {
+			got[m.Kind+" on "+name] = m
+		}
+		if ms.None != (name == "r2s") {
+			t.Errorf("%s: %+v", name, ms)
+		}
+	}
+	p, a, g := got["prometheus on router"], got["alertmanager on router"], got["grafana on storage"]
+	if p.Err != "" || len(p.Alarms) != 4 || p.Down != 2 || a.Err != "" || len(a.Alarms) != 4 || !g.None || g.Version == "" && g.Err == "" {
+		t.Errorf("%+v", got)
 	}
 }
 

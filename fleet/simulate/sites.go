@@ -37,7 +37,7 @@ type vhost struct {
 
 // vhosts are the sites of the hosts that have a Caddy.
 var vhosts = map[string][]vhost{
-	"storage": {{name: "jellyfin.fleet.example", dial: "127.0.0.1:3000"}, {name: "grafana.fleet.example", dial: "127.0.0.1:3999", auth: false}},
+	"storage": {{name: "jellyfin.fleet.example", dial: "127.0.0.1:3000"}, {name: "grafana.fleet.example", dial: "127.0.0.1:3999", auth: false}, {name: "netdata.fleet.example", dial: "127.0.0.1:19999"}},
 	"cloud": {
 		{name: "auth.fleet.example", dial: "127.0.0.1:9091"},
 		{name: "photos.fleet.example", dial: "storage:3444", auth: true},
@@ -58,6 +58,9 @@ const (
 func (m *machine) serves(port uint32) service {
 	if port == caddyPort && m.unitRuns("caddy.service") {
 		return http.HandlerFunc(m.caddyAdmin)
+	}
+	if s := m.monitoring(port); s != nil {
+		return s
 	}
 	for _, b := range m.boxes {
 		for _, p := range b.ports {
@@ -91,6 +94,8 @@ func (b *box) answer(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "Health check passed")
 	case b.name == "lldap" && r.URL.Path == "/health":
 		w.WriteHeader(http.StatusOK)
+	case b.name == "grafana":
+		grafana(w, r)
 	default:
 		fmt.Fprintf(w, "%s answers\n", b.name)
 	}
@@ -266,6 +271,10 @@ func portOwner(port int) (process, unit, address string) {
 		return "netdata", "netdata.service", "0.0.0.0"
 	case 8000:
 		return "restic-rest-ser", "restic-rest-server.service", "0.0.0.0"
+	case prometheusPort:
+		return "prometheus", "prometheus.service", "*"
+	case alertmanagerPort:
+		return "alertmanager", "alertmanager.service", "*"
 	case 53, 4000:
 		return "blocky", "blocky.service", "*"
 	}

@@ -30,19 +30,19 @@ func hexID(seed uint64, n int, words ...string) string {
 	return hex.EncodeToString(sum[:])[:n]
 }
 
-// wave is a value that moves slowly and never jumps: a base and three sines
+// wave is a value that moves slowly and never jumps: a base and four sines
 // whose periods have no common measure. Its integral is known, so that a
 // counter and a rate made of the same wave agree.
 type wave struct {
 	base, swing float64
-	phase       [3]float64
+	phase       [4]float64
 }
 
-// periods of the sines, in seconds.
-var periods = [3]float64{47, 193, 1021}
+// periods of the sines, in seconds; the last is a day.
+var periods = [4]float64{47, 193, 1021, 86400}
 
 // weights of the sines; their sum is one.
-var weights = [3]float64{0.25, 0.35, 0.4}
+var weights = [4]float64{0.2, 0.25, 0.25, 0.3}
 
 func newWave(base, swing float64, seed uint64, words ...string) wave {
 	w := wave{base: base, swing: min(swing, base)}

@@ -44,6 +44,7 @@ type containerView struct {
 	asks    [2]asking
 	known   fleet.Fact[fleet.ContainerDetail]
 	top     fleet.Fact[fleet.ContainerTop]
+	past    past
 }
 
 // The questions of a containerView.
@@ -81,8 +82,12 @@ func answers(st fleet.State) bool { return st.Reach.Current() && st.Reach.Value.
 
 // do opens a container, and then asks for it.
 func (t *containersTab) do(c *screen.Context, st fleet.State, id string) screen.Effect {
-	if id == "secrets" {
+	switch {
+	case id == "secrets":
 		return t.unhide(c, st)
+	case id == "window" && t.open != "":
+		t.view.past.turn(t.view.past.at + 1)
+		return t.fresh(c, st)
 	}
 	e := t.tableTab.do(c, st, id)
 	return screen.All{e, t.fresh(c, st)}
@@ -135,6 +140,8 @@ func (t *containersTab) close() {
 
 func (t *containersTab) receive(c *screen.Context, _ fleet.State, msg tea.Msg) screen.Effect {
 	switch msg := msg.(type) {
+	case pastMsg:
+		t.view.past.receive(msg)
 	case detailMsg:
 		if t.view.asks[askDetail].end(msg.n, c.Now) {
 			t.view.known = t.view.known.Refresh(told(msg.detail, msg.err, c.Now, cmp.Or(msg.detail.Source, t.view.of.Engine)))
@@ -156,9 +163,9 @@ func (t *containersTab) scopes() []string {
 
 func (t *containersTab) openHints() []string {
 	if t.view.known.Value.Hidden+t.view.top.Value.Hidden == 0 && !t.view.secrets {
-		return []string{"back", "logs", "menu", "copy", "shell", "refresh", "help"}
+		return []string{"back", "logs", "window", "menu", "copy", "shell", "refresh", "help"}
 	}
-	return []string{"back", "logs", "menu", "secrets", "copy", "shell", "refresh", "help"}
+	return []string{"back", "logs", "window", "menu", "secrets", "copy", "shell", "refresh", "help"}
 }
 
 // turn turns to another container: what was known of the one before is not its.
@@ -174,6 +181,7 @@ func (v *containerView) drop() {
 	for i := range v.asks {
 		v.asks[i].drop()
 	}
+	v.past.drop()
 }
 
 // forget drops what is known; answers that are under way are nobody's.
@@ -184,6 +192,7 @@ func (v *containerView) forget() {
 	for i := range v.asks {
 		v.asks[i] = asking{n: v.asks[i].n}
 	}
+	v.past.turn(v.past.at)
 }
 
 // fresh asks for the container when it was opened, again as long as it is, and
@@ -217,6 +226,11 @@ func (v *containerView) fresh(ctx context.Context, c *screen.Context, st fleet.S
 	if len(all) > 0 {
 		v.of = ct
 	}
+	if ct.Running() {
+		if e := v.past.fresh(ctx, c, st, ct.Name, ct.User); e != nil {
+			all = append(all, e)
+		}
+	}
 	return all
 }
 
@@ -225,7 +239,7 @@ func (v *containerView) doc(c *screen.Context, st fleet.State, ct fleet.Containe
 	if ct.State == fleet.Absent {
 		return d
 	}
-	d = v.processes(c, v.health(c, d, w), st, ct, w)
+	d = v.charts(c, st, v.processes(c, v.health(c, d, w), st, ct, w), w)
 	d = d.Head("Configuration")
 	d = lack(c, d, st, v.known, w)
 	if !v.known.HasValue() {
@@ -251,6 +265,34 @@ func (v *containerView) doc(c *screen.Context, st fleet.State, ct fleet.Containe
 		d = d.Add(w, 2, widget.L(themes.Unknown, "? ").And(themes.Text, "left out because it is too much: "+cut))
 	}
 	return d.Add(w, 2, widget.L(themes.Dim, v.known.Source+", "+words.AgoLong(v.known.At, c.Now)))
+}
+
+// charts are what it used in the past, where a Netdata knows, with what happened
+// to the host meanwhile.
+func (v *containerView) charts(c *screen.Context, st fleet.State, d widget.Doc, w int) widget.Doc {
+	const high = 4
+	p := &v.past
+	if len(p.series) == 0 && p.err == nil && !p.asking {
+		return d
+	}
+	d = d.Head("The last " + windows[p.at].name)
+	switch {
+	case len(p.series) == 0 && p.err != nil:
+		return d.Add(w, 2, widget.L(themes.Unknown, "? ").And(themes.Text, p.err.Error()))
+	case len(p.series) == 0:
+		return d.Add(w, 2, widget.L(themes.Dim, c.Glyphs.Asking+" asking"))
+	}
+	from, to := spanOf(p.series, c.Now)
+	for _, s := range p.series {
+		last, most := lastAndHighest(s)
+		d = d.Add(w, 2, widget.L(themes.Text, s.Name+" "+measure(last, s.Unit)).And(themes.Dim, "  highest "+measure(most, s.Unit)+"  "+s.Source))
+		d = append(d, widget.ChartDoc(w, high, onTime(s.Points, from, to, 2*w), topOf(s, most), c.Glyphs)...)
+	}
+	d = d.Add(w, 2, widget.L(themes.Dim, words.Stamp(from)+" to now"))
+	for _, l := range newestMarks(c, marksOf(c, st, from, to), 3) {
+		d = d.Add(w, 2, l)
+	}
+	return d
 }
 
 // empty says that a section is empty.

@@ -132,6 +132,9 @@ func (s *Screen) Hints(*screen.Context) []string {
 		}
 		return []string{"back", "enter", "logs", "find", "menu", "shell", "refresh", "help"}
 	}
+	if h, ok := s.tab().(interface{ hints() []string }); ok {
+		return h.hints()
+	}
 	return []string{"back", "next-tab", "menu", "logs", "shell", "refresh", "help"}
 }
 

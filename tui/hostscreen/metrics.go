@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"sort"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -18,56 +17,84 @@ import (
 )
 
 // metricsTab is how busy a host is: the newest values with their source, and
-// charts of the last hour, which are asked for only while they are shown. Where
-// nobody keeps the past they begin when the tab is opened.
+// charts of the past, which are asked for only while they are shown. Where nobody
+// keeps the past they begin when the tab is opened.
 type metricsTab struct {
 	reading
-	ctx    context.Context
-	series []fleet.Series
-	err    error
-	asked  time.Time // when the values were read that charts were asked after
-	asking bool
+	past
+	ctx   context.Context
+	first int // the row of charts on top
+	rows  int // all of them
+	shown int
 }
 
 func newMetrics(ctx context.Context) *metricsTab { return &metricsTab{ctx: ctx} }
 
-// window is how much of the past the charts show.
-const window = time.Hour
-
-// seriesMsg brings the charts of a host.
-type seriesMsg struct {
-	host   fleet.HostID
-	series []fleet.Series
-	err    error
-}
-
-// fresh asks for the charts again when newer values were read.
+// fresh asks for the charts again.
 func (m *metricsTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
-	if m.asking || !m.asked.IsZero() && !st.Metrics.At.After(m.asked) {
-		return nil
-	}
-	m.asking, m.asked = true, st.Metrics.At
-	if m.asked.IsZero() {
-		m.asked = c.Now
-	}
-	ctx, console, id := m.ctx, c.Console, st.Host.ID
-	return screen.Run{Cmd: func() tea.Msg {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		series, err := console.Series(ctx, id, window)
-		return seriesMsg{id, series, err}
-	}}
+	return m.past.fresh(m.ctx, c, st, "", "")
 }
 
 // close lets the charts be asked for anew: what is under way finds nobody.
-func (m *metricsTab) close() { m.asking = false }
+func (m *metricsTab) close() { m.drop() }
 
-func (m *metricsTab) receive(_ *screen.Context, st fleet.State, msg tea.Msg) screen.Effect {
-	if s, ok := msg.(seriesMsg); ok && s.host == st.Host.ID {
-		m.asking, m.err = false, s.err
-		if s.err == nil {
-			m.series = s.series
+func (m *metricsTab) receive(_ *screen.Context, _ fleet.State, msg tea.Msg) screen.Effect {
+	m.past.receive(msg)
+	return nil
+}
+
+func (m *metricsTab) scopes() []string { return []string{"metrics", "scroll"} }
+
+func (m *metricsTab) hints() []string {
+	return []string{"back", "window", "next-tab", "menu", "logs", "shell", "refresh", "help"}
+}
+
+// do turns the window, or scrolls: downward the values first, and then the charts.
+func (m *metricsTab) do(c *screen.Context, st fleet.State, id string) screen.Effect {
+	switch id {
+	case "window":
+		return m.turnTo(c, st, m.at+1)
+	case "up", "page-up":
+		if m.first > 0 {
+			m.scrollCharts(id)
+			return nil
 		}
+	case "top":
+		m.first = 0
+	}
+	before := m.scroll
+	if m.scroll.Do(id); m.scroll == before {
+		m.scrollCharts(id)
+	}
+	return nil
+}
+
+func (m *metricsTab) scrollCharts(id string) {
+	switch id {
+	case "up":
+		m.first--
+	case "down":
+		m.first++
+	case "page-up":
+		m.first -= max(1, m.shown)
+	case "page-down":
+		m.first += max(1, m.shown)
+	case "bottom":
+		m.first = m.rows
+	}
+	m.first = max(0, min(m.first, m.rows-m.shown))
+}
+
+// turnTo shows another window.
+func (m *metricsTab) turnTo(c *screen.Context, st fleet.State, to int) screen.Effect {
+	m.turn(to)
+	m.first = 0
+	return m.fresh(c, st)
+}
+
+func (m *metricsTab) tap(c *screen.Context, st fleet.State, target any) screen.Effect {
+	if v, ok := target.(tapView); ok {
+		return m.turnTo(c, st, v.n)
 	}
 	return nil
 }
@@ -111,7 +138,29 @@ func (m *metricsTab) values(c *screen.Context, st fleet.State, w int) widget.Doc
 		d = d.Field(w, sheet.Label, name, widget.T(fmt.Sprintf("%.0f °C ", t.Celsius)).And(themes.Dim, t.Sensor))
 	}
 	d = append(d, alarms(c, st, w)...)
-	return d.Field(w, sheet.Label, "source", widget.L(themes.Dim, st.Metrics.Source+", "+words.AgoLong(st.Metrics.At, c.Now)))
+	d = d.Field(w, sheet.Label, "source", widget.L(themes.Dim, st.Metrics.Source+", "+words.AgoLong(st.Metrics.At, c.Now)))
+	for _, l := range links(c, st) {
+		from := len(d)
+		d = d.Field(w, sheet.Label, l.name, widget.L(themes.Accent, l.to)).Link(from, l.to)
+	}
+	return d
+}
+
+// link is a page about the host.
+type link struct{ name, to string }
+
+// links are where a person can look at the host's monitoring.
+func links(c *screen.Context, st fleet.State) []link {
+	var out []link
+	if to := c.Snap.NetdataLink(st); to != "" {
+		out = append(out, link{"netdata", to})
+	}
+	for _, m := range st.Monitors.Value {
+		if to := c.Snap.MonitorLink(st, m); to != "" {
+			out = append(out, link{fleet.Short(m.Kind, sheet.Label), to})
+		}
+	}
+	return out
 }
 
 func load(c *screen.Context, d widget.Doc, v fleet.Metrics, w int) widget.Doc {
@@ -172,15 +221,19 @@ func rate(v float64) string {
 	return words.Bytes(uint64(v)) + "/s"
 }
 
-// alarms are what a monitoring system calls wrong.
+// alarms are what monitoring calls wrong: the host's own, and what monitors raise
+// of it, be they on another.
 func alarms(c *screen.Context, st fleet.State, w int) widget.Doc {
-	if !st.Alarms.HasValue() {
+	if !st.Alarms.HasValue() && len(st.Raised) == 0 {
 		return widget.Doc{}.Field(w, sheet.Label, "alarms", sheet.Missing(c, st, st.Alarms))
 	}
-	if len(st.Alarms.Value) == 0 {
+	if len(st.Alarms.Value)+len(st.Raised) == 0 {
 		return widget.Doc{}.Field(w, sheet.Label, "alarms", widget.L(themes.OK, "none").And(themes.Dim, "  "+st.Alarms.Source))
 	}
 	list := append([]fleet.Alarm(nil), st.Alarms.Value...)
+	for _, a := range st.Raised {
+		list = append(list, a.Alarm)
+	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].Status < list[j].Status })
 	var d widget.Doc
 	for i, a := range list {
@@ -188,7 +241,10 @@ func alarms(c *screen.Context, st fleet.State, w int) widget.Doc {
 		if i == 0 {
 			name = "alarms"
 		}
-		if a.Status == "CRITICAL" {
+		switch {
+		case a.Silenced:
+			role, word = themes.Dim, "quiet"
+		case a.Status == "CRITICAL":
 			role, word = themes.Fail, "FAIL"
 		}
 		l := widget.L(role, word+" ").And(themes.Text, a.Name+" "+a.Value)

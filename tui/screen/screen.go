@@ -74,7 +74,6 @@ const (
 	Containers = "containers"
 	Deploys    = "deploys"
 	Timeline   = "timeline"
-	Later      = "later" // screens of a later version; Tab says which
 )
 
 // Trace is the screen of the way from a public name to what answers; Item is the URL.
@@ -97,6 +96,12 @@ const Health = "health"
 
 // Tailnet is the screen of the nodes of the tailnet.
 const Tailnet = "tailnet"
+
+// Alarms is the screen of what all monitoring raises.
+const Alarms = "alarms"
+
+// Load is the screen of how busy all hosts are.
+const Load = "load"
 
 // Images is the screen of the images of one host.
 const Images = "images"

@@ -27,22 +27,24 @@ type Console struct {
 	answers   map[int]fleet.Reply
 	logs      []*Log
 	series    []fleet.HostID
+	windows   []time.Duration
 	shared    []fleet.HostID
 	units     []string // what was asked for of units: a host, or a unit
 
-	OnAnswer func(id int, r fleet.Reply)
-	NewShell func(fleet.HostID) (fleet.Session, error)
-	Way      func(url string) fleet.Trace // nil: there is none
-	Path     func(fleet.Node) fleet.Fact[fleet.Path]
-	NewExec  func(host fleet.HostID, container, user string) (fleet.Session, error)
-	LogErr   error
-	SeriesIn []fleet.Series
-	NoSeries error           // why there are none
-	AllUnits *fleet.UnitList // what the host's systemds tell; nil: nothing
-	OneUnit  func(unit, user string, secrets bool) (fleet.UnitDetail, error)
-	OnUnits  func(context.Context) (fleet.UnitList, error) // in place of AllUnits
-	Lines    []fleet.LogLine                               // what every log begins with
-	SharedBy map[fleet.HostID]fleet.Fact[fleet.Shared]
+	OnAnswer    func(id int, r fleet.Reply)
+	NewShell    func(fleet.HostID) (fleet.Session, error)
+	Way         func(url string) fleet.Trace // nil: there is none
+	Path        func(fleet.Node) fleet.Fact[fleet.Path]
+	NewExec     func(host fleet.HostID, container, user string) (fleet.Session, error)
+	LogErr      error
+	SeriesIn    []fleet.Series
+	NoSeries    error           // why there are none
+	OfContainer []fleet.Series  // of every container
+	AllUnits    *fleet.UnitList // what the host's systemds tell; nil: nothing
+	OneUnit     func(unit, user string, secrets bool) (fleet.UnitDetail, error)
+	OnUnits     func(context.Context) (fleet.UnitList, error) // in place of AllUnits
+	Lines       []fleet.LogLine                               // what every log begins with
+	SharedBy    map[fleet.HostID]fleet.Fact[fleet.Shared]
 
 	// Detail and Top tell of a container; nil: nothing is told.
 	Detail func(c fleet.Container, secrets bool) (fleet.ContainerDetail, error)
@@ -150,11 +152,25 @@ func (c *Console) Saved(path string) []string {
 }
 
 // Series implements fleet.Console.
-func (c *Console) Series(_ context.Context, id fleet.HostID, _ time.Duration) ([]fleet.Series, error) {
+func (c *Console) Series(_ context.Context, id fleet.HostID, q fleet.SeriesQuery) ([]fleet.Series, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	switch {
+	case q.Container != "" && c.OfContainer == nil:
+		return nil, errors.New("no Netdata keeps the past of this host")
+	case q.Container != "":
+		return c.OfContainer, nil
+	}
 	c.series = append(c.series, id)
+	c.windows = append(c.windows, q.Window)
 	return c.SeriesIn, c.NoSeries
+}
+
+// Windows are how much of the past was asked for, in order.
+func (c *Console) Windows() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]time.Duration(nil), c.windows...)
 }
 
 // Charted are the hosts whose charts were asked for, in order.

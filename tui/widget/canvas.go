@@ -1,8 +1,10 @@
 package widget
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 )
 
@@ -11,6 +13,7 @@ type cell struct {
 	text string // "": blank
 	role themes.Role
 	held bool
+	link uint16 // of the canvas' links, from 1; 0: none
 }
 
 // Canvas is a screen being drawn. Text is only ever put into cells, so that
@@ -22,6 +25,8 @@ type Canvas struct {
 	theme  *themes.Theme
 	glyphs themes.Glyphs
 	cursor *Point
+	links  []string
+	linked bool
 }
 
 // Point is a place on the screen, from 0.
@@ -35,6 +40,13 @@ type zone struct {
 // NewCanvas makes a blank screen.
 func NewCanvas(w, h int, theme *themes.Theme, glyphs themes.Glyphs) *Canvas {
 	return &Canvas{w: max(w, 0), h: max(h, 0), cells: make([]cell, max(w, 0)*max(h, 0)), theme: theme, glyphs: glyphs}
+}
+
+// Linked has the canvas write links for terminals that know them (OSC 8); else only
+// the text of them is there.
+func (c *Canvas) Linked(on bool) *Canvas {
+	c.linked = on
+	return c
 }
 
 // Pane is the whole canvas as a pane.
@@ -72,10 +84,14 @@ func (c *Canvas) String() string {
 }
 
 func (c *Canvas) line(b *strings.Builder, row []cell) {
-	sgr := ""
+	sgr, link := "", uint16(0)
 	for _, cl := range row[:c.used(row)] {
 		if cl.held {
 			continue
+		}
+		if cl.link != link {
+			link = cl.link
+			c.lead(b, link)
 		}
 		if want := c.theme.SGR(cl.role); want != sgr {
 			if sgr != "" {
@@ -90,9 +106,22 @@ func (c *Canvas) line(b *strings.Builder, row []cell) {
 			b.WriteString(cl.text)
 		}
 	}
+	if link != 0 {
+		c.lead(b, 0)
+	}
 	if sgr != "" {
 		b.WriteString("\x1b[m")
 	}
+}
+
+// lead begins a link, or with 0 ends it. What stands in one was held to be fit for
+// it where it was put in.
+func (c *Canvas) lead(b *strings.Builder, link uint16) {
+	b.WriteString("\x1b]8;;")
+	if link > 0 {
+		b.WriteString(c.links[link-1])
+	}
+	b.WriteString("\x1b\\")
 }
 
 // used is the length of a row without the blank cells at its end.
@@ -190,6 +219,28 @@ func (p Pane) Zone(x, y, w, h int, target any) {
 	s := p.Sub(x, y, w, h)
 	if s.W > 0 && s.H > 0 && target != nil {
 		p.canvas.zones = append(p.canvas.zones, zone{s.x, s.y, s.x + s.W, s.y + s.H, target})
+	}
+}
+
+// maxLinks bounds the links of one screen.
+const maxLinks = 1000
+
+// Link makes w cells from x on lead to a page. Only what [fleet.WebLink] lets
+// through becomes a link.
+func (p Pane) Link(x, y, w int, address string) {
+	c := p.canvas
+	if address = fleet.WebLink(address); address == "" || !c.linked || y < 0 || y >= p.H {
+		return
+	}
+	n := slices.Index(c.links, address)
+	if n < 0 {
+		if n = len(c.links); n == maxLinks {
+			return
+		}
+		c.links = append(c.links, address)
+	}
+	for i := max(0, x); i < min(p.W, x+w); i++ {
+		c.cells[(p.y+y)*c.w+p.x+i].link = uint16(n + 1) //nolint:gosec // no more than maxLinks
 	}
 }
 

@@ -2,10 +2,11 @@ package widget
 
 import "github.com/sextant-fleet/sextant/themes"
 
-// Row is a line of a document, and what tapping it means.
+// Row is a line of a document, what tapping it means, and the page it leads to.
 type Row struct {
 	Line   Line
 	Target any
+	Link   string // http or https; "" none
 }
 
 // Doc is lines to read, longer than the screen perhaps.
@@ -83,6 +84,14 @@ func (d Doc) On(from int, target any) Doc {
 	return d
 }
 
+// Link makes the document's rows from the given one on lead to a page.
+func (d Doc) Link(from int, address string) Doc {
+	for i := from; i < len(d); i++ {
+		d[i].Link = address
+	}
+	return d
+}
+
 // Draw draws the part of the document that is scrolled to, and marks that
 // there is more.
 func (d Doc) Draw(p Pane, s *Scroll) {
@@ -90,7 +99,8 @@ func (d Doc) Draw(p Pane, s *Scroll) {
 	s.clamp()
 	for y := 0; y < p.H && s.top+y < len(d); y++ {
 		row := d[s.top+y]
-		p.Line(0, y, p.W, row.Line)
+		n := p.Line(0, y, p.W, row.Line)
+		p.Link(0, y, n, row.Link)
 		p.Zone(0, y, p.W, 1, row.Target)
 	}
 	if s.top > 0 {

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"cmp"
 	"math"
 	"strings"
 
@@ -52,6 +53,21 @@ func Chart(p Pane, values []float64, top float64) {
 	for x, v := range spread(values, p.W) {
 		column(p, x, v/top)
 	}
+}
+
+// ChartDoc is a chart as lines of a document.
+func ChartDoc(w, h int, values []float64, top float64, g themes.Glyphs) Doc {
+	canvas := NewCanvas(w, h, nil, g)
+	Chart(canvas.Pane(), values, top)
+	var d Doc
+	for y := range canvas.h {
+		var b strings.Builder
+		for _, c := range canvas.cells[y*canvas.w : (y+1)*canvas.w] {
+			b.WriteString(cmp.Or(c.text, " "))
+		}
+		d = append(d, Row{Line: L(themes.Chart, strings.TrimRight(b.String(), " "))})
+	}
+	return d
 }
 
 // spread gives n values, the mean of what falls on each; NaN where nothing was

@@ -357,3 +357,37 @@ func TestTabsShrinkFromTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestLinks: cells lead to a page from the first to the last of them and no
+// further, only where the terminal knows links, and only to what is one.
+func TestLinks(t *testing.T) {
+	draw := func(linked bool, address string) string {
+		c := blank(t, 12, 1).Linked(linked)
+		Doc{{Line: T("page"), Link: address}}.Draw(c.Pane(), &Scroll{})
+		return c.String()
+	}
+	const page = "https://x.example/"
+	if got := draw(true, page); !strings.Contains(got, "\x1b]8;;"+page+"\x1b\\page\x1b]8;;\x1b\\") {
+		t.Errorf("%q", got)
+	}
+	for _, bad := range []string{draw(false, page), draw(true, "javascript:x"), draw(true, "https://x/\x1b\\"), draw(true, "")} {
+		if strings.Contains(bad, "\x1b]8") || !strings.Contains(bad, "page") {
+			t.Errorf("%q", bad)
+		}
+	}
+}
+
+// TestChartDoc: a chart in a document is the chart on a pane.
+func TestChartDoc(t *testing.T) {
+	values := []float64{1, 5, math.NaN(), 9, 3, 2}
+	for _, g := range []themes.Glyphs{themes.Unicode, themes.Blocks, themes.ASCII} {
+		c := NewCanvas(10, 3, blank(t, 1, 1).theme, g)
+		Chart(c.Pane(), values, 10)
+		want := strings.Split(ansi.Strip(c.String()), "\n")
+		for i, row := range ChartDoc(10, 3, values, 10, g) {
+			if row.Line.String() != strings.TrimRight(want[i], " ") {
+				t.Errorf("%s, line %d: %q, want %q", g.Name, i, row.Line.String(), want[i])
+			}
+		}
+	}
+}

@@ -26,7 +26,7 @@ host_files() { # HOST
     netavark-firewalld-reload.service exim4.service; do
     ln -sfn /dev/null "$r/etc/systemd/system/$u"
   done
-  for u in podman netdata caddy docker avahi; do
+  for u in podman netdata caddy docker avahi prometheus; do
     runs "$h" "$u" || find "$r"/usr/{bin,sbin,lib/systemd/system} "$r"/etc/{init.d,systemd/system} -name "$u*" -delete
   done
   rm -f "$r/etc/systemd/system/podman.service" # started by its socket

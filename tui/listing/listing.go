@@ -1,0 +1,223 @@
+// Package listing is a screen that is one list over the whole fleet, with what is
+// known of the row the cursor is on below it. A screen of that kind says what its
+// rows are.
+package listing
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/widget"
+)
+
+// Row is a line of the list.
+type Row struct {
+	ID    string // the same as long as it is there
+	Find  string // what the filter looks in
+	Cells []widget.Line
+	Lines [2]widget.Line // on a narrow screen
+	Host  fleet.HostID   // of whom it is; "" nobody of the fleet
+	Tab   string         // of that host, in which it opens
+	Copy  string
+}
+
+// Kind is what a list shows.
+type Kind struct {
+	Screen  string // its place
+	Title   string
+	Group   string // of keys, besides those of every list
+	What    string // a row is called
+	Hints   []string
+	Columns func(*screen.Context) []widget.Column
+	Rows    func(*screen.Context) []Row
+	Above   func(*screen.Context) widget.Line                    // a line above the list; empty: none
+	Below   func(c *screen.Context, id string, w int) widget.Doc // all that is known of a row
+	Empty   func(*screen.Context) []widget.Line
+	Do      func(id string) bool // keys of its own; true: the rows are others now
+}
+
+// Screen is the list.
+type Screen struct {
+	kind   Kind
+	list   widget.List
+	detail widget.Scroll
+	filter string
+	rows   map[string]Row
+}
+
+// New makes the screen of a kind.
+func New(k Kind) *Screen { return &Screen{kind: k, rows: map[string]Row{}} }
+
+// Place implements screen.Screen.
+func (s *Screen) Place() screen.Place { return screen.Place{Screen: s.kind.Screen} }
+
+// Title implements screen.Screen.
+func (s *Screen) Title(*screen.Context) []string { return []string{s.kind.Title} }
+
+// Scopes implements screen.Screen. What can be done to hosts is in the group of
+// deploys, too.
+func (s *Screen) Scopes() []string {
+	groups := []string{"table", "list", "deploys"}
+	if s.kind.Group != "" {
+		groups = append([]string{s.kind.Group}, groups...)
+	}
+	return groups
+}
+
+// Hints implements screen.Screen.
+func (s *Screen) Hints(*screen.Context) []string { return s.kind.Hints }
+
+// Open implements screen.Screen.
+func (s *Screen) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
+
+// Close implements screen.Screen.
+func (s *Screen) Close() {}
+
+// Receive implements screen.Screen.
+func (s *Screen) Receive(*screen.Context, tea.Msg) screen.Effect { return nil }
+
+// Fresh implements screen.Screen.
+func (s *Screen) Fresh(c *screen.Context) screen.Effect {
+	s.rows = map[string]Row{}
+	var shown []string
+	for _, r := range s.kind.Rows(c) {
+		id := r.ID
+		for n := 2; ; n++ { // two of one ID are told apart
+			if _, taken := s.rows[id]; !taken {
+				break
+			}
+			id = fmt.Sprintf("%s#%d", r.ID, n)
+		}
+		s.rows[id] = r
+		if s.passes(r) {
+			shown = append(shown, id)
+		}
+	}
+	s.list.Set(shown)
+	return nil
+}
+
+// passes tells whether the filter lets a row through; "!" turns it round.
+func (s *Screen) passes(r Row) bool {
+	want, not := strings.CutPrefix(strings.ToLower(s.filter), "!")
+	return want == "" || strings.Contains(strings.ToLower(r.Find), want) != not
+}
+
+// Draw implements screen.Screen.
+func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
+	if l := s.kind.Above(c); len(l) > 0 {
+		p.Line(1, 0, p.W-2, l)
+		p = p.Sub(0, 1, p.W, p.H-1)
+	}
+	id, ok := s.list.Selected()
+	if !ok {
+		s.table(c).Draw(p, &s.list)
+		return
+	}
+	d := s.kind.Below(c, s.rows[id].ID, p.W-2)
+	below := min(len(d)+1, p.H*2/5+1)
+	s.table(c).Draw(p.Sub(0, 0, p.W, p.H-below), &s.list)
+	p.Rule(p.H - below)
+	d.Draw(p.Sub(1, p.H-below+1, p.W-2, below-1), &s.detail)
+}
+
+func (s *Screen) table(c *screen.Context) widget.Table {
+	empty := s.kind.Empty(c)
+	if s.filter != "" && len(s.rows) > 0 {
+		empty = []widget.Line{widget.T("Nothing matches " + s.filter + "."), widget.L(themes.Dim, "Esc shows all again.")}
+	}
+	return widget.Table{
+		Columns: s.kind.Columns(c),
+		Tall:    c.W < screen.Narrow,
+		Cells:   func(id string) []widget.Line { return s.rows[id].Cells },
+		Lines:   func(id string) [2]widget.Line { return s.rows[id].Lines },
+		Target:  func(id string) any { return screen.TapRow{ID: id} },
+		Empty:   empty,
+	}
+}
+
+// row is the row the cursor is on.
+func (s *Screen) row() (Row, bool) {
+	id, ok := s.list.Selected()
+	r, known := s.rows[id]
+	return r, ok && known
+}
+
+// Do implements screen.Screen: a row opens on its host.
+func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
+	if s.list.Do(id) {
+		s.detail.Reset()
+		return nil
+	}
+	if s.kind.Do != nil && s.kind.Do(id) {
+		return s.Fresh(c)
+	}
+	r, ok := s.row()
+	switch {
+	case id != "enter" || !ok:
+	case r.Host == "":
+		return screen.Flash{Level: fleet.Info, Text: "that machine is no host of the fleet"}
+	default:
+		return screen.Go{Place: screen.Place{Screen: screen.Host, Host: r.Host, Tab: r.Tab}}
+	}
+	return nil
+}
+
+// Tap implements screen.Screen: the first tap selects a row, one on the selected
+// row opens it.
+func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
+	t, ok := target.(screen.TapRow)
+	if !ok {
+		return nil
+	}
+	if s.list.Tap(t.ID) {
+		return s.Do(c, "enter")
+	}
+	s.detail.Reset()
+	return nil
+}
+
+// Back implements screen.Screen: the filter goes first.
+func (s *Screen) Back(c *screen.Context) bool {
+	had := s.filter != ""
+	s.Find(c, "", true)
+	return had
+}
+
+// Target implements screen.Screen: the host of the row.
+func (s *Screen) Target(c *screen.Context) fleet.Target {
+	r, ok := s.row()
+	st, in := c.Snap.Host(r.Host)
+	if !ok || !in {
+		return fleet.Target{}
+	}
+	return fleet.Target{Hosts: []fleet.State{st}}
+}
+
+// Focus implements screen.Screen.
+func (s *Screen) Focus(*screen.Context) fleet.Focus { return fleet.Focus{} }
+
+// Finding implements screen.Finder.
+func (s *Screen) Finding() (text, label string) {
+	return s.filter, fmt.Sprintf("%d of %d", s.list.Len(), len(s.rows))
+}
+
+// Find implements screen.Finder.
+func (s *Screen) Find(c *screen.Context, text string, _ bool) {
+	s.filter = text
+	s.Fresh(c)
+}
+
+// Copy implements screen.Copier.
+func (s *Screen) Copy(*screen.Context) (what, text string) {
+	r, ok := s.row()
+	if !ok {
+		return "", ""
+	}
+	return s.kind.What, r.Copy
+}
