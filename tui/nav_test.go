@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
@@ -34,5 +35,21 @@ func TestTrails(t *testing.T) {
 	}
 	if len(n.trails) > maxTrails || n.at != len(n.trails)-1 {
 		t.Fatalf("%d trails, at %d", len(n.trails), n.at)
+	}
+}
+
+// TestNoKeyOpensTwoScreens: a key that works everywhere does one thing.
+func TestNoKeyOpensTwoScreens(t *testing.T) {
+	of := map[string]string{}
+	for _, b := range builtin() {
+		for _, k := range b.Keys {
+			if !slices.Contains(b.In, "global") {
+				continue
+			}
+			if other := of[k]; other != "" {
+				t.Errorf("%s is %s and %s", k, other, b.ID)
+			}
+			of[k] = b.ID
+		}
 	}
 }

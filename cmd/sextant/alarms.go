@@ -65,7 +65,7 @@ func printAlarmsOf(w io.Writer, o options, snap fleet.Snapshot, states []fleet.S
 	rows, quiet, bad := []alarmRow{}, 0, false
 	for _, a := range fleet.AlarmsOf(snap.Hosts) {
 		of := slices.ContainsFunc(states, func(s fleet.State) bool { return s.Host.ID == a.HostID })
-		if !of && !(all && a.HostID == "") {
+		if !of && (!all || a.HostID != "") {
 			continue
 		}
 		if a.Silenced && !silenced {

@@ -103,7 +103,7 @@ func (a asker) get(ctx context.Context, path string, q url.Values, header map[st
 	if err := got.Err(); err != nil {
 		return got, err
 	}
-	switch skew := got.Clock.Sub(time.Now()).Round(time.Minute); {
+	switch skew := time.Until(got.Clock).Round(time.Minute); {
 	case got.Clock.IsZero():
 		return got, errors.New("it does not tell its time: since when its alarms are is unknown")
 	case skew.Abs() > maxSkew:

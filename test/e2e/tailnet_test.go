@@ -164,7 +164,7 @@ func TestTailscaleSSHThatRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res.Body.Close(); res.StatusCode != 200 {
+		if res.Body.Close(); res.StatusCode != http.StatusOK {
 			t.Fatalf("%s", res.Status)
 		}
 	}

@@ -1,6 +1,7 @@
 package tuitest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -32,8 +33,7 @@ func Secretive(st fleet.State) fleet.State {
 		Failed: []fleet.SecretFailure{{At: ago(time.Hour), What: missing.Why, File: missing.File}},
 		Sealed: []fleet.SealedFile{stored("caddy.age", tagged(storageKey)), stored("photos.age", tagged(storageKey)), stored("restic.age", tagged(mediaKey))},
 	}, at, "activation scripts, units and journal")
-	units := append([]fleet.Unit{}, st.Units.Value...)
-	st.Units.Value = append(units, fleet.Unit{Name: "podman-immich.service", Load: "loaded", Active: "active", Sub: "running", Started: ago(5 * day)})
+	st.Units.Value = append(slices.Clone(st.Units.Value), fleet.Unit{Name: "podman-immich.service", Load: "loaded", Active: "active", Sub: "running", Started: ago(5 * day)})
 	return st
 }
 
