@@ -36,7 +36,7 @@ func TestDeploy(t *testing.T) {
 			t.Errorf("%s: %s to %s: it runs %s, its default is %s", d.Host, d.State, d.To.Path, run, def)
 		}
 	}
-	if out, errs, code := sextant(t, "deploy", "r2s", "--store-path", got.Deploys[0].To.Path, "--yes"); code != 10 || !strings.Contains(out, "the system is of cloud") {
+	if out, errs, code := sextant(t, "deploy", "r2s", "--store-path", got.Deploys[0].To.Path, "--yes"); code != 10 || !strings.Contains(out, "the system is of "+got.Deploys[0].Host) {
 		t.Errorf("a system of another host: %d: %s %s", code, out, errs)
 	}
 }
