@@ -76,13 +76,16 @@ func always(patterns ...string) func() []string { return func() []string { retur
 var word = map[string]string{"fresh": "ok", "stale": "stale", "failed": "FAIL", "never": "never"}
 
 // pick goes to a host on the fleet screen. Others may be listed too: the filter knows
-// tags, and what is told of a host.
+// tags, roles, and what is told of a host; and the cursor may stand below it.
 func pick(ui *tuitest.Term, host string) {
 	ui.Press("/").Send(host).Press("enter").WaitFor("/" + host)
-	for range 3 {
-		if ui.Settle(200 * time.Millisecond); !strings.Contains(ui.Screen(), "> "+host+" ") {
-			ui.Press("j")
+	key := "g"
+	for range 4 {
+		if ui.Settle(200 * time.Millisecond); strings.Contains(ui.Screen(), "> "+host+" ") {
+			break
 		}
+		ui.Press(key)
+		key = "j"
 	}
 	ui.WaitFor("> " + host + " ")
 }
