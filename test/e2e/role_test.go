@@ -31,17 +31,13 @@ func TestASleepingDesktop(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) { // until tailscaled was told
 			out, errs, code := sextant(t, "status", "notebook", "--json")
-			if code != want && time.Now().Before(end) {
-				continue
-			}
-			if code != want {
-				t.Fatalf("exit code %d, want %d: %s %s", code, want, out, errs)
-			}
 			h := decode[placed](t, out).Hosts[0]
-			if h.Sleeps != sleeps || (len(h.Problems) == 0) != (problem == "") || problem != "" && !strings.Contains(h.Problems[0].What, problem) {
-				t.Errorf("%+v, want %q", h, problem)
+			if code == want && h.Sleeps == sleeps && (len(h.Problems) == 0) == (problem == "") && (problem == "" || strings.Contains(h.Problems[0].What, problem)) {
+				return
 			}
-			return
+			if time.Now().After(end) {
+				t.Fatalf("exit code %d, want %d; %+v, want %q: %s", code, want, h, problem, errs)
+			}
 		}
 	}
 	is(0, true, "")
