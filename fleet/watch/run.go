@@ -20,6 +20,7 @@ type watched struct {
 	busy  map[string]bool      // what is slow and being read
 	lives map[string]*running
 	away  bool           // the tailnet said that it is off
+	plain bool           // its last round was without root
 	work  sync.WaitGroup // all that is done with it
 }
 
@@ -189,11 +190,27 @@ func (w *Watcher) loop(ctx context.Context, h *watched) {
 			failures++
 		} else {
 			failures = 0
+			w.noticeRoot(h)
 		}
 		if !w.sleep(ctx, h, failures) {
 			return
 		}
 	}
+}
+
+// noticeRoot has a host asked everything again once there is a way to root where there
+// was none: a person has given sudo's password for something else, and what was not
+// root's to see before would stay unknown until its turn.
+func (w *Watcher) noticeRoot(h *watched) {
+	st, _ := w.Store.Get(h.id)
+	if !st.Reach.Current() {
+		return
+	}
+	plain := st.Reach.Value.Root == ""
+	if h.plain && !plain {
+		h.nudge()
+	}
+	h.plain = plain
 }
 
 // turn is what is asked of a host in its turn: the collectors whose facts are

@@ -182,6 +182,46 @@ func TestSlowGoesOnBeside(t *testing.T) {
 	}
 }
 
+// password gives one password to whoever asks.
+type password string
+
+func (p password) Ask(context.Context, fleet.Question) (fleet.Reply, error) {
+	return fleet.Reply{Text: string(p)}, nil
+}
+
+// TestRootThatComesLate: what was not root's to see is asked again as soon as a person
+// has given sudo's password for something else, and not every time from then on.
+func TestRootThatComesLate(t *testing.T) {
+	s := newScene(t, simulate.Options{Hosts: 1})
+	s.SetLogin("storage", simulate.Login{User: "ada", Password: "open", Sudo: simulate.SudoPassword})
+	s.Links.Asker = password("open")
+	h := s.Host("storage")
+	h.User = "ada"
+	s.Store.SetHosts([]fleet.Host{h}, nil, nil)
+	s.Collectors = append(s.Collectors, watch.Collector{Name: "backups", Every: time.Hour, Slow: true,
+		Read: func(ctx context.Context, a watch.Ask) watch.Change {
+			s.count("backups", a.Link)
+			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
+			if res, err := a.Link.Run(ctx, link.Command{Args: []string{"id", "-u"}, IfRoot: true}); err != nil || string(res.Stdout) != "0\n" {
+				f = fleet.Unknown[[]fleet.BackupJob](errors.New("it is root's to see"), time.Now(), "units")
+			}
+			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
+		}})
+	s.Look(fleet.Focus{Host: h.ID})
+	s.run()
+	s.known("storage")
+	s.eventually("the answer without root", func() bool { return s.state("storage").Backups.Err != "" })
+	if _, err := s.Links.Open(h).Run(context.Background(), link.Command{Args: []string{"true"}, Root: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the answer as root", func() bool { return s.state("storage").Backups.Current() })
+	s.forget()
+	s.eventually("more rounds", func() bool { return s.times("probe storage") > 3 })
+	if n := s.times("backups storage"); n != 0 {
+		t.Errorf("asked %d times more", n)
+	}
+}
+
 // TestLives are open while they are wanted and the host is there, again when
 // they break, and anew when their key changes.
 func TestLives(t *testing.T) {
