@@ -16,6 +16,7 @@ const (
 	fromJournal   = "journal"
 	fromStatus    = "backup-status"
 	fromSnapshots = "snapshots"
+	fromBackrest  = "backrest"
 )
 
 // DefaultMaxAge is how old the last good backup may be where neither the
@@ -76,6 +77,9 @@ func (e *evidence) source(name string) {
 		e.Sources = append(e.Sources, name)
 	}
 }
+
+// has tells whether something told of the job.
+func (e *evidence) has(source string) bool { return slices.Contains(e.Sources, source) }
 
 func (e *evidence) drop(name string) {
 	e.Sources = slices.DeleteFunc(slices.Clone(e.Sources), func(s string) bool { return s == name })

@@ -45,11 +45,13 @@ func Read(ctx context.Context, l link.Link, st fleet.State, now time.Time, limit
 	return conclude(st, jobs, now.Add(time.Since(began)), "units, journal, snapshots")
 }
 
-// first asks the journal and backup-status, both at once.
+// first asks the journal, backup-status and Backrest, all at once.
 func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, limits Limits) []evidence {
 	var log journal
 	var status []Status
-	var logErr, statusErr error
+	var plans []Plan
+	var why map[string]string
+	var logErr, statusErr, plansErr error
 	var tests map[string]*fleet.RestoreTest
 	var tested bool
 	var group errgroup.Group
@@ -68,9 +70,16 @@ func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, li
 			return nil
 		})
 	}
+	daemon := slices.IndexFunc(jobs, func(e evidence) bool { return e.daemon && e.Tool == backrestTool && e.failed == "" })
+	if daemon >= 0 {
+		group.Go(func() error { plans, why, plansErr = readPlans(ctx, l, st); return nil })
+	}
 	_ = group.Wait()
 	for i := range jobs {
 		e := &jobs[i]
+		if plansErr != nil && (i == daemon || e.has(fromBackrest)) {
+			e.trouble = text(plansErr)
+		}
 		if tested {
 			e.RestoreTest = tests[testsFile(e.BackupJob)]
 		}
@@ -79,9 +88,13 @@ func first(ctx context.Context, l link.Link, st fleet.State, jobs []evidence, li
 		} else if e.lost {
 			e.trouble = text(logErr)
 		}
-		if e.Unit == "" && statusErr != nil { // only backup-status knows of it
+		if e.Unit == "" && statusErr != nil && e.has(fromStatus) { // only backup-status knows of it
 			e.trouble = text(statusErr)
 		}
+	}
+	if daemon >= 0 && plansErr == nil {
+		jobs[daemon].trouble = "Backrest has no plan: it saves nothing" // gives way to plans
+		jobs = tellPlans(jobs, plans, why, limits)
 	}
 	if statusErr != nil {
 		return jobs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/fleet/link/web/webtest"
 )
 
 // fakeLink answers the four commands of Read.
@@ -27,11 +29,17 @@ type fakeLink struct {
 
 	ties string // what tieScript prints; "": it cannot be run
 
+	web webtest.Link // what is dialled
+
 	mu    sync.Mutex
 	asked []string
 }
 
 func (f *fakeLink) Host() fleet.Host { return fleet.Host{Name: "storage"} }
+
+func (f *fakeLink) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return f.web.Dial(ctx, network, address)
+}
 
 func (f *fakeLink) Run(ctx context.Context, cmd link.Command) (link.Result, error) {
 	note := func(s string) {

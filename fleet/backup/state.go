@@ -38,7 +38,7 @@ func unread(st fleet.State, now time.Time) (fleet.Fact[[]fleet.BackupJob], bool)
 
 // conclude judges all jobs by the host's clock.
 func conclude(st fleet.State, list []evidence, now time.Time, source string) fleet.Fact[[]fleet.BackupJob] {
-	if len(list) == 0 {
+	if list = withoutDaemons(list); len(list) == 0 {
 		return fleet.Nothing[[]fleet.BackupJob]("no backup jobs: no unit of restic, rustic, borg, btrbk, syncoid, sanoid, backrest or zrepl", now, source)
 	}
 	clock := hostClock(st, now)
@@ -72,12 +72,12 @@ func gather(st fleet.State, limits Limits) []evidence {
 		e.learn(f, seen)
 		out = append(out, e)
 	}
-	if st.Inventory.Current() && !st.Inventory.Value.Has("backup-status") {
-		return out
-	}
-	for _, j := range st.Backups.Value { // what only backup-status knows
-		if _, left := prior[j.Unit+"\x00"+j.Name]; left && j.Unit == "" && slices.Contains(j.Sources, fromStatus) {
-			out = append(out, again(j, limits))
+	status := !st.Inventory.Current() || st.Inventory.Value.Has("backup-status")
+	backrest := slices.ContainsFunc(out, func(e evidence) bool { return e.daemon && e.Tool == backrestTool })
+	for _, j := range st.Backups.Value { // what only backup-status and Backrest know
+		e := again(j, limits)
+		if _, left := prior[j.Unit+"\x00"+j.Name]; left && j.Unit == "" && (status && e.has(fromStatus) || backrest && e.has(fromBackrest)) {
+			out = append(out, e)
 		}
 	}
 	return out
@@ -103,6 +103,9 @@ func again(j fleet.BackupJob, limits Limits) evidence {
 	e := evidence{BackupJob: j, before: j, listed: slices.Contains(j.Sources, fromSnapshots)}
 	if limit, own := limits.of(j.Name, "", fleet.Timer{}); own {
 		e.own, e.MaxAge = true, fleet.Seconds(limit.Seconds())
+	}
+	if e.has(fromBackrest) {
+		e.carry()
 	}
 	return e
 }

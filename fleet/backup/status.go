@@ -85,7 +85,7 @@ func readStatus(ctx context.Context, l link.Link) ([]Status, error) {
 // adopt joins what backup-status told with the jobs of the units. It gives the
 // jobs with those added that have no unit, and without those it no longer tells.
 func adopt(jobs []evidence, list []Status, limits Limits) []evidence {
-	plans, told := false, map[int]bool{}
+	told := map[int]bool{}
 	times := map[time.Time]int{}
 	for _, s := range list {
 		times[s.Newest]++
@@ -98,7 +98,7 @@ func adopt(jobs []evidence, list []Status, limits Limits) []evidence {
 			limit, own := limits.of(s.Name, "", fleet.Timer{})
 			jobs[i].own, jobs[i].MaxAge = own, fleet.Seconds(limit.Seconds())
 		}
-		plans, told[i] = plans || jobs[i].Unit == "", true
+		told[i] = true
 		jobs[i].adopt(s)
 		// It asks for the newest of a repository. Where several jobs save into one
 		// that is the newest of any of them: the repository must be asked itself.
@@ -110,19 +110,18 @@ func adopt(jobs []evidence, list []Status, limits Limits) []evidence {
 	}
 	var kept []evidence
 	for i, e := range jobs {
-		gone := e.Unit == "" && !told[i]
-		planned := plans && e.daemon && e.failed == "" // is told of plan by plan
-		if !gone && !planned {
+		if told[i] || e.Unit != "" || e.has(fromBackrest) {
 			kept = append(kept, e)
 		}
 	}
 	return kept
 }
 
-// match finds the job that a line of backup-status is about.
+// match finds the job that a line of backup-status is about. Backrest's plans are
+// restic's to it.
 func match(jobs []evidence, s Status) int {
 	for i, e := range jobs {
-		if e.Name == s.Name && (e.Tool == s.Tool || s.Tool == "") && !e.daemon {
+		if e.Name == s.Name && (e.Tool == s.Tool || s.Tool == "" || s.Tool == "restic" && e.has(fromBackrest)) && !e.daemon {
 			return i
 		}
 	}
