@@ -32,7 +32,10 @@ func (f Finding) worst() int {
 // Findings are the problems of all hosts in one list, worst first, of those the hosts
 // on which most depends and the newest, what is acknowledged last. What another problem explains is folded
 // into that: a container into its unit, a host into the one that leads to it.
-func (s Snapshot) Findings(now time.Time) []Finding {
+func (s Snapshot) Findings(now time.Time) []Finding { return fold(s.Listed(now)) }
+
+// Listed are the same, one after the other: nothing is folded.
+func (s Snapshot) Listed(now time.Time) []Finding {
 	var list []Finding
 	for _, st := range s.Hosts {
 		way := s.wayTo(st)
@@ -44,7 +47,22 @@ func (s Snapshot) Findings(now time.Time) []Finding {
 			list = append(list, Finding{Host: st.Host.Name, HostID: st.Host.ID, Problem: p, weight: role.Weight()})
 		}
 	}
-	return fold(append(list, s.sealedFindings(now)...))
+	return append(list, s.OfFleet(now)...)
+}
+
+// OfFleet are the findings that the facts of no single host tell.
+func (s Snapshot) OfFleet(now time.Time) []Finding {
+	list := append(s.sealedFindings(now), s.publicFindings(now)...)
+	for i, f := range list {
+		acks := s.Acks
+		if st, ok := s.Host(f.HostID); ok {
+			acks = st.Acks
+		}
+		if a, ok := acks[f.Key]; ok && a.Holds(f.Severity, now) {
+			list[i].Acked = &a
+		}
+	}
+	return list
 }
 
 // wayTo is the key of the problem that the host which leads to another would have;

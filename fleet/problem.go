@@ -60,7 +60,8 @@ const (
 	KindSealed      = "sealed"   // encrypted files of the repository
 	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
 	KindMonitor     = "monitor"
-	KindFact        = "fact" // something that could not be read
+	KindPublic      = "public" // a name, or a tunnel, as the public finds it
+	KindFact        = "fact"   // something that could not be read
 )
 
 // Key names the object on its host: "unit:podman-x.service", "container:ada/notes".

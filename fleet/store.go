@@ -21,6 +21,7 @@ type Store struct {
 	repo    Fact[Repository]
 	sealed  Fact[SealedFiles]
 	tailnet Fact[Tailnet]
+	public  Fact[Public]
 	acks    map[HostID]map[string]Ack
 	meant   []Meant
 	version uint64
@@ -43,7 +44,9 @@ type Snapshot struct {
 	Repo      Fact[Repository]
 	Sealed    Fact[SealedFiles] // secrets of the flake
 	Tailnet   Fact[Tailnet]
-	Audit     []Event // what was done from this machine, oldest first, the last few thousand
+	Public    Fact[Public]
+	Acks      map[string]Ack // of problems that are no host's
+	Audit     []Event        // what was done from this machine, oldest first, the last few thousand
 }
 
 // Host finds a host by ID.
@@ -99,7 +102,7 @@ func (s *Store) Snapshot() Snapshot {
 	return Snapshot{
 		Version: s.version, Hosts: hosts,
 		Others: slices.Clone(s.others), Sources: slices.Clone(s.sources), Questions: slices.Clone(s.asks),
-		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo, Sealed: s.sealed, Tailnet: s.tailnet,
+		Messages: slices.Clone(s.notes), Audit: s.audit[:len(s.audit):len(s.audit)], Repo: s.repo, Sealed: s.sealed, Tailnet: s.tailnet, Public: s.public, Acks: s.acks[""],
 	}
 }
 
@@ -198,6 +201,13 @@ func (s *Store) SetSealed(f Fact[SealedFiles]) {
 func (s *Store) SetMeant(meant []Meant) {
 	s.mu.Lock()
 	s.meant = meant
+	s.changed(true)
+}
+
+// SetPublic puts in how the public finds what the fleet serves.
+func (s *Store) SetPublic(f Fact[Public]) {
+	s.mu.Lock()
+	s.public = s.public.Refresh(f)
 	s.changed(true)
 }
 

@@ -21,17 +21,17 @@ func (a *app) recallAcks() {
 	a.store.SetAcks(acks)
 }
 
-// acknowledge says that a problem of a host is known, for so long; 0 takes that back.
-func (a *app) acknowledge(st fleet.State, p fleet.Problem, long time.Duration, why string) (fleet.Ack, error) {
+// acknowledge says that a problem is known, for so long; 0 takes that back.
+func (a *app) acknowledge(f fleet.Finding, long time.Duration, why string) (fleet.Ack, error) {
 	now := time.Now().UTC()
 	who, client := whoAmI()
-	ack := fleet.Ack{Who: who, Client: client, Why: fleet.Clean(why), At: now, Until: now.Add(long), Severity: p.Severity}
-	if err := a.keepAck(fleet.FullKey(st.Host.ID, p.Key), ack); err != nil {
+	ack := fleet.Ack{Who: who, Client: client, Why: fleet.Clean(why), At: now, Until: now.Add(long), Severity: f.Severity}
+	if err := a.keepAck(f.FullKey(), ack); err != nil {
 		return ack, err
 	}
 	e := fleet.Event{
-		At: now, Host: st.Host.Name, HostID: st.Host.ID, Kind: fleet.EventAck, Level: fleet.Info, Source: "sextant", Who: ack.Who, Client: ack.Client,
-		Text: strings.TrimSuffix(p.What+": "+ack.Why, ": "), Result: "until " + ack.Until.Format(time.RFC3339),
+		At: now, Host: f.Host, HostID: f.HostID, Kind: fleet.EventAck, Level: fleet.Info, Source: "sextant", Who: ack.Who, Client: ack.Client,
+		Text: strings.TrimSuffix(f.What+": "+ack.Why, ": "), Result: "until " + ack.Until.Format(time.RFC3339),
 	}
 	if long == 0 {
 		e.Result = "taken back"
@@ -54,19 +54,26 @@ func (a *app) keepAck(full string, ack fleet.Ack) error {
 	return nil
 }
 
-// problemOf finds a problem of a host by its key.
-func problemOf(st fleet.State, key string) (fleet.Problem, error) {
+// findingOf finds a problem by the host that has it, "" the fleet, and its key.
+func findingOf(snap fleet.Snapshot, host fleet.HostID, key string) (fleet.Finding, error) {
 	var keys []string
-	for _, p := range st.Problems(time.Now()) {
-		if p.Key == key {
-			return p, nil
+	of, sel := "the fleet", ""
+	if st, ok := snap.Host(host); ok {
+		of, sel = st.Host.Name, " "+st.Host.Name
+	}
+	for _, f := range snap.Listed(time.Now()) {
+		if f.HostID != host {
+			continue
 		}
-		keys = append(keys, p.Key)
+		if f.Key == key {
+			return f, nil
+		}
+		keys = append(keys, f.Key)
 	}
 	if near := fleet.Nearest(key, keys); near != "" {
-		return fleet.Problem{}, fmt.Errorf("%s has no problem %q; the nearest key is %q", st.Host.Name, key, near)
+		return fleet.Finding{}, fmt.Errorf("%s has no problem %q; the nearest key is %q", of, key, near)
 	}
-	return fleet.Problem{}, fmt.Errorf("%s has no problem %q; `sextant health %[1]s` tells the keys", st.Host.Name, key)
+	return fleet.Finding{}, fmt.Errorf("%s has no problem %q; `sextant health%s` tells the keys", of, key, sel)
 }
 
 // ackSpan reads for how long a problem is acknowledged: "8h", "7d".
@@ -102,7 +109,7 @@ func (a *app) findingActions() []fleet.Action {
 			},
 		},
 		{
-			ID: "unacknowledge", Title: "Take back", Scope: fleet.ScopeFinding, Disabled: offAcked,
+			ID: "unacknowledge", Title: "Take back", Scope: fleet.ScopeFinding, Disabled: a.offAcked,
 			Help: "the problem counts again",
 			Run: func(_ context.Context, t fleet.Target, say func(string)) error {
 				return a.acknowledgeAt(t, 0, "", say)
@@ -112,24 +119,30 @@ func (a *app) findingActions() []fleet.Action {
 }
 
 // offAcked is why there is nothing to take back.
-func offAcked(t fleet.Target) string {
-	if len(t.Hosts) != 1 {
-		return "no problem is selected"
-	}
-	if p, err := problemOf(t.Hosts[0], t.Finding); err != nil || p.Acked == nil {
+func (a *app) offAcked(t fleet.Target) string {
+	if f, err := a.findingAt(t); err != nil || f.Acked == nil {
 		return "it is not acknowledged"
 	}
 	return ""
 }
 
+// findingAt is the problem that a person has chosen.
+func (a *app) findingAt(t fleet.Target) (fleet.Finding, error) {
+	host := fleet.HostID("")
+	if len(t.Hosts) > 0 {
+		host = t.Hosts[0].Host.ID
+	}
+	return findingOf(a.store.Snapshot(), host, t.Finding)
+}
+
 func (a *app) acknowledgeAt(t fleet.Target, long time.Duration, why string, say func(string)) error {
-	p, err := problemOf(t.Hosts[0], t.Finding)
+	f, err := a.findingAt(t)
 	if err != nil {
 		return err
 	}
-	ack, err := a.acknowledge(t.Hosts[0], p, long, why)
+	ack, err := a.acknowledge(f, long, why)
 	if err == nil {
-		say(ackLine(p, ack, long))
+		say(ackLine(f.Problem, ack, long))
 	}
 	return err
 }

@@ -128,6 +128,7 @@ func (a *app) start(ctx context.Context, after time.Duration) (stop func()) {
 	wg.Go(func() { a.remember(ctx) })
 	wg.Go(func() { a.followRepository(ctx) })
 	wg.Go(func() { a.followSealed(ctx) })
+	wg.Go(func() { a.followPublic(ctx) })
 	return func() {
 		cancel()
 		wg.Wait()

@@ -129,7 +129,7 @@ func TestJudge(t *testing.T) {
 		{[]hostStatus{host(fleet.SeverityUnknown), host(fleet.SeverityWarn)}, exitProblem},
 		{[]hostStatus{host(fleet.SeverityFail)}, exitProblem},
 	} {
-		if got := code(judge(c.hosts)); got != c.want {
+		if got := code(judge(statusOut{Hosts: c.hosts})); got != c.want {
 			t.Errorf("%+v: exit code %d, want %d", c.hosts, got, c.want)
 		}
 	}

@@ -76,7 +76,7 @@ func TestCuresReachTheScreen(t *testing.T) {
 	t.Run("json", func(t *testing.T) { curesInJSON(t, states) })
 	t.Run("text", func(t *testing.T) {
 		var b bytes.Buffer
-		if err := printStatus(&b, options{}, states); code(err) != exitUnknown {
+		if err := printStatus(&b, options{}, fleet.Snapshot{Hosts: states}); code(err) != exitUnknown {
 			t.Errorf("%v", err)
 		}
 		for _, s := range states {
@@ -99,7 +99,7 @@ func TestCuresReachTheScreen(t *testing.T) {
 
 func curesInJSON(t *testing.T, states []fleet.State) {
 	var b bytes.Buffer
-	_ = printStatus(&b, options{json: true}, states)
+	_ = printStatus(&b, options{json: true}, fleet.Snapshot{Hosts: states})
 	var out struct {
 		Hosts []struct {
 			Name     string

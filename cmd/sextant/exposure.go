@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,40 +79,15 @@ func (a *app) exposures(ctx context.Context, states []fleet.State) ([]fleet.Expo
 	}), nil
 }
 
-// Bounds of asking public DNS.
-const (
-	maxPublicNames = 300
-	publicAtOnce   = 8
-	publicTime     = 10 * time.Second
-)
-
-// cloudflareOf asks public DNS of names whether they lead to Cloudflare. Those that
-// get no answer are left out.
+// cloudflareOf tells of names whether they lead to Cloudflare, by public DNS. Those
+// that get no answer are left out.
 func cloudflareOf(ctx context.Context, out services.Outside, names []string) map[string]bool {
-	ctx, cancel := context.WithTimeout(ctx, publicTime)
-	defer cancel()
 	found := map[string]bool{}
-	if out.Lookup == nil {
-		return found
+	for _, n := range out.Names(ctx, names) {
+		if len(n.Addresses) > 0 {
+			found[n.Name] = n.Behind
+		}
 	}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, publicAtOnce)
-	names = slices.DeleteFunc(names, services.PrivateName)
-	for _, name := range names[:min(len(names), maxPublicNames)] {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			addresses, _, err := out.Lookup(ctx, name)
-			if err != nil || len(addresses) == 0 {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			found[name] = !slices.ContainsFunc(addresses, func(a string) bool { return !services.OfCloudflare(a) })
-		})
-	}
-	wg.Wait()
 	return found
 }
 

@@ -155,7 +155,7 @@ func TestBadHosts(t *testing.T) {
 func (b badHost) inJSON(t *testing.T, i *imaginary) {
 	t.Helper()
 	var out bytes.Buffer
-	if exit := code(printStatus(&out, options{json: true}, i.store.Snapshot().Hosts)); exit != b.exit {
+	if exit := code(printStatus(&out, options{json: true}, i.store.Snapshot())); exit != b.exit {
 		t.Errorf("exit code %d, want %d", exit, b.exit)
 	}
 	var got struct{ Hosts []hostStatus }

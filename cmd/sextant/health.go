@@ -2,9 +2,11 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,20 +22,52 @@ type healthOut struct {
 }
 
 func healthCommand(o *options) *cobra.Command {
+	var deep bool
 	c := &cobra.Command{
 		Use: "health [SEL…]", Short: "The problems of all hosts in one list, worst first, each with what it explains", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, sel []string) error {
-			return failed(withHosts(cmd.Context(), *o, sel, quick, func(a *app, states []fleet.State) error {
-				snap := fleet.Snapshot{Hosts: a.askUnsettled(cmd.Context(), states)}
-				if len(sel) == 0 { // whose keys are whose is told by all hosts
-					snap.Sealed, _ = a.sealed(cmd.Context())
-				}
-				return printHealth(cmd.OutOrStdout(), *o, snap)
+			return failed(withHosts(cmd.Context(), *o, sel, asks(deep), func(a *app, states []fleet.State) error {
+				return printHealth(cmd.OutOrStdout(), *o, a.health(cmd.Context(), states, len(sel) > 0, deep))
 			}))
 		},
 	}
+	c.Flags().BoolVar(&deep, "deep", false, deepHelp)
 	c.AddCommand(ackCommand(o), unackCommand(o))
 	return c
+}
+
+// deepHelp is what --deep does.
+const deepHelp = "also what takes long: the snapshots in backup repositories, what hosts serve, and how the public finds it"
+
+// asks is what is asked of hosts for how they are.
+func asks(deep bool) scope {
+	if deep {
+		return everything
+	}
+	return quick
+}
+
+// health is what the health of hosts is judged by. Of all hosts together it is also
+// what no single one tells: whose keys the flake's secrets are for, and how the public
+// finds what they serve.
+func (a *app) health(ctx context.Context, states []fleet.State, some, deep bool) fleet.Snapshot {
+	states = a.askUnsettled(ctx, states)
+	if some {
+		return fleet.Snapshot{Hosts: states}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if f, any := a.sealed(ctx); any {
+			a.store.SetSealed(f)
+		}
+	})
+	if deep {
+		wg.Go(func() { a.askPublic(ctx) })
+	}
+	wg.Wait()
+	snap := a.store.Snapshot()
+	snap.Hosts = states
+	return snap
 }
 
 func printHealth(w io.Writer, o options, snap fleet.Snapshot) error {
@@ -99,7 +133,8 @@ type acked struct {
 func ackCommand(o *options) *cobra.Command {
 	var long, why string
 	c := &cobra.Command{
-		Use: "ack HOST KEY…", Short: "Say that problems are known: they count for nothing for a while, unless they become worse", Args: cobra.MinimumNArgs(2),
+		Use: "ack HOST|- KEY…", Short: "Say that problems are known: they count for nothing for a while, unless they become worse",
+		Long: "What belongs to no host, and has a - in its place in the list of health, is named by -.", Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			span, err := ackSpan(long)
 			if err != nil {
@@ -115,33 +150,40 @@ func ackCommand(o *options) *cobra.Command {
 
 func unackCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "unack HOST KEY…", Short: "Take back that problems are known", Args: cobra.MinimumNArgs(2),
+		Use: "unack HOST|- KEY…", Short: "Take back that problems are known", Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return failed(ackAll(cmd, *o, args, 0, "")) },
 	}
 }
 
 // ackAll asks the host, so that what is acknowledged is what it has.
 func ackAll(cmd *cobra.Command, o options, args []string, long time.Duration, why string) error {
-	return withHosts(cmd.Context(), o, args[:1], quick, func(a *app, states []fleet.State) error {
-		states = a.askUnsettled(cmd.Context(), states)
-		if len(states) != 1 {
-			return usageError{fmt.Errorf("name one host, not %d", len(states))}
+	sel, host := args[:1], fleet.HostID("")
+	if args[0] == "-" {
+		sel = nil
+	}
+	return withHosts(cmd.Context(), o, sel, quick, func(a *app, states []fleet.State) error {
+		snap := a.health(cmd.Context(), states, sel != nil, false)
+		if sel != nil {
+			if len(states) != 1 {
+				return usageError{fmt.Errorf("name one host, not %d", len(states))}
+			}
+			host = states[0].Host.ID
 		}
 		done := []acked{}
 		for _, key := range args[1:] {
-			p, err := problemOf(states[0], key)
+			f, err := findingOf(snap, host, key)
 			if err != nil {
 				return usageError{err}
 			}
-			ack, err := a.acknowledge(states[0], p, long, why)
+			ack, err := a.acknowledge(f, long, why)
 			if err != nil {
 				return err
 			}
-			done = append(done, acked{states[0].Host.Name, p.Key, p.What, ack})
+			done = append(done, acked{f.Host, f.Key, f.What, ack})
 		}
 		return o.write(cmd.OutOrStdout(), done, func(t *table) {
 			for _, d := range done {
-				t.note(d.Host + ": " + ackLine(fleet.Problem{What: d.What}, d.Ack, long))
+				t.note(strings.TrimPrefix(d.Host+": ", ": ") + ackLine(fleet.Problem{What: d.What}, d.Ack, long))
 			}
 		})
 	})

@@ -43,7 +43,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("the audit has %+v", events)
 	}
 	target.Hosts = b.store.Snapshot().Hosts
-	if why := offAcked(target); why != "" {
+	if why := b.offAcked(target); why != "" {
 		t.Errorf("it cannot be taken back: %s", why)
 	}
 	if err := b.acknowledgeAt(target, 0, "", func(string) {}); err != nil {
@@ -52,7 +52,7 @@ func TestHealth(t *testing.T) {
 	if code, out := health(t, b); code != exitProblem || out.Findings[0].Acked != nil {
 		t.Errorf("%d: %+v", code, out.Findings[0])
 	}
-	if _, err := problemOf(st, "unit:wep.service"); err == nil || !strings.Contains(err.Error(), `the nearest key is "unit:web.service"`) {
+	if _, err := findingOf(b.store.Snapshot(), st.Host.ID, "unit:wep.service"); err == nil || !strings.Contains(err.Error(), `the nearest key is "unit:web.service"`) {
 		t.Errorf("a slip of the finger: %v", err)
 	}
 	for _, wrong := range []string{"", "0h", "-1h", "31d", "tomorrow"} {

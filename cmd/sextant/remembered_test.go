@@ -120,7 +120,7 @@ func TestTheNextStartShowsWhatWasKnown(t *testing.T) {
 	term.Press("2").WaitFor("[2 Generations]", "3h ago")
 
 	var out bytes.Buffer
-	if exit := code(printStatus(&out, options{json: true}, i.store.Snapshot().Hosts)); exit == 0 {
+	if exit := code(printStatus(&out, options{json: true}, i.store.Snapshot())); exit == 0 {
 		t.Errorf("exit code %d", exit)
 	}
 	var got struct{ Hosts []hostStatus }

@@ -18,6 +18,8 @@ type statusOut struct {
 	Schema int          `json:"schema"`
 	At     time.Time    `json:"at"`
 	Hosts  []hostStatus `json:"hosts"`
+
+	Fleet []fleet.Finding `json:"fleet"` // problems that no single host tells; of hosts that were named: none
 }
 
 type hostStatus struct {
@@ -113,40 +115,52 @@ func statusCommand(o *options) *cobra.Command {
 			if watch {
 				return failed(watchStatus(cmd.Context(), cmd.OutOrStdout(), *o, sel))
 			}
-			ask := scope(quick)
-			if deep {
-				ask = everything
-			}
-			return failed(withHosts(cmd.Context(), *o, sel, ask, func(a *app, states []fleet.State) error {
-				return printStatus(cmd.OutOrStdout(), *o, a.askUnsettled(cmd.Context(), states))
+			return failed(withHosts(cmd.Context(), *o, sel, asks(deep), func(a *app, states []fleet.State) error {
+				return printStatus(cmd.OutOrStdout(), *o, a.health(cmd.Context(), states, len(sel) > 0, deep))
 			}))
 		},
 	}
-	c.Flags().BoolVar(&deep, "deep", false, "also what takes long: the snapshots in backup repositories, and what hosts serve")
+	c.Flags().BoolVar(&deep, "deep", false, deepHelp)
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "print again on every change, until interrupted")
 	return c
 }
 
 // printStatus writes the states and gives the exit code they mean.
-func printStatus(w io.Writer, o options, states []fleet.State) error {
+func printStatus(w io.Writer, o options, snap fleet.Snapshot) error {
 	now := time.Now().UTC()
-	out := statusOut{Schema: 1, At: now, Hosts: []hostStatus{}}
-	for _, s := range states {
+	out := statusOut{Schema: 1, At: now, Hosts: []hostStatus{}, Fleet: append([]fleet.Finding{}, snap.OfFleet(now)...)}
+	for _, s := range snap.Hosts {
 		out.Hosts = append(out.Hosts, statusOf(s, now))
 	}
-	if err := o.write(w, out, func(t *table) { statusTable(t, states, now) }); err != nil {
+	err := o.write(w, out, func(t *table) {
+		statusTable(t, snap.Hosts, now)
+		for _, f := range out.Fleet {
+			problemNote(t, strings.TrimPrefix(f.Host+": ", ": "), f.Problem)
+		}
+	})
+	if err != nil {
 		return err
 	}
-	return judge(out.Hosts)
+	return judge(out)
 }
 
 // judge gives the exit code: problems before what is unknown.
-func judge(hosts []hostStatus) error {
-	var all []fleet.Problem
-	for _, h := range hosts {
+func judge(out statusOut) error {
+	all := problemsIn(out.Fleet)
+	for _, h := range out.Hosts {
 		all = append(all, h.Problems...)
 	}
 	return verdict(fleet.Worst(all))
+}
+
+// problemNote tells a problem below the table.
+func problemNote(t *table, before string, p fleet.Problem) {
+	what := p.What
+	if p.Acked != nil {
+		what += ", acknowledged"
+	}
+	t.note(fmt.Sprintf("%s%s  %s", before, p.Severity, what))
+	cureNote(t, p.Cure)
 }
 
 func statusTable(t *table, states []fleet.State, now time.Time) {
@@ -167,12 +181,7 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 			t.note("  off  as a desktop may be (" + from + "), last seen " + age(s.Host.Presence.Value.LastSeen, now) + " ago")
 		}
 		for _, p := range problems {
-			what := p.What
-			if p.Acked != nil {
-				what += ", acknowledged"
-			}
-			t.note(fmt.Sprintf("  %s  %s", p.Severity, what))
-			cureNote(t, p.Cure)
+			problemNote(t, "  ", p)
 		}
 	}
 }
@@ -263,7 +272,11 @@ func watchStatus(ctx context.Context, w io.Writer, o options, sel []string) erro
 		if err != nil {
 			continue // the hosts it names may still be found
 		}
-		if err := printStatus(w, o, states); err != nil && !isExit(err) {
+		snap := a.store.Snapshot()
+		if snap.Hosts = states; len(sel) > 0 {
+			snap = fleet.Snapshot{Hosts: states}
+		}
+		if err := printStatus(w, o, snap); err != nil && !isExit(err) {
 			return err
 		}
 	}

@@ -67,6 +67,11 @@ func (a *app) recall() {
 		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "not remembered: " + err.Error()})
 	}
 	a.store.Restore(states)
+	f, err := a.history.Public()
+	if err != nil {
+		a.store.Note(fleet.Message{At: time.Now(), Level: fleet.Warn, Text: "not remembered: " + err.Error()})
+	}
+	a.store.SetPublic(f)
 }
 
 // show runs the UI with everything behind it, until the person leaves.

@@ -138,3 +138,15 @@ func FuzzParse(f *testing.F) {
 		_, _ = probe.Parse(append(b, "\nXX end\n"...), "XX", time.Now())
 	})
 }
+
+// TestCertainSkew: what an answer took is no difference of clocks.
+func TestCertainSkew(t *testing.T) {
+	for _, tt := range []struct {
+		skew, want fleet.Seconds
+		took       time.Duration
+	}{{0, 0, 0}, {1, 0, 100 * time.Millisecond}, {-2, -2, 100 * time.Millisecond}, {3, 0, 2 * time.Second}, {-3600, -3600, 20 * time.Second}} {
+		if got := probe.Certain(tt.skew, tt.took); got != tt.want {
+			t.Errorf("%v of an answer that took %s: %v", tt.skew, tt.took, got)
+		}
+	}
+}

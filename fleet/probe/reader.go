@@ -168,11 +168,12 @@ func (c *conversation) ask(ctx context.Context) (Facts, error) {
 	if c.last == nil || time.Since(c.whole) > anew {
 		which = "all"
 	}
-	mark := rand.Text()
+	mark, began := rand.Text(), time.Now()
 	text, err := c.answer(mark, which)
 	if err == nil {
 		var f Facts
 		if f, c.last, err = parse(text, mark, time.Now(), c.last); err == nil {
+			f.System.Value.ClockSkew = certain(f.System.Value.ClockSkew, time.Since(began))
 			c.told(ctx, which)
 			return f, nil
 		}
@@ -184,6 +185,15 @@ func (c *conversation) ask(ctx context.Context) (Facts, error) {
 	}
 	c.hangUp()
 	return Facts{}, err
+}
+
+// certain is by how much a host's clock differs, of which an answer that took so long
+// tells: the clock is read to the second, somewhere in that time.
+func certain(skew fleet.Seconds, took time.Duration) fleet.Seconds {
+	if skew.Duration().Abs() <= took+time.Second {
+		return 0
+	}
+	return skew
 }
 
 // complaint adds what the host said on its error output before it ended.

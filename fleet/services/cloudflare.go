@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strconv"
@@ -24,10 +25,14 @@ const (
 	cloudTime  = 8 * time.Second
 	cloudBody  = 8 << 20
 	cloudPages = 20
+	maxRecords = 2000 // of a zone
 )
 
 // cureToken is what makes Cloudflare answer.
-const cureToken = "give a token with Zone:Read, DNS:Read and Cloudflare Tunnel:Read"
+const (
+	cureToken   = "give a token with Zone:Read, DNS:Read and Cloudflare Tunnel:Read"
+	cureNoToken = "set CLOUDFLARE_API_TOKEN, or token_file under [cloudflare] in config.toml (Zone:Read, DNS:Read, Cloudflare Tunnel:Read)"
+)
 
 // Token is a secret that no print shows.
 type Token string
@@ -43,28 +48,6 @@ type Cloud struct {
 	Token Token
 	Base  string    // "": CloudflareAPI
 	Link  link.Link // by which it is dialled; nil: from this machine
-}
-
-// CloudRecord is a DNS record that Cloudflare has.
-type CloudRecord struct {
-	Name    string `json:"name"`
-	Type    string `json:"type"`
-	Content string `json:"content"`
-	Proxied bool   `json:"proxied"`
-}
-
-// CloudTunnel is a tunnel to cloudflared on a host.
-type CloudTunnel struct {
-	ID     string `json:"id"`
-	Name   string `json:"name"`
-	Status string `json:"status"` // healthy, degraded, down, inactive
-}
-
-// CloudName is what Cloudflare has of a name.
-type CloudName struct {
-	Zone    string        `json:"zone"` // "": the token sees no zone of it
-	Records []CloudRecord `json:"records"`
-	Tunnel  *CloudTunnel  `json:"tunnel,omitempty"` // to which the name leads
 }
 
 // here is this machine, as far as a client needs it.
@@ -145,40 +128,54 @@ type cloudZone struct {
 	} `json:"account"`
 }
 
-// zone finds the zone of a name among those that the token sees.
-func (c Cloud) zone(ctx context.Context, cl *web.Client, base, name string) (best cloudZone, err error) {
-	for page, pages := 1, 1; page <= min(pages, cloudPages); page++ {
-		var zones []cloudZone
-		pages, err = c.get(ctx, cl, base+"/zones", url.Values{"per_page": {"50"}, "page": {strconv.Itoa(page)}}, &zones)
-		if err != nil {
-			return best, err
+// pages reads all pages of a list.
+func pages[T any](ctx context.Context, c Cloud, cl *web.Client, path string, q url.Values, size int) (all []T, err error) {
+	q = maps.Clone(q)
+	q.Set("per_page", strconv.Itoa(size))
+	for page, last := 1, 1; page <= min(last, cloudPages); page++ {
+		var some []T
+		q.Set("page", strconv.Itoa(page))
+		if last, err = c.get(ctx, cl, path, q, &some); err != nil {
+			return nil, err
 		}
-		for _, z := range zones {
-			if (strings.EqualFold(z.Name, name) || strings.HasSuffix(strings.ToLower(name), "."+strings.ToLower(z.Name))) && len(z.Name) > len(best.Name) {
-				best = z
-			}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// zoneOf is the zone of a name: the longest that it ends with.
+func zoneOf(name string, zones []cloudZone) (best cloudZone) {
+	for _, z := range zones {
+		if (strings.EqualFold(z.Name, name) || strings.HasSuffix(strings.ToLower(name), "."+strings.ToLower(z.Name))) && len(z.Name) > len(best.Name) {
+			best = z
 		}
 	}
-	return best, nil
+	return best
+}
+
+// wildcard is the name of the record that stands for a name.
+func wildcard(name string) string {
+	_, rest, _ := strings.Cut(name, ".")
+	return "*." + rest
 }
 
 // Look reads what Cloudflare has of a name: its records, or those of the wildcard
 // that stands for it, and the tunnel that they lead to.
-func (c Cloud) Look(ctx context.Context, name string) (CloudName, error) {
+func (c Cloud) Look(ctx context.Context, name string) (fleet.CloudName, error) {
 	cl, base, err := c.client()
 	if err != nil {
-		return CloudName{}, err
+		return fleet.CloudName{}, err
 	}
 	defer cl.Close()
-	z, err := c.zone(ctx, cl, base, name)
+	zones, err := pages[cloudZone](ctx, c, cl, base+"/zones", url.Values{}, 50)
+	z := zoneOf(name, zones)
 	if err != nil || z.ID == "" {
-		return CloudName{}, err
+		return fleet.CloudName{}, err
 	}
-	out := CloudName{Zone: word(z.Name)}
-	_, rest, _ := strings.Cut(name, ".")
-	for _, n := range []string{name, "*." + rest} {
+	out := fleet.CloudName{Zone: word(z.Name)}
+	for _, n := range []string{name, wildcard(name)} {
 		if _, err := c.get(ctx, cl, base+"/zones/"+url.PathEscape(z.ID)+"/dns_records", url.Values{"name": {n}, "per_page": {"100"}}, &out.Records); err != nil {
-			return CloudName{}, err
+			return fleet.CloudName{}, err
 		}
 		if len(out.Records) > 0 {
 			break
@@ -195,21 +192,21 @@ func (c Cloud) Look(ctx context.Context, name string) (CloudName, error) {
 }
 
 // clean leaves the records that lead somewhere, as they may be shown.
-func clean(list []CloudRecord) []CloudRecord {
-	var out []CloudRecord
-	for _, r := range list[:min(len(list), maxAddresses)] {
+func clean(list []fleet.CloudRecord) []fleet.CloudRecord {
+	var out []fleet.CloudRecord
+	for _, r := range list[:min(len(list), maxRecords)] {
 		if r.Type == "A" || r.Type == "AAAA" || r.Type == "CNAME" {
-			out = append(out, CloudRecord{word(r.Name), r.Type, word(r.Content), r.Proxied})
+			out = append(out, fleet.CloudRecord{Name: word(r.Name), Type: r.Type, Content: word(r.Content), Proxied: r.Proxied})
 		}
 	}
 	return out
 }
 
 // tunnel reads how a tunnel is.
-func (c Cloud) tunnel(ctx context.Context, cl *web.Client, base, account, id string) (*CloudTunnel, error) {
-	var t CloudTunnel
+func (c Cloud) tunnel(ctx context.Context, cl *web.Client, base, account, id string) (*fleet.CloudTunnel, error) {
+	var t fleet.CloudTunnel
 	if _, err := c.get(ctx, cl, base+"/accounts/"+url.PathEscape(account)+"/cfd_tunnel/"+url.PathEscape(id), nil, &t); err != nil {
 		return nil, fmt.Errorf("tunnel %s: %w", id, err)
 	}
-	return &CloudTunnel{word(t.ID), word(t.Name), word(t.Status)}, nil
+	return &fleet.CloudTunnel{ID: word(t.ID), Name: word(t.Name), Status: word(t.Status)}, nil
 }

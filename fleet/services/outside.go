@@ -46,16 +46,6 @@ func PublicDNS(server string) func(context.Context, string) ([]string, string, e
 	}
 }
 
-// private are the ends of names that no public name server knows.
-var private = []string{".ts.net", ".local", ".lan", ".internal", ".home.arpa", ".localhost", ".home"}
-
-func isPrivate(name string) bool {
-	return !strings.Contains(name, ".") || slices.ContainsFunc(private, func(end string) bool { return strings.HasSuffix(strings.ToLower(name), end) })
-}
-
-// PrivateName tells whether no public name server knows of a name: it is not asked.
-func PrivateName(name string) bool { return isPrivate(name) }
-
 // dns asks what the public is told of the name.
 func (w *walk) dns(ctx context.Context, h *fleet.Hop) {
 	name := w.url.Hostname()
@@ -64,7 +54,7 @@ func (w *walk) dns(ctx context.Context, h *fleet.Hop) {
 		w.addresses = []string{name}
 		ok(h, "it is an address")
 		return
-	case isPrivate(name):
+	case fleet.PrivateName(name):
 		ok(h, "%s is no public name", name)
 		return
 	case w.Out.Lookup == nil:
@@ -91,7 +81,7 @@ func (w *walk) dns(ctx context.Context, h *fleet.Hop) {
 func (w *walk) cloudflare(ctx context.Context, h *fleet.Hop) {
 	behind := slices.ContainsFunc(w.addresses, OfCloudflare)
 	switch {
-	case isPrivate(w.url.Hostname()):
+	case fleet.PrivateName(w.url.Hostname()):
 		ok(h, "not before it")
 		return
 	case w.Out.Cloud == nil && len(w.addresses) > 0 && !behind:
@@ -102,7 +92,7 @@ func (w *walk) cloudflare(ctx context.Context, h *fleet.Hop) {
 			h.What = "it stands before: the address is Cloudflare's"
 		}
 		unsure(h, "not asked: no token")
-		h.Cure = "set CLOUDFLARE_API_TOKEN, or token_file under [cloudflare] in config.toml (Zone:Read, DNS:Read, Cloudflare Tunnel:Read)"
+		h.Cure = cureNoToken
 		return
 	}
 	got, err := w.Out.Cloud.Look(ctx, w.url.Hostname())
@@ -115,52 +105,35 @@ func (w *walk) cloudflare(ctx context.Context, h *fleet.Hop) {
 }
 
 // recorded judges what Cloudflare has of the name against what the public is told.
-func (w *walk) recorded(h *fleet.Hop, got CloudName, behind bool) {
-	if len(got.Records) == 0 {
-		if behind && got.Zone == "" {
-			unsure(h, "the token sees no zone of the name")
-			return
-		}
-		if behind {
-			broken(h, "add a record for it at Cloudflare", "Cloudflare has no record of the name in %s", got.Zone)
-			return
-		}
+func (w *walk) recorded(h *fleet.Hop, got fleet.CloudName, behind bool) {
+	if len(got.Records) == 0 && !behind {
 		ok(h, "it has no record of the name")
 		return
 	}
-	var texts, direct []string
+	var texts []string
 	proxied := false
 	for _, r := range got.Records {
 		text := r.Type + " " + r.Content
 		if proxied = proxied || r.Proxied; r.Proxied {
 			text += " (proxied)"
-		} else if r.Type == "A" || r.Type == "AAAA" {
-			direct = append(direct, r.Content)
 		}
 		texts = append(texts, text)
 	}
-	h.What = fmt.Sprintf("zone %s: %s", got.Zone, strings.Join(texts, ", "))
-	if t := got.Tunnel; t != nil {
-		h.Seen = append(h.Seen, fmt.Sprintf("tunnel %s is %s", t.Name, t.Status))
-		switch t.Status {
-		case "down", "inactive":
-			broken(h, "start cloudflared on the host of the tunnel", "its tunnel %s is %s", t.Name, t.Status)
-			w.tunnelHost(h, *t)
-			return
-		case "degraded", "healthy":
-		default:
-			unsure(h, "its tunnel's state is %s", t.Status)
-			return
-		}
-		w.tunnelHost(h, *t)
+	if len(texts) > 0 {
+		h.What = fmt.Sprintf("zone %s: %s", got.Zone, strings.Join(texts, ", "))
 	}
-	switch {
-	case len(w.addresses) > 0 && proxied && !behind:
-		broken(h, "wait for the old answer to expire, or look for another zone of the name", "public DNS has %s, which are none of Cloudflare's, though the record is proxied", strings.Join(w.addresses, ", "))
-	case len(w.addresses) > 0 && !proxied && len(direct) > 0 && !slices.ContainsFunc(direct, func(a string) bool { return slices.Contains(w.addresses, a) }):
-		broken(h, "wait for the old answer to expire, or look for another zone of the name", "public DNS has %s, Cloudflare's record %s", strings.Join(w.addresses, ", "), strings.Join(direct, ", "))
+	n := fleet.PublicName{Addresses: w.addresses, Behind: behind, CloudName: got, Asked: true}
+	switch state, why, cure := n.Judge(); state {
+	case fleet.HealthBroken:
+		broken(h, cure, "%s", why)
+	case fleet.HealthUnknown:
+		unsure(h, "%s", why)
 	default:
 		h.State = fleet.HealthOK
+	}
+	if got.Tunnel != nil {
+		h.Seen = append(h.Seen, fmt.Sprintf("tunnel %s is %s", got.Tunnel.Name, got.Tunnel.Status))
+		w.tunnelHost(h, *got.Tunnel)
 	}
 	if proxied { // behind the proxy it is the record that leads to the host
 		w.addresses = nil
@@ -170,22 +143,19 @@ func (w *walk) recorded(h *fleet.Hop, got CloudName, behind bool) {
 	}
 }
 
-// tunnelHost finds the host that runs the tunnel's cloudflared.
-func (w *walk) tunnelHost(h *fleet.Hop, t CloudTunnel) {
-	for _, st := range w.Snap.Hosts {
-		for _, u := range st.Units.Value {
-			if u.Name == "cloudflared-tunnel-"+t.ID+".service" || u.Name == "cloudflared-tunnel-"+t.Name+".service" {
-				w.at(h, st)
-				if h.State == fleet.HealthBroken {
-					verb := "restart"
-					if u.Active != "active" {
-						verb = "start"
-					}
-					restart(h, verb, st.Host.Name, u.Name)
-				}
-				h.Seen = append(h.Seen, u.Name+" on "+st.Host.Name+" is "+u.Active)
-				return
-			}
-		}
+// tunnelHost tells of the host that runs the tunnel's cloudflared.
+func (w *walk) tunnelHost(h *fleet.Hop, t fleet.CloudTunnel) {
+	st, u, found := w.Snap.TunnelHost(t)
+	if !found {
+		return
 	}
+	w.at(h, st)
+	if h.State == fleet.HealthBroken && t.Down() {
+		verb := "restart"
+		if u.Active != "active" {
+			verb = "start"
+		}
+		restart(h, verb, st.Host.Name, u.Name)
+	}
+	h.Seen = append(h.Seen, u.Name+" on "+st.Host.Name+" is "+u.Active)
 }

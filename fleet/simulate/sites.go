@@ -186,7 +186,7 @@ func (f *Fleet) Lookup(_ context.Context, name string) (addresses []string, cano
 	for host, sites := range vhosts {
 		i := slices.IndexFunc(sites, func(s vhost) bool { return s.name == name })
 		switch {
-		case i >= 0 && host == "cloud":
+		case i >= 0 && host != "storage":
 			return []string{"104.16.132.229"}, name + ".", nil
 		case i >= 0:
 			return []string{"203.0.113.3"}, name + ".", nil

@@ -31,6 +31,9 @@ func TestASleepingDesktop(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) { // until tailscaled was told
 			out, errs, code := sextant(t, "status", "notebook", "--json")
+			if out == "" && time.Now().Before(end) { // it is not found yet
+				continue
+			}
 			h := decode[placed](t, out).Hosts[0]
 			if code == want && h.Sleeps == sleeps && (len(h.Problems) == 0) == (problem == "") && (problem == "" || strings.Contains(h.Problems[0].What, problem)) {
 				return

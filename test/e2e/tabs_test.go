@@ -76,16 +76,20 @@ func always(patterns ...string) func() []string { return func() []string { retur
 var word = map[string]string{"fresh": "ok", "stale": "stale", "failed": "FAIL", "never": "never"}
 
 // pick goes to a host on the fleet screen. Others may be listed too: the filter knows
-// tags, roles, and what is told of a host; and the cursor may stand below it.
+// tags, roles, and what is told of a host; and the cursor may stand below it, or have
+// gone past it where the screen was slow to show a key's effect.
 func pick(ui *tuitest.Term, host string) {
+	const rows = 4 // that a filter may leave
 	ui.Press("/").Send(host).Press("enter").WaitFor("/" + host)
-	key := "g"
-	for range 4 {
+	for end, at := time.Now().Add(tuitest.Patience), 0; time.Now().Before(end); at++ {
 		if ui.Settle(200 * time.Millisecond); strings.Contains(ui.Screen(), "> "+host+" ") {
-			break
+			return
+		}
+		key := "j"
+		if at%rows == 0 {
+			key = "g"
 		}
 		ui.Press(key)
-		key = "j"
 	}
 	ui.WaitFor("> " + host + " ")
 }

@@ -142,9 +142,11 @@ func TestTailnetClean(t *testing.T) {
 	before := told()
 	lab.Peer(t, http.MethodPost, "den?online=true") // between the plan and its being done, as far as tailscaled was told
 	out, errs, code = clean(config, "--yes")
-	for _, name := range []string{"attic", "storage-1"} {
-		if n, _ := told().find(name); n.ID != "" {
-			t.Errorf("%s is there: %s %s", name, out, errs)
+	gone := func(name string) bool { n, _ := told().find(name); return n.ID == "" }
+	for end := time.Now().Add(20 * time.Second); !gone("attic") || !gone("storage-1"); time.Sleep(time.Second) { // until tailscaled was told
+		if time.Now().After(end) {
+			t.Errorf("attic gone: %t, storage-1 gone: %t: %s %s", gone("attic"), gone("storage-1"), out, errs)
+			break
 		}
 	}
 	after := told()

@@ -148,6 +148,8 @@ func placeOf(c *screen.Context, f fleet.Finding) screen.Place {
 		p.Tab = "services"
 	case fleet.KindSecret:
 		return screen.Place{Screen: screen.Secrets, Tab: "hosts"}
+	case fleet.KindPublic:
+		return screen.Place{Screen: screen.Trace}
 	case fleet.KindSealed:
 		return screen.Place{Screen: screen.Secrets}
 	case fleet.KindDisk, fleet.KindMemory, fleet.KindAlarm:
@@ -195,8 +197,11 @@ func (s *Screen) Back(c *screen.Context) bool {
 func (s *Screen) Target(c *screen.Context) fleet.Target {
 	f, ok := s.Selected()
 	st, in := c.Snap.Host(f.HostID)
-	if !ok || !in {
+	switch {
+	case !ok, !in && f.HostID != "":
 		return fleet.Target{}
+	case !in: // it is no host's
+		return fleet.Target{Finding: f.Key}
 	}
 	t := fleet.Target{Hosts: []fleet.State{st}, Finding: f.Key}
 	switch f.Of.Kind {

@@ -192,16 +192,16 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 	widget.Table{
 		Columns: []widget.Column{
 			{Title: "name", Width: 20, Max: 60}, {Title: "state", Width: 6, Max: 11}, {Title: "served by", Width: 10, Max: 30},
-			{Title: "certificate", Width: 11, Max: 40, Drop: 2},
+			{Title: "public", Width: 8, Max: 30, Drop: 1}, {Title: "certificate", Width: 11, Max: 40, Drop: 2},
 		},
 		Tall: c.W < screen.Narrow,
 		Cells: func(id string) []widget.Line {
 			n := s.byID[id]
-			return []widget.Line{widget.T(id), word(n.word), widget.T(strings.Join(n.hosts, ", ")), widget.L(themes.Dim, until(c, n.site))}
+			return []widget.Line{widget.T(id), word(n.word), widget.T(strings.Join(n.hosts, ", ")), public(c, n.site), widget.L(themes.Dim, until(c, n.site))}
 		},
 		Lines: func(id string) [2]widget.Line {
 			n := s.byID[id]
-			return [2]widget.Line{widget.T(id), widget.T("  ").Join(word(n.word)).And(themes.Dim, "  "+strings.Join(n.hosts, ", "))}
+			return [2]widget.Line{widget.T(id), widget.T("  ").Join(word(n.word)).And(themes.Dim, "  "+strings.Join(n.hosts, ", ")+"  ").Join(public(c, n.site))}
 		},
 		Target: func(id string) any { return screen.TapRow{ID: id} },
 		Empty:  s.empty(),
@@ -213,6 +213,28 @@ func (s *Screen) empty() []widget.Line {
 		return []widget.Line{widget.T("No name that is served matches " + s.filter + "."), widget.L(themes.Dim, "Enter traces it all the same.")}
 	}
 	return []widget.Line{widget.T("No name is known that a host serves."), widget.L(themes.Dim, "/ and a name, and Enter traces it all the same.")}
+}
+
+// public is how the public comes to a site, where Cloudflare and public DNS were asked.
+func public(c *screen.Context, site fleet.Site) widget.Line {
+	if fleet.PrivateName(site.Name) {
+		return widget.L(themes.Dim, c.Glyphs.None)
+	}
+	n, ok := c.Snap.Public.Value.Name(site.Name)
+	if !ok || !c.Snap.Public.Usable(c.Now) {
+		return widget.L(themes.Dim, "not asked")
+	}
+	way := n.Way()
+	if n.Tunnel != nil {
+		way += " " + n.Tunnel.Name
+	}
+	switch state, _, _ := n.Judge(); state {
+	case fleet.HealthBroken:
+		return widget.L(themes.Warn, way+"!")
+	case fleet.HealthUnknown:
+		return widget.L(themes.Unknown, way)
+	}
+	return widget.L(themes.Dim, way)
 }
 
 func until(c *screen.Context, site fleet.Site) string {
