@@ -120,8 +120,12 @@ func (a *app) findingActions() []fleet.Action {
 
 // offAcked is why there is nothing to take back.
 func (a *app) offAcked(t fleet.Target) string {
+	const none = "it is not acknowledged"
+	if t.Finding == "" {
+		return none
+	}
 	if f, err := a.findingAt(t); err != nil || f.Acked == nil {
-		return "it is not acknowledged"
+		return none
 	}
 	return ""
 }

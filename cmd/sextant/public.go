@@ -41,9 +41,11 @@ func (a *app) askPublic(ctx context.Context) int {
 	const source = "public DNS, Cloudflare"
 	names := a.store.Snapshot().SiteNames(time.Now())
 	out, err := a.public()
-	f := fleet.Unknown[fleet.Public](err, time.Now(), source)
+	var f fleet.Fact[fleet.Public]
 	if err == nil {
 		f = fleet.Known(out.Public(ctx, names), time.Now(), source)
+	} else {
+		f = fleet.Unknown[fleet.Public](err, time.Now(), source)
 	}
 	if ctx.Err() != nil {
 		return len(names)

@@ -189,19 +189,28 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		s.way(c, p.W-2).Draw(p.Sub(1, 0, p.W-2, p.H), &s.scroll)
 		return
 	}
+	columns := []widget.Column{
+		{Title: "name", Width: 20, Max: 60}, {Title: "state", Width: 6, Max: 11}, {Title: "served by", Width: 10, Max: 30},
+		{Title: "certificate", Width: 11, Max: 40, Drop: 2},
+	}
+	if c.Snap.Public.Usable(c.Now) {
+		columns = append(columns, widget.Column{Title: "public", Width: 8, Max: 20, Drop: 1})
+	}
 	widget.Table{
-		Columns: []widget.Column{
-			{Title: "name", Width: 20, Max: 60}, {Title: "state", Width: 6, Max: 11}, {Title: "served by", Width: 10, Max: 30},
-			{Title: "public", Width: 8, Max: 30, Drop: 1}, {Title: "certificate", Width: 11, Max: 40, Drop: 2},
-		},
-		Tall: c.W < screen.Narrow,
+		Columns: columns,
+		Tall:    c.W < screen.Narrow,
 		Cells: func(id string) []widget.Line {
 			n := s.byID[id]
-			return []widget.Line{widget.T(id), word(n.word), widget.T(strings.Join(n.hosts, ", ")), public(c, n.site), widget.L(themes.Dim, until(c, n.site))}
+			cells := []widget.Line{widget.T(id), word(n.word), widget.T(strings.Join(n.hosts, ", ")), widget.L(themes.Dim, until(c, n.site))}
+			return append(cells, public(c, n.site))[:len(columns)]
 		},
 		Lines: func(id string) [2]widget.Line {
 			n := s.byID[id]
-			return [2]widget.Line{widget.T(id), widget.T("  ").Join(word(n.word)).And(themes.Dim, "  "+strings.Join(n.hosts, ", ")+"  ").Join(public(c, n.site))}
+			l := widget.T("  ").Join(word(n.word)).And(themes.Dim, "  "+strings.Join(n.hosts, ", "))
+			if len(columns) > 4 {
+				l = l.And(themes.Dim, "  ").Join(public(c, n.site))
+			}
+			return [2]widget.Line{widget.T(id), l}
 		},
 		Target: func(id string) any { return screen.TapRow{ID: id} },
 		Empty:  s.empty(),
@@ -221,8 +230,8 @@ func public(c *screen.Context, site fleet.Site) widget.Line {
 		return widget.L(themes.Dim, c.Glyphs.None)
 	}
 	n, ok := c.Snap.Public.Value.Name(site.Name)
-	if !ok || !c.Snap.Public.Usable(c.Now) {
-		return widget.L(themes.Dim, "not asked")
+	if !ok { // served since it was asked
+		return widget.L(themes.Unknown, "?")
 	}
 	way := n.Way()
 	if n.Tunnel != nil {
