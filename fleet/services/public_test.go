@@ -92,7 +92,7 @@ func TestPublicWithoutCloudflare(t *testing.T) {
 	if state, _, _ := n.Judge(); !ok || n.Asked || state != fleet.HealthOK || p.Cloud == "" || p.Cure == "" {
 		t.Errorf("%+v", p)
 	}
-	refuses := &webtest.Link{Web: map[string]http.Handler{"tcp api.example:80": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) })}}
+	refuses := &webtest.Link{Web: map[string]http.Handler{"tcp api.example:80": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })}}
 	p = Outside{Lookup: lookup, Cloud: &Cloud{Token: "SECRET", Base: "http://api.example", Link: refuses}}.Public(t.Context(), []string{"photos.example.org"})
 	if len(p.Names) != 1 || p.Names[0].Asked || p.Cloud != "it refuses the token (HTTP 403)" || p.Cure != cureToken {
 		t.Errorf("%+v", p)

@@ -54,7 +54,7 @@ func (*single) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix
 func answerCloud(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	path := strings.TrimPrefix(r.URL.Path, "/client/v4")
-	result := "[]"
+	var result string
 	switch path {
 	case "/zones":
 		result = fmt.Sprintf(`[{"id":"z1","name":%q,"status":"active","account":{"id":%q}}]`, cloudZone, cloudAccount)
