@@ -77,7 +77,7 @@ func withDemo(ctx context.Context, o options, cfg *discover.Config, hosts int, t
 	a.store.SetMeant(f.Meant())
 	a.door = demoDoor{f, a.store}
 	a.store.SetTailnet(f.Tailnet())
-	a.outside = &services.Outside{Lookup: f.Lookup, Server: "demo", Cloud: &services.Cloud{Token: "demo", Base: "http://cloudflare.demo/client/v4", Link: f.Cloudflare()}}
+	a.outside = &services.Outside{Lookup: f.Lookup, Server: "demo", Cloud: &services.Cloud{Token: "demo", Base: "http://cloudflare.demo/client/v4", Dial: f.Cloudflare}}
 	if a.registries.Roots, err = f.Roots(); err != nil {
 		return err
 	}

@@ -46,16 +46,20 @@ func (Token) GoString() string { return "(token)" }
 // Cloud asks Cloudflare's API, only to read.
 type Cloud struct {
 	Token Token
-	Base  string    // "": CloudflareAPI
-	Link  link.Link // by which it is dialled; nil: from this machine
+	Base  string // "": CloudflareAPI
+	// Dial connects to it; nil: from this machine.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // here is this machine, as far as a client needs it.
-type here struct{ link.Link }
+type here struct {
+	link.Link
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
 
 // Dial dials from here.
-func (here) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, address)
+func (h here) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return h.dial(ctx, network, address)
 }
 
 // envelope is around each answer.
@@ -85,11 +89,11 @@ func (c Cloud) client() (*web.Client, string, error) {
 	if u.Port() == "" {
 		at = net.JoinHostPort(u.Hostname(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
 	}
-	var l link.Link = here{}
-	if c.Link != nil {
-		l = c.Link
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	return web.New(l, web.Address{Network: "tcp", At: at, URL: u.Scheme + "://" + u.Host}, web.Limits{Time: cloudTime, Body: cloudBody}), u.Path, nil
+	return web.New(here{dial: dial}, web.Address{Network: "tcp", At: at, URL: u.Scheme + "://" + u.Host}, web.Limits{Time: cloudTime, Body: cloudBody}), u.Path, nil
 }
 
 // get reads one page into a value, and tells how many there are.

@@ -61,7 +61,7 @@ func lookup(_ context.Context, name string) ([]string, string, error) {
 
 func TestPublic(t *testing.T) {
 	l := &webtest.Link{Web: map[string]http.Handler{"tcp api.example:80": wholeCloud(t)}}
-	o := Outside{Lookup: lookup, Server: "192.0.2.53", Cloud: &Cloud{Token: "SECRET", Base: "http://api.example/client/v4", Link: l}}
+	o := Outside{Lookup: lookup, Server: "192.0.2.53", Cloud: &Cloud{Token: "SECRET", Base: "http://api.example/client/v4", Dial: l.Dial}}
 	p := o.Public(t.Context(), []string{"photos.example.org", "paper.example.org", "direct.example.net", "slow.example.net", "lan.example.net", "nas.lan"})
 	if p.Cloud != "" || !slices.Equal(p.Zones, []string{"org", "example.org"}) || len(p.Tunnels) != 1 || p.Tunnels[0].Name != "home" {
 		t.Fatalf("%+v", p)
@@ -93,7 +93,7 @@ func TestPublicWithoutCloudflare(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	refuses := &webtest.Link{Web: map[string]http.Handler{"tcp api.example:80": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })}}
-	p = Outside{Lookup: lookup, Cloud: &Cloud{Token: "SECRET", Base: "http://api.example", Link: refuses}}.Public(t.Context(), []string{"photos.example.org"})
+	p = Outside{Lookup: lookup, Cloud: &Cloud{Token: "SECRET", Base: "http://api.example", Dial: refuses.Dial}}.Public(t.Context(), []string{"photos.example.org"})
 	if len(p.Names) != 1 || p.Names[0].Asked || p.Cloud != "it refuses the token (HTTP 403)" || p.Cure != cureToken {
 		t.Errorf("%+v", p)
 	}
@@ -102,7 +102,7 @@ func TestPublicWithoutCloudflare(t *testing.T) {
 // TestAllOfCloudflareBad: an API that answers badly is unknown, in time, with a reason.
 func TestAllOfCloudflareBad(t *testing.T) {
 	webtest.Bad(t, cloudTime+time.Second, func(l link.Link) error {
-		_, _, _, err := Cloud{Token: "SECRET", Base: "http://api.example", Link: l}.All(t.Context())
+		_, _, _, err := Cloud{Token: "SECRET", Base: "http://api.example", Dial: l.Dial}.All(t.Context())
 		return err
 	})
 }

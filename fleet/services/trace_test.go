@@ -106,7 +106,7 @@ func (w *way) trace(t *testing.T, text string) fleet.Trace {
 // names, with the action that mends it; after it nothing is gone.
 func TestTrace(t *testing.T) {
 	cloud := func(tunnel string, records string) *Cloud {
-		return &Cloud{Token: "SECRET", Base: "http://api.example/client/v4", Link: &webtest.Link{Web: map[string]http.Handler{"tcp api.example:80": cloudflare(t, tunnel, records)}}}
+		return &Cloud{Token: "SECRET", Base: "http://api.example/client/v4", Dial: (&webtest.Link{Web: map[string]http.Handler{"tcp api.example:80": cloudflare(t, tunnel, records)}}).Dial}
 	}
 	for name, tt := range map[string]struct {
 		change  func(*way)
@@ -247,7 +247,7 @@ func cloudflare(t *testing.T, tunnel, records string) http.Handler {
 // TestCloudflareBad: an API that answers badly is unknown, in time, with a reason.
 func TestCloudflareBad(t *testing.T) {
 	webtest.Bad(t, cloudTime, func(l link.Link) error {
-		_, err := Cloud{Token: "SECRET", Base: "http://api.example", Link: l}.Look(t.Context(), "photos.example.org")
+		_, err := Cloud{Token: "SECRET", Base: "http://api.example", Dial: l.Dial}.Look(t.Context(), "photos.example.org")
 		if err != nil && strings.Contains(err.Error(), "SECRET") {
 			t.Error(err)
 		}
@@ -263,7 +263,7 @@ func TestCloudflareRefuses(t *testing.T) {
 			w.WriteHeader(status)
 			fmt.Fprint(w, `{"success":false,"errors":[{"code":6003,"message":"Invalid request headers"}],"result":null}`)
 		})}}
-		_, err := Cloud{Base: "http://api.example", Link: l}.Look(t.Context(), "x.example.org")
+		_, err := Cloud{Base: "http://api.example", Dial: l.Dial}.Look(t.Context(), "x.example.org")
 		if err == nil || err.Error() != want || fleet.Cure(err) != cureToken {
 			t.Errorf("%v", err)
 		}

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-
-	"github.com/sextant-fleet/sextant/fleet/link"
 )
 
 // Cloudflare of the demo: a zone whose names lead to the cloud host by the proxy, one
@@ -19,14 +17,9 @@ const (
 	cloudTunnel  = "6ff42ae2-765d-4adf-8112-31c55c1551ef"
 )
 
-// Cloudflare is a way to dial the API of a Cloudflare that knows this world's names.
-// It answers as https://developers.cloudflare.com/api documents it.
-func (f *Fleet) Cloudflare() link.Link { return cloudAPI{} }
-
-type cloudAPI struct{ link.Link }
-
-// Dial connects to the API, whatever the address.
-func (cloudAPI) Dial(context.Context, string, string) (net.Conn, error) {
+// Cloudflare dials the API of a Cloudflare that knows this world's names, whatever
+// the address. It answers as https://developers.cloudflare.com/api documents it.
+func (*Fleet) Cloudflare(context.Context, string, string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	go func() { _ = (&http.Server{Handler: http.HandlerFunc(answerCloud)}).Serve(&single{conn: theirs}) }() //nolint:gosec // nobody but this process can be slow
 	return ours, nil
