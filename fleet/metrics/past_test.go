@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,9 @@ type kept struct {
 	clock  time.Time
 	charts map[string]string // what data says
 	newest string            // what allmetrics says
-	asked  []string
+
+	mu    sync.Mutex
+	asked []string
 }
 
 func (k *kept) handler(t *testing.T) http.HandlerFunc {
@@ -37,7 +40,9 @@ func (k *kept) handler(t *testing.T) http.HandlerFunc {
 		case r.URL.Path == "/api/v1/allmetrics":
 			fmt.Fprint(w, k.newest)
 		case r.URL.Path == "/api/v1/data" && ok:
+			k.mu.Lock()
 			k.asked = append(k.asked, q.Get("after")+"/"+q.Get("points"))
+			k.mu.Unlock()
 			fmt.Fprint(w, body)
 		default:
 			w.WriteHeader(http.StatusNotFound)
