@@ -52,6 +52,19 @@ func TestACursorMoveIsCheap(t *testing.T) {
 	}
 }
 
+// TestWhoTypesANameMeansThatHost: others that the filter finds by what is told of them
+// are listed, and the cursor is on the one of the name.
+func TestWhoTypesANameMeansThatHost(t *testing.T) {
+	o := sample()
+	for _, st := range o.Store.Snapshot().Hosts {
+		o.Store.Update(st.Host.ID, func(s *fleet.State) { s.Host.Tags = append(s.Host.Tags, "near-router") })
+	}
+	term := open(t, o, 80, 24).WaitFor("storage")
+	for _, name := range []string{"router", "desk", "router"} {
+		term.Press("/").Send(name).Press("enter").WaitFor("> " + name).Press("esc").WaitGone("/" + name)
+	}
+}
+
 func TestBackGoesOneLevel(t *testing.T) {
 	term := open(t, sample(), 80, 24).WaitFor("storage")
 	term.Press("G", "space", "/", "stor", "enter").WaitFor("1 of 7")

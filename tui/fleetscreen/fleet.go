@@ -111,10 +111,16 @@ func (s *Screen) Finding() (text, label string) {
 	return s.filter, fmt.Sprintf("%d of %d", s.list.Len(), len(s.byID))
 }
 
-// Find implements screen.Finder.
+// Find implements screen.Finder. Whoever types a host's name means that host, though
+// the filter finds others by what is told of them.
 func (s *Screen) Find(c *screen.Context, text string, _ bool) {
 	s.filter = text
 	s.apply(c)
+	for _, id := range s.list.All() {
+		if text != "" && s.byID[id].Host.Name == text {
+			s.list.Select(id)
+		}
+	}
 }
 
 // Selected is the host the cursor is on.
