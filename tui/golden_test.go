@@ -129,9 +129,14 @@ var tours = []struct {
 	{"filter", []string{"/", "r"}, "5 of 7"},
 }
 
-// pressAll presses keys; what is to be opened may have to be read first.
+// pressAll presses keys; what is to be opened may have to be read first, and "see X"
+// waits until X is there.
 func pressAll(term *tuitest.Term, keys []string) *tuitest.Term {
 	for _, k := range keys {
+		if text, ok := strings.CutPrefix(k, "see "); ok {
+			term.WaitFor(text)
+			continue
+		}
 		if k == "enter" {
 			term.Settle(150 * time.Millisecond)
 		}
@@ -275,7 +280,7 @@ var stories = []struct {
 	{"planning", choosing, []string{"G", "D", "enter"}, "3/17 built"},
 	{"ascii", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G"}, "> storage"},
 	{"metrics-marks", happening, []string{"G", "6", "w"}, "highest"},
-	{"metrics-more", happening, []string{"G", "6", "G", "G"}, "heat"},
+	{"metrics-more", happening, []string{"G", "6", "see highest", "G", "G"}, "heat"},
 	{"block-metrics", func(o *tui.Options) { happening(o); o.Glyphs = "block" }, []string{"G", "6"}, "highest"},
 	{"ascii-metrics", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"G", "6"}, "highest"},
 	{"ascii-containers", func(o *tui.Options) { o.Glyphs = "ascii" }, []string{"C"}, "? not known"},
