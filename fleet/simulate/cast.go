@@ -72,7 +72,7 @@ func storage(m *machine) {
 	m.gens[0].entry, m.gens[1].entry = false, false
 	m.gens[11].special = []string{"rescue"}
 	m.past()
-	m.up = 4 * day
+	m.up.Store(int64(4 * day))
 	m.daemons("caddy", "Caddy", "netdata", "netdata - Real-time performance monitoring", "restic-rest-server", "Restic REST Server",
 		"samba-smbd", "Samba Server Daemon", "nfs-server", "NFS server and services", "zfs-zed", "ZFS Event Daemon (zed)",
 		"postgresql", "PostgreSQL Server")
@@ -155,7 +155,7 @@ func router(m *machine) {
 	for i := range m.gens {
 		m.gens[i].entry = i >= 4 // its boot menu holds two
 	}
-	m.up = m.gens[5].age + 6*day
+	m.up.Store(int64(m.gens[5].age + 6*day))
 	m.booted = m.gens[4].number
 	m.gens[4].kernel, m.gens[5].kernel = "6.12.61", "6.12.66"
 	m.daemons("blocky", "A DNS proxy and ad-blocker for the local network", "kea-dhcp4-server", "Kea DHCP4 Server",
@@ -181,7 +181,7 @@ func desktop(m *machine) {
 	m.pace(0.16, 0.38)
 	m.disks = []disk{{"/dev/nvme0n1p2", "btrfs", "/", 1863 * gib, 0.66}, {"/dev/nvme0n1p1", "vfat", "/boot", 511 * mib, 0.44}}
 	m.generations(9, 512)
-	m.up = 9 * time.Hour
+	m.up.Store(int64(9 * time.Hour))
 	m.running = m.gens[7].number // tried out, and gone back
 	m.booted = m.running
 	m.gens[8].kernel = m.gens[7].kernel
@@ -194,7 +194,7 @@ func desktop(m *machine) {
 	m.programs = append(m.programs, "restic", "restic-home")
 	ada := m.person(1000, "ada")
 	ada.quadlet(m, "miniflux", "docker.io/miniflux/miniflux:2.2.17").volumes = []string{"miniflux-data"}
-	ada.daemon("syncthing", "Syncthing - Open Source Continuous File Synchronization", m.began.Add(-m.up))
+	ada.daemon("syncthing", "Syncthing - Open Source Continuous File Synchronization", m.boot())
 	m.backup("home", "restic", day, 224*gib, 17).missed = 2
 }
 
@@ -293,7 +293,8 @@ func (m *machine) troubled(dice float64) {
 	case dice < 0.06:
 		m.boxes[0].health = "unhealthy"
 	case dice < 0.10:
-		m.booted, m.up = m.gens[newest-1].number, m.gens[newest].age+day
+		m.booted = m.gens[newest-1].number
+		m.up.Store(int64(m.gens[newest].age + day))
 		m.gens[newest].kernel = "6.12.99"
 	case dice < 0.12:
 		m.disks[0].full = 0.93

@@ -71,6 +71,20 @@ func (h *host) set(fault Fault) error {
 	return h.open()
 }
 
+// misbehaves is how it does now.
+func (h *host) misbehaves() Fault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fault
+}
+
+// door is where it listens and whom it lets in, now.
+func (h *host) door() (port int, who Login) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.port, h.login
+}
+
 // open listens, on the port it had before where it had one.
 func (h *host) open() error {
 	h.mu.Lock()

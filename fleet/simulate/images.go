@@ -191,7 +191,7 @@ func (p *podman) pull(w http.ResponseWriter, r *http.Request) {
 		_ = flush.Flush()
 		return err == nil
 	}
-	if p.h.fault.NoSpace {
+	if p.h.misbehaves().NoSpace {
 		say(map[string]any{"error": "copying system image from manifest list: writing blob: storing blob to file \"/var/tmp/container_images_storage1/2\": write: no space left on device"})
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,9 +27,9 @@ type machine struct {
 	netOut  wave
 	diskIn  wave
 	diskOut wave
-	temp    wave // °C; base 0: no sensor
-	up      time.Duration
-	bootMap string // "systemd-boot", "extlinux"
+	temp    wave         // °C; base 0: no sensor
+	up      atomic.Int64 // how long it had been up when the world began, a time.Duration: a reboot changes it
+	bootMap string       // "systemd-boot", "extlinux"
 
 	gens     []generation // oldest first
 	running  int          // number of the generation that runs
@@ -145,10 +146,11 @@ const (
 func newMachine(name string, seed uint64, began time.Time) *machine {
 	m := &machine{
 		name: name, seed: seed, began: began.Truncate(time.Second), arch: "x86_64", cores: 4, memory: 8 * gib,
-		up: 23*day + time.Duration(share(seed, name, "up")*float64(9*day)), bootMap: "systemd-boot",
+		bootMap:  "systemd-boot",
 		programs: []string{"nix", "nixos-rebuild", "flock", "systemd-run", "tailscale", "nft", "sudo", "run0", "journalctl", "systemctl"},
 		files:    []string{"/etc/NIXOS", "/run/secrets"},
 	}
+	m.up.Store(int64(23*day + time.Duration(share(seed, name, "up")*float64(9*day))))
 	m.pace(0.07, 0.35)
 	m.disks = []disk{{"/dev/nvme0n1p2", "ext4", "/", 237 * gib, 0.41}, {"/dev/nvme0n1p1", "vfat", "/boot", 511 * mib, 0.18}}
 	m.daemons("systemd-journald", "Journal Service", "systemd-logind", "User Login Management",
@@ -181,7 +183,7 @@ func (m *machine) pace(cpu, mem float64) {
 }
 
 // boot is when it was booted.
-func (m *machine) boot() time.Time { return m.began.Add(-m.up) }
+func (m *machine) boot() time.Time { return m.began.Add(-time.Duration(m.up.Load())) }
 
 // daemons adds services that run, by name and description.
 func (m *machine) daemons(nameAbout ...string) {
@@ -303,7 +305,7 @@ func (m *machine) settle() {
 	// other kernel, or a reboot would be needed.
 	i := 0
 	for j, g := range m.gens {
-		if g.age >= m.up {
+		if int64(g.age) >= m.up.Load() {
 			i = j
 		}
 	}
@@ -313,7 +315,14 @@ func (m *machine) settle() {
 	}
 }
 
-// generation finds one by its number.
+// kernel is the one that was booted.
+func (m *machine) kernel() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.generation(m.booted).kernel
+}
+
+// generation finds one by its number. m.mu is held.
 func (m *machine) generation(number int) generation {
 	for _, g := range m.gens {
 		if g.number == number {
@@ -362,7 +371,7 @@ func (m *machine) container(name, image string, host uint16) *box {
 func (m *machine) newBox(name, image string, host uint16) *box {
 	b := &box{
 		name: name, image: image, state: "running", unit: "podman-" + name + ".service", network: "podman",
-		made:     m.began.Add(-time.Duration(share(m.seed, m.name, name, "made") * float64(min(m.up, 20*day)))),
+		made:     m.began.Add(-time.Duration(share(m.seed, m.name, name, "made") * float64(min(m.up.Load(), int64(20*day))))),
 		imageAge: m.imageAge(image),
 		cpu:      newWave(0.002+0.06*share(m.seed, name, "c")*share(m.seed, name, "d"), 0.04, m.seed, m.name, name),
 		mem:      newWave((20+480*share(m.seed, name, "m")*share(m.seed, name, "n"))*mib, 20*mib, m.seed, m.name, name, "mem"),

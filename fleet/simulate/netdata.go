@@ -107,7 +107,7 @@ func (n *netdata) info(w http.ResponseWriter, m *machine) {
 	answer(w, map[string]any{
 		"version": "v1.37.1", "uid": guid(n.h), "mirrored_hosts": names, "mirrored_hosts_status": states,
 		"alarms": map[string]int{"normal": 78, "warning": warning, "critical": critical}, "os_name": "NixOS", "os_id": "nixos", "kernel_name": "Linux",
-		"kernel_version": m.generation(m.booted).kernel, "architecture": m.arch, "cores_total": strconv.Itoa(m.cores), "ram_total": strconv.FormatUint(m.memory, 10),
+		"kernel_version": m.kernel(), "architecture": m.arch, "cores_total": strconv.Itoa(m.cores), "ram_total": strconv.FormatUint(m.memory, 10),
 		"host_labels": map[string]string{"_is_parent": strconv.FormatBool(len(m.children) > 1)}, "collectors": []any{},
 	})
 }
@@ -215,6 +215,8 @@ func (m *machine) space(d disk) chart {
 
 // groups are the control groups of the containers, by the names that Podman gives.
 func (m *machine) groups() []chart {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var list []chart
 	for _, b := range m.boxes {
 		if b.gone || b.state != "running" {

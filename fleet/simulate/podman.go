@@ -113,13 +113,16 @@ func goArch(arch string) string {
 }
 
 func (p *podman) info(w http.ResponseWriter) {
+	p.m.mu.Lock()
+	count := len(p.boxes())
+	p.m.mu.Unlock()
 	answer(w, map[string]any{
 		"host": map[string]any{
 			"arch": goArch(p.m.arch), "os": "linux", "hostname": p.m.name, "cpus": p.m.cores, "memTotal": p.m.memory, "cgroupVersion": "v2",
-			"kernel": p.m.generation(p.m.booted).kernel, "distribution": map[string]string{"distribution": "nixos", "version": "26.05"},
+			"kernel": p.m.kernel(), "distribution": map[string]string{"distribution": "nixos", "version": "26.05"},
 			"remoteSocket": map[string]any{"path": "unix://" + podmanSocket, "exists": true},
 		},
-		"store":   map[string]any{"graphDriverName": "overlay", "containerStore": map[string]int{"number": len(p.boxes()), "running": len(p.boxes())}},
+		"store":   map[string]any{"graphDriverName": "overlay", "containerStore": map[string]int{"number": count, "running": count}},
 		"version": map[string]any{"APIVersion": podmanVersion, "Version": podmanVersion},
 	})
 }
@@ -229,18 +232,19 @@ func (p *podman) container(w http.ResponseWriter, r *http.Request, ref, what str
 // zeros, the length, and a line that begins with its time.
 func (p *podman) logs(w http.ResponseWriter, r *http.Request, b *box) {
 	q := r.URL.Query()
-	from := query{m: p.m, lines: 1000, since: b.made, hostile: p.h.fault.Hostile}
+	from := query{m: p.m, lines: 1000, hostile: p.h.misbehaves().Hostile}
+	p.m.mu.Lock()
+	from.since = b.made
+	if u := p.m.unit(b.unit); u != nil {
+		from.sources = []*source{newSource(p.m, u)}
+	}
+	p.m.mu.Unlock()
 	if n, err := strconv.Atoi(q.Get("tail")); err == nil {
 		from.lines = n
 	}
 	if t, err := time.Parse(time.RFC3339Nano, q.Get("since")); err == nil && t.After(from.since) {
 		from.since = t
 	}
-	p.m.mu.Lock()
-	if u := p.m.unit(b.unit); u != nil {
-		from.sources = []*source{newSource(p.m, u)}
-	}
-	p.m.mu.Unlock()
 	frame := func(e entry) bool {
 		if e.ofUnit {
 			return true

@@ -54,7 +54,7 @@ func (p *podman) environment(b *box, secret string) []string {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container=podman", "HOSTNAME=" + p.m.boxID(b)[:12], "TZ=Etc/UTC",
 		"PUID=1000", "PGID=1000", "API_KEY=" + secret, "DATABASE_URL=postgres://" + b.name + ":" + secret + "@db.internal:5432/" + b.name,
 	}
-	if p.h.fault.Hostile {
+	if p.h.misbehaves().Hostile {
 		list = append(list, hostileText+"="+hostileText, "PASSWORD="+hostileText)
 	}
 	return list
@@ -90,7 +90,7 @@ func (p *podman) top(w http.ResponseWriter, b *box) {
 		row(1, 0, "root", "0.010", "812", "/init --token "+hexID(p.m.seed, 32, p.m.name, b.name, "secret")),
 		row(17, 1, "abc", "1.420", "88412", "/app/"+strings.ToLower(b.name)+" --config /config"),
 	}
-	if p.h.fault.Hostile {
+	if p.h.misbehaves().Hostile {
 		rows = append(rows, row(18, 1, hostileText, hostileText, hostileText, hostileText))
 	}
 	answer(w, map[string]any{"Titles": []string{"PID", "PPID", "HPID", "USER", "%CPU", "ELAPSED", "RSS", "COMMAND"}, "Processes": rows})

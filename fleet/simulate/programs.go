@@ -321,7 +321,7 @@ func id(c Call) int {
 
 func uname(c Call) int {
 	m := c.machine()
-	kernel := m.generation(m.booted).kernel
+	kernel := m.kernel()
 	switch {
 	case c.has("-n"):
 		return c.say(m.name)
@@ -337,6 +337,8 @@ func uname(c Call) int {
 
 func nixosVersion(c Call) int {
 	m := c.machine()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return c.say(m.generation(m.running).version + " (Yarara)")
 }
 
@@ -344,6 +346,8 @@ func nixosVersion(c Call) int {
 func readlink(c Call) int {
 	m, status := c.machine(), 1
 	words, _ := c.split()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, w := range words {
 		number := 0
 		switch strings.TrimSuffix(w, "/") {

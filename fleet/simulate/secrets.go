@@ -174,6 +174,8 @@ func tellSecrets(c Call) int {
 	uses := secretUses[t.m.name]
 	t.begin("keys")
 	fmt.Fprintln(t, c.h.keyLine())
+	t.m.mu.Lock()
+	defer t.m.mu.Unlock()
 	if len(uses) > 0 {
 		t.there(uses)
 		t.systems(uses)

@@ -278,8 +278,8 @@ func (c *client) forwardTCP(ch ssh.NewChannel) {
 		return
 	}
 	for _, other := range c.h.f.hosts {
-		if uint32(other.port) == to.Port && (loopback(to.Host) || to.Host == other.role.name) {
-			c.jump(ch, other)
+		if port, _ := other.door(); uint32(port) == to.Port && (loopback(to.Host) || to.Host == other.role.name) {
+			c.jump(ch, port)
 			return
 		}
 	}
@@ -291,9 +291,9 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// jump carries bytes to another host.
-func (c *client) jump(ch ssh.NewChannel, other *host) {
-	conn, err := (&net.Dialer{}).DialContext(c.ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", other.port))
+// jump carries bytes to the port of another host.
+func (c *client) jump(ch ssh.NewChannel, port int) {
+	conn, err := (&net.Dialer{}).DialContext(c.ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		_ = ch.Reject(ssh.ConnectionFailed, "Connection refused")
 		return

@@ -133,13 +133,14 @@ func (f *Fleet) PrivateKey() []byte { return f.client }
 func (f *Fleet) Hosts() []fleet.Host {
 	out := make([]fleet.Host, len(f.hosts))
 	for i, h := range f.hosts {
+		port, login := h.door()
 		out[i] = fleet.Host{
 			ID: fleet.HostID("demo-" + h.role.name), Name: h.role.name, Sources: []string{"demo"}, Tags: h.role.tags, OS: "linux",
-			Addresses: []fleet.Address{{Via: fleet.ViaTailnet, Host: "127.0.0.1", Port: h.port}},
+			Addresses: []fleet.Address{{Via: fleet.ViaTailnet, Host: "127.0.0.1", Port: port}},
 			User:      "root", NodeID: "n" + hexID(f.opts.Seed, 12, h.role.name, "node"),
 			HostKeys: []string{h.keyLine()}, Presence: h.role.presence(f.began),
 		}
-		if u := h.login.User; u != "" {
+		if u := login.User; u != "" {
 			out[i].User = u
 		}
 		out[i] = out[i].Told()
@@ -161,7 +162,8 @@ func (f *Fleet) Host(name string) fleet.Host {
 func (f *Fleet) KnownHosts() string {
 	var b strings.Builder
 	for _, h := range f.hosts {
-		fmt.Fprintf(&b, "[127.0.0.1]:%d,[%s]:%d %s\n", h.port, h.role.name, h.port, h.keyLine())
+		port, _ := h.door()
+		fmt.Fprintf(&b, "[127.0.0.1]:%d,[%s]:%d %s\n", port, h.role.name, port, h.keyLine())
 	}
 	return b.String()
 }

@@ -62,10 +62,12 @@ func (m *machine) serves(port uint32) service {
 	if s := m.monitoring(port); s != nil {
 		return s
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, b := range m.boxes {
 		for _, p := range b.ports {
 			if uint32(p.host) == port && b.state == "running" && !b.gone {
-				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.answer(w, r) })
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.answer(b, w, r) })
 			}
 		}
 	}
@@ -74,12 +76,16 @@ func (m *machine) serves(port uint32) service {
 
 // unitRuns tells whether a unit does.
 func (m *machine) unitRuns(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.units, func(u *unit) bool { return u.name == name && u.active == "active" })
 }
 
 // answer is what the service in a container says.
-func (b *box) answer(w http.ResponseWriter, r *http.Request) {
+func (m *machine) answer(b *box, w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
 	broken := b.health == "unhealthy"
+	m.mu.Unlock()
 	switch {
 	case b.name == "authelia" && r.URL.Path == "/api/health":
 		w.Header().Set("Content-Type", "application/json")
@@ -249,6 +255,8 @@ func tellListens(c Call) int {
 		process, unit, address := portOwner(p)
 		add(800+i, address, uint16(p), process, unit)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i, b := range m.boxes {
 		for _, p := range b.ports {
 			if b.state == "running" && !b.gone {

@@ -162,7 +162,8 @@ func (c Call) reboot(m *machine) int {
 		fmt.Fprintln(c.Stderr, "Call to Reboot failed: Interactive authentication required.")
 		return 1
 	}
-	m.running, m.booted, m.up = m.standard, m.standard, m.began.Sub(c.now())
+	m.running, m.booted = m.standard, m.standard
+	m.up.Store(int64(m.began.Sub(c.now())))
 	return 0
 }
 
