@@ -226,3 +226,17 @@ type TapKey struct{ ID string }
 
 // TapRow is a tap on a row of a list.
 type TapRow struct{ ID string }
+
+// OpensRow tells whether a tap opens a row of a list: the first one selects it, and its
+// detail begins at the top; one on the selected row opens it.
+func OpensRow(target any, list *widget.List, detail *widget.Scroll) bool {
+	t, ok := target.(TapRow)
+	switch {
+	case !ok:
+		return false
+	case list.Tap(t.ID):
+		return true
+	}
+	detail.Reset()
+	return false
+}

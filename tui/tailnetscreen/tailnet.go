@@ -198,14 +198,9 @@ func (s *Screen) Do(_ *screen.Context, id string) screen.Effect {
 // Tap implements screen.Screen: the first tap selects a row, one on the selected row
 // opens it.
 func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
-	t, ok := target.(screen.TapRow)
-	if !ok {
-		return nil
-	}
-	if s.list.Tap(t.ID) {
+	if screen.OpensRow(target, &s.list, &s.detail) {
 		return s.Do(c, "enter")
 	}
-	s.detail.Reset()
 	return nil
 }
 
