@@ -6,8 +6,6 @@ package discover
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,53 +14,11 @@ import (
 	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
-// lab is what the lab tells of itself.
-type lab struct {
-	Hosts []struct {
-		Name, LAN, Tailnet, User, Via string
-		Port                          int
-		Runs                          []string
-	}
-	Control  string
-	Operator struct{ Home, Socket string }
-	API      struct{ URL, Key, OAuthID, OAuthSecret string }
-}
-
-func openLab(t *testing.T) lab {
-	t.Helper()
-	dir := os.Getenv("SEXTANT_LAB")
-	if dir == "" {
-		t.Fatal("SEXTANT_LAB is not set: run this with test/lab/lab operator")
-	}
-	var l lab
-	if err := json.Unmarshal(readFile(t, filepath.Join(dir, "lab.json")), &l); err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// hook changes the lab's tailnet.
-func (l lab) hook(t *testing.T, method, peer string) {
-	t.Helper()
-	req, err := http.NewRequest(method, l.Control+"/lab/peers/"+peer, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	res, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	if res.StatusCode >= 300 {
-		t.Fatalf("%s %s: %s", method, peer, res.Status)
-	}
-}
-
-func (l lab) options(t *testing.T) Options {
-	t.Helper()
+// labOptions are those of the operator's machine.
+func labOptions(l labtest.Lab) Options {
 	return Options{
 		TailscaleSocket: l.Operator.Socket, SSHConfig: filepath.Join(l.Operator.Home, ".ssh/config"),
 		Config: &Config{},
@@ -95,8 +51,8 @@ func within(t *testing.T, from <-chan Found, limit time.Duration, what string, o
 }
 
 func TestLabFleet(t *testing.T) {
-	l := openLab(t)
-	o := l.options(t)
+	l := labtest.Load(t)
+	o := labOptions(l)
 	o.Quick = true
 	began := time.Now()
 	f, err := Once(context.Background(), o)
@@ -147,35 +103,35 @@ func TestLabFleet(t *testing.T) {
 }
 
 func TestLabChanges(t *testing.T) {
-	l := openLab(t)
-	from := discover(t, l.options(t))
+	l := labtest.Load(t)
+	from := discover(t, labOptions(l))
 	within(t, from, 3*time.Second, "settled", func(f Found) bool { return f.Settled })
-	t.Cleanup(func() { l.hook(t, "POST", "cottage?online=false&lastSeen=144h") })
+	t.Cleanup(func() { l.Peer(t, "POST", "cottage?online=false&lastSeen=144h") })
 	online := func(name string, want bool) func(Found) bool {
 		return func(f Found) bool { h, ok := hostNamed(f, name); return ok && h.Presence.Value.Online == want }
 	}
-	l.hook(t, "POST", "cottage?online=true")
+	l.Peer(t, "POST", "cottage?online=true")
 	within(t, from, 2*time.Second, "cottage comes", online("cottage", true))
-	l.hook(t, "POST", "cottage?online=false")
+	l.Peer(t, "POST", "cottage?online=false")
 	within(t, from, 2*time.Second, "cottage goes", online("cottage", false))
 
-	l.hook(t, "PUT", "discoverer?os=linux&tags=tag:server")
+	l.Peer(t, "PUT", "discoverer?os=linux&tags=tag:server")
 	gone := false
 	t.Cleanup(func() {
 		if !gone {
-			l.hook(t, "DELETE", "discoverer-two")
+			l.Peer(t, "DELETE", "discoverer-two")
 		}
 	})
 	f := within(t, from, 2*time.Second, "a new node", online("discoverer", true))
 	before, _ := hostNamed(f, "discoverer")
-	l.hook(t, "POST", "discoverer?name=discoverer-two")
+	l.Peer(t, "POST", "discoverer?name=discoverer-two")
 	f = within(t, from, 2*time.Second, "its new name", online("discoverer-two", true))
 	if after, _ := hostNamed(f, "discoverer-two"); after.ID != before.ID || !slices.Contains(after.Aliases, "discoverer") {
 		t.Errorf("renamed: %+v, was %+v", after, before)
 	}
-	l.hook(t, "POST", "discoverer-two?tags=tag:service")
+	l.Peer(t, "POST", "discoverer-two?tags=tag:service")
 	within(t, from, 2*time.Second, "it becomes a service", func(f Found) bool { _, ok := hostNamed(f, "discoverer-two"); return !ok })
-	l.hook(t, "DELETE", "discoverer-two")
+	l.Peer(t, "DELETE", "discoverer-two")
 	gone = true
 	within(t, from, 2*time.Second, "it leaves", func(f Found) bool {
 		return !slices.ContainsFunc(f.Others, func(o fleet.Other) bool { return o.Name == "discoverer-two" })
@@ -183,8 +139,8 @@ func TestLabChanges(t *testing.T) {
 }
 
 func TestLabMDNS(t *testing.T) {
-	l := openLab(t)
-	from := discover(t, l.options(t))
+	l := labtest.Load(t)
+	from := discover(t, labOptions(l))
 	lan := func(f Found, name, ip string) bool {
 		h, _ := hostNamed(f, name)
 		return slices.Contains(h.Addresses, fleet.Address{Via: fleet.ViaMDNS, Host: ip})
@@ -195,7 +151,7 @@ func TestLabMDNS(t *testing.T) {
 }
 
 func TestLabControlPlane(t *testing.T) {
-	l := openLab(t)
+	l := labtest.Load(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte(l.API.OAuthSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -207,7 +163,7 @@ func TestLabControlPlane(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			leaks(t)
-			o := l.options(t)
+			o := labOptions(l)
 			o.Config = &Config{Tailscale: conf, Sources: SourcesConfig{Tailscale: &off, MDNS: &off, Flake: &off}}
 			f, err := Once(context.Background(), o)
 			if err != nil {

@@ -29,7 +29,9 @@ type Lab struct {
 	Hosts   []Host
 	Control string
 	Domain  string
-	API     struct{ URL, Key, OAuthID, OAuthSecret string }
+	// Operator is the machine that Sextant runs on: its home, and tailscaled's socket.
+	Operator struct{ Home, Socket string }
+	API      struct{ URL, Key, OAuthID, OAuthSecret string }
 }
 
 // SudoPassword is that of ada on laptop.

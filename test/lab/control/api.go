@@ -114,9 +114,7 @@ func (t *tailnet) deleteDevice(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no such device")
 		return
 	}
-	delete(t.members, n.Key)
-	t.save()
-	t.tell()
+	t.remove(n)
 	reply(w, http.StatusOK, nil)
 }
 

@@ -81,10 +81,15 @@ func (t *tailnet) removePeer(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "no such peer")
 		return
 	}
+	t.remove(n)
+	reply(w, http.StatusOK, map[string]string{"message": "removed"})
+}
+
+// remove takes a node out of the tailnet and tells everyone; t.mu is held.
+func (t *tailnet) remove(n *tailcfg.Node) {
 	delete(t.members, n.Key)
 	t.save()
 	t.tell()
-	reply(w, http.StatusOK, map[string]string{"message": "removed"})
 }
 
 // update stores a changed node and tells everyone; t.mu is held.
