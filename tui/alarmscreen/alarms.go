@@ -17,8 +17,7 @@ import (
 // alarms is what the list shows.
 type alarms struct {
 	silenced bool // those that are silenced, too
-	list     map[string]fleet.HostAlarm
-	quiet    int // silenced and not shown
+	quiet    int  // silenced and not shown
 }
 
 // New makes the screen.
@@ -27,7 +26,7 @@ func New() *listing.Screen {
 	return listing.New(listing.Kind{
 		Screen: screen.Alarms, Title: "Alarms", Group: "alarms", What: "alarm",
 		Hints:   []string{"back", "enter", "silenced", "find", "menu", "copy", "refresh", "help"},
-		Columns: columns, Rows: a.rows, Above: a.above, Below: a.below, Empty: a.empty, Do: a.do,
+		Columns: columns, Rows: a.rows, Above: a.above, Below: below, Empty: a.empty, Do: a.do,
 	})
 }
 
@@ -46,16 +45,14 @@ func (a *alarms) do(id string) bool {
 }
 
 func (a *alarms) rows(c *screen.Context) []listing.Row {
-	a.list, a.quiet = map[string]fleet.HostAlarm{}, 0
+	a.quiet = 0
 	var out []listing.Row
 	for _, al := range fleet.AlarmsOf(c.Snap.Hosts) {
 		if al.Silenced && !a.silenced {
 			a.quiet++
 			continue
 		}
-		r := row(c, al)
-		a.list[r.ID] = al
-		out = append(out, r)
+		out = append(out, row(c, al))
 	}
 	return out
 }
@@ -68,7 +65,7 @@ func row(c *screen.Context, al fleet.HostAlarm) listing.Row {
 	}
 	since, source := words.Ago(al.Since, c.Now), strings.Join(al.Sources, ", ")
 	return listing.Row{
-		ID: string(al.HostID) + " " + al.Host + " " + al.Name + " " + al.Chart, Host: al.HostID, Tab: "metrics",
+		ID: string(al.HostID) + " " + al.Host + " " + al.Name + " " + al.Chart, Of: al, Host: al.HostID, Tab: "metrics",
 		Find: al.Host + "\n" + word + "\n" + al.Name + "\n" + al.Info + "\n" + source + "\n" + strings.Join(al.Labels, "\n"),
 		Copy: al.Host + ": " + al.Name + " " + al.Value,
 		Cells: []widget.Line{
@@ -141,8 +138,8 @@ func (a *alarms) empty(c *screen.Context) []widget.Line {
 }
 
 // below is all that is told of an alarm, and by whom.
-func (a *alarms) below(c *screen.Context, id string, w int) widget.Doc {
-	al := a.list[id]
+func below(c *screen.Context, r listing.Row, w int) widget.Doc {
+	al, _ := r.Of.(fleet.HostAlarm)
 	word, role := state(al)
 	d := widget.Doc{}.Add(w, 6, widget.L(role, words.Left(word, 6)).And(themes.Text, strings.TrimSpace(al.Name+" "+al.Value)))
 	if al.Info != "" {

@@ -5,6 +5,7 @@ package listing
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -24,6 +25,8 @@ type Row struct {
 	Host  fleet.HostID   // of whom it is; "" nobody of the fleet
 	Tab   string         // of that host, in which it opens
 	Copy  string
+	Depth int // 1 belongs to the row of depth 0 above it, and so on
+	Of    any // what it is a row of, for its kind
 }
 
 // Kind is what a list shows.
@@ -35,10 +38,15 @@ type Kind struct {
 	Hints   []string
 	Columns func(*screen.Context) []widget.Column
 	Rows    func(*screen.Context) []Row
-	Above   func(*screen.Context) widget.Line                    // a line above the list; empty: none
-	Below   func(c *screen.Context, id string, w int) widget.Doc // all that is known of a row
+	Above   func(*screen.Context) widget.Line                // a line above the list; empty: none
+	Below   func(c *screen.Context, r Row, w int) widget.Doc // all that is known of a row
 	Empty   func(*screen.Context) []widget.Line
 	Do      func(id string) bool // keys of its own; true: the rows are others now
+
+	// Act does what a key does to a row; false: what it does in every list. nil: nothing.
+	Act func(c *screen.Context, key string, r Row) (screen.Effect, bool)
+	// Target is what actions act on where the cursor is on a row. nil: the row's host.
+	Target func(c *screen.Context, r Row) fleet.Target
 }
 
 // Screen is the list.
@@ -81,25 +89,43 @@ func (s *Screen) Close() {}
 // Receive implements screen.Screen.
 func (s *Screen) Receive(*screen.Context, tea.Msg) screen.Effect { return nil }
 
-// Fresh implements screen.Screen.
+// Fresh implements screen.Screen. A row that the filter lets through shows what it
+// belongs to, and, as all are wanted then, what belongs to it.
 func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 	s.rows = map[string]Row{}
 	var shown []string
+	var above []branch // what the row belongs to, outermost first
 	for _, r := range s.kind.Rows(c) {
-		id := r.ID
-		for n := 2; ; n++ { // two of one ID are told apart
-			if _, taken := s.rows[id]; !taken {
-				break
+		above = above[:min(r.Depth, len(above))]
+		wanted := s.passes(r) || slices.ContainsFunc(above, func(b branch) bool { return b.wanted })
+		above = append(above, branch{id: s.take(r), wanted: wanted})
+		for i := range above {
+			if wanted && !above[i].shown {
+				above[i].shown, shown = true, append(shown, above[i].id)
 			}
-			id = fmt.Sprintf("%s#%d", r.ID, n)
-		}
-		s.rows[id] = r
-		if s.passes(r) {
-			shown = append(shown, id)
 		}
 	}
 	s.list.Set(shown)
 	return nil
+}
+
+// branch is a row to which those below it may belong.
+type branch struct {
+	id            string
+	wanted, shown bool
+}
+
+// take gives a row its ID: two of one ID are told apart.
+func (s *Screen) take(r Row) string {
+	id := r.ID
+	for n := 2; ; n++ {
+		if _, taken := s.rows[id]; !taken {
+			break
+		}
+		id = fmt.Sprintf("%s#%d", r.ID, n)
+	}
+	s.rows[id] = r
+	return id
 }
 
 // passes tells whether the filter lets a row through; "!" turns it round.
@@ -114,12 +140,12 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		p.Line(1, 0, p.W-2, l)
 		p = p.Sub(0, 1, p.W, p.H-1)
 	}
-	id, ok := s.list.Selected()
+	r, ok := s.row()
 	if !ok {
 		s.table(c).Draw(p, &s.list)
 		return
 	}
-	d := s.kind.Below(c, s.rows[id].ID, p.W-2)
+	d := s.kind.Below(c, r, p.W-2)
 	below := min(len(d)+1, p.H*2/5+1)
 	s.table(c).Draw(p.Sub(0, 0, p.W, p.H-below), &s.list)
 	p.Rule(p.H - below)
@@ -158,6 +184,11 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 		return s.Fresh(c)
 	}
 	r, ok := s.row()
+	if ok && s.kind.Act != nil {
+		if does, mine := s.kind.Act(c, id, r); mine {
+			return does
+		}
+	}
 	switch {
 	case id != "enter" || !ok:
 	case r.Host == "":
@@ -184,9 +215,12 @@ func (s *Screen) Back(c *screen.Context) bool {
 	return had
 }
 
-// Target implements screen.Screen: the host of the row.
+// Target implements screen.Screen: the host of the row, where its kind says nothing else.
 func (s *Screen) Target(c *screen.Context) fleet.Target {
 	r, ok := s.row()
+	if ok && s.kind.Target != nil {
+		return s.kind.Target(c, r)
+	}
 	st, in := c.Snap.Host(r.Host)
 	if !ok || !in {
 		return fleet.Target{}

@@ -115,8 +115,8 @@ func fullest(m fleet.Metrics) float64 {
 }
 
 // below is how busy the host is, in full.
-func below(c *screen.Context, id string, w int) widget.Doc {
-	st, ok := c.Snap.Host(fleet.HostID(id))
+func below(c *screen.Context, r listing.Row, w int) widget.Doc {
+	st, ok := c.Snap.Host(r.Host)
 	switch {
 	case !ok:
 		return nil
