@@ -7,24 +7,14 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/listing"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
 
-// Draw implements screen.Screen.
-func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
-	p.Line(1, 0, p.W-2, s.sums.line(c.Glyphs.Dot, p.W-2))
-	body := p.Sub(0, 1, p.W, p.H-1)
-	if c.W < screen.Split || s.list.Len() == 0 {
-		s.table(c).Draw(body, &s.list)
-		return
-	}
-	below := min(max(6, body.H-3-s.list.Len()), 12)
-	s.table(c).Draw(body.Sub(0, 0, body.W, body.H-below), &s.list)
-	body.Rule(body.H - below)
-	s.drawDetail(c, body.Sub(1, body.H-below+1, body.W-2, below-1))
-}
+// above is how the hosts stand.
+func (d *deploys) above(c *screen.Context) widget.Line { return d.sums.line(c.Glyphs.Dot, c.W-2) }
 
 // line is how the hosts stand by the newest deploy of each, as much as fits.
 func (n sums) line(dot string, w int) widget.Line {
@@ -51,35 +41,34 @@ func (n sums) line(dot string, w int) widget.Line {
 	return l
 }
 
-func (s *Screen) table(c *screen.Context) widget.Table {
-	return widget.Table{
-		Columns: []widget.Column{
-			{Title: "host", Width: min(s.nameW, 12), Max: s.nameW},
-			{Title: "state", Width: 13},
-			{Title: "time", Width: 8, Max: 9},
-			{Title: "kind", Width: 8, Drop: 4},
-			{Title: "from " + c.Glyphs.Arrow + " to", Width: 11, Max: 34, Drop: 3},
-			{Title: "by", Width: 11, Max: 24, Drop: 2},
-			{Title: "why", Width: 16, Max: 80, Drop: 1},
-		},
-		Tall:   c.W < screen.Narrow,
-		Cells:  func(id string) []widget.Line { return cells(c, s.rows[id]) },
-		Lines:  func(id string) [2]widget.Line { return s.lines(c, s.rows[id]) },
-		Target: func(id string) any { return screen.TapRow{ID: id} },
-		Empty:  s.empty(c),
+func (d *deploys) columns(c *screen.Context) []widget.Column {
+	return []widget.Column{
+		{Title: "host", Width: min(d.nameW, 12), Max: d.nameW},
+		{Title: "state", Width: 13},
+		{Title: "time", Width: 8, Max: 9},
+		{Title: "kind", Width: 8, Drop: 4},
+		{Title: "from " + c.Glyphs.Arrow + " to", Width: 11, Max: 34, Drop: 3},
+		{Title: "by", Width: 11, Max: 24, Drop: 2},
+		{Title: "why", Width: 16, Max: 80, Drop: 1},
 	}
 }
 
-func cells(c *screen.Context, r row) []widget.Line {
-	return []widget.Line{
-		widget.L(themes.Title, r.of.Host.Name), state(c, r), when(c, r), widget.T(r.Kind), widget.T(way(c, r)),
-		widget.L(themes.Dim, r.Who+"@"+r.Client), widget.T(why(r)),
+func (d *deploys) row(c *screen.Context, r row) listing.Row {
+	who, word := r.Who+"@"+r.Client, words.Teller{}.Deploy(r.State).Text
+	return listing.Row{
+		ID: r.id(), Of: r, Host: r.of.Host.ID, Tab: "overview", Copy: r.ID,
+		Find: strings.Join([]string{r.of.Host.Name, word, string(r.State), r.Kind, r.Why, r.Line, who, r.Revision}, "\n"),
+		Cells: []widget.Line{
+			widget.L(themes.Title, r.of.Host.Name), state(c, r), when(c, r), widget.T(r.Kind), widget.T(way(c, r)),
+			widget.L(themes.Dim, who), widget.T(why(r)),
+		},
+		Lines: d.lines(c, r),
 	}
 }
 
 // lines is a deploy in two lines of 40 cells.
-func (s *Screen) lines(c *screen.Context, r row) [2]widget.Line {
-	nameW := min(s.nameW, c.W-2-14-10) + 1
+func (d *deploys) lines(c *screen.Context, r row) [2]widget.Line {
+	nameW := min(d.nameW, max(8, c.W-2-14-10)) + 1
 	first := widget.L(themes.Title, words.Left(widget.Fit(r.of.Host.Name, nameW-1, c.Glyphs.Ellipsis), nameW))
 	is := state(c, r)
 	first = first.Join(is).And(themes.Text, strings.Repeat(" ", max(1, 14-is.Width()))).Join(when(c, r))
@@ -125,59 +114,56 @@ func why(r row) string {
 	if !r.State.Over() && r.State != fleet.Awaiting && r.Line != "" {
 		return r.Line // what it is at
 	}
+	return reason(r)
+}
+
+// reason is what brought it where it is, in words.
+func reason(r row) string {
 	if strings.HasPrefix(r.Why, "/nix/store/") {
 		return ""
 	}
 	return r.Why
 }
 
-// drawDetail draws all that is known of the selected deploy.
-func (s *Screen) drawDetail(c *screen.Context, p widget.Pane) {
-	id, _ := s.list.Selected()
-	r, ok := s.rows[id]
-	if !ok {
-		return
-	}
+// below is all that is known of a deploy.
+func below(c *screen.Context, of listing.Row, w int) widget.Doc {
+	r, _ := of.Of.(row)
 	head := widget.L(themes.Title, r.of.Host.Name).And(themes.Text, "  ").Join(state(c, r)).And(themes.Text, "  ").Join(when(c, r))
-	d := widget.Doc{}.Add(p.W, 2, head)
-	if r.Why != "" {
-		d = d.Add(p.W, 2, widget.T(r.Why))
+	d := widget.Doc{}.Add(w, 2, head)
+	if text := reason(r); text != "" {
+		d = d.Add(w, 2, widget.T(text))
 	}
 	if r.Line != "" && !r.State.Over() {
-		d = d.Add(p.W, 2, widget.L(themes.Dim, "last  ").And(themes.Text, r.Line))
+		d = d.Add(w, 2, widget.L(themes.Dim, "last  ").And(themes.Text, r.Line))
 	}
 	for _, f := range r.Findings {
-		d = d.Add(p.W, 2, widget.L(themes.Warn, f))
+		d = d.Add(w, 2, widget.L(themes.Warn, f))
 	}
 	if r.State == fleet.Awaiting {
-		d = d.Add(p.W, 2, widget.L(themes.Accent, c.Glyphs.Arrow+" ").And(themes.Text, keyOf(c, "palette")+"confirm keeps it, "+keyOf(c, "rollback")+" goes back"))
+		d = d.Add(w, 2, widget.L(themes.Accent, c.Glyphs.Arrow+" ").And(themes.Text, keyOf(c, "palette")+"confirm keeps it, "+keyOf(c, "rollback")+" goes back"))
 	}
 	const label = 9
 	begun := r.Kind + " by " + r.Who + "@" + r.Client + ", " + words.When(r.Started, c.Now)
 	if r.Action != "" && r.Action != "switch" {
 		begun = r.Action + " " + begun
 	}
-	d = d.Field(p.W, label, "begun", widget.T(begun))
-	d = d.Field(p.W, label, "from", widget.T(words.Toplevel(r.of, r.From)).And(themes.Dim, "  "+r.From.Path))
-	d = d.Field(p.W, label, "to", widget.T(words.Toplevel(r.of, r.To)).And(themes.Dim, "  "+r.To.Path))
+	d = d.Field(w, label, "begun", widget.T(begun))
+	d = d.Field(w, label, "from", widget.T(words.Toplevel(r.of, r.From)).And(themes.Dim, "  "+r.From.Path))
+	d = d.Field(w, label, "to", widget.T(words.Toplevel(r.of, r.To)).And(themes.Dim, "  "+r.To.Path))
 	if r.Revision != "" {
-		d = d.Field(p.W, label, "revision", widget.T(r.Revision))
+		d = d.Field(w, label, "revision", widget.T(r.Revision))
 	}
-	d = d.Field(p.W, label, "id", widget.L(themes.Dim, r.ID))
-	d.Draw(p, &s.detail)
+	return d.Field(w, label, "id", widget.L(themes.Dim, r.ID))
 }
 
 // empty says why there are no rows, and what to do.
-func (s *Screen) empty(c *screen.Context) []widget.Line {
-	if s.filter != "" && len(s.rows) > 0 {
-		return []widget.Line{widget.T("No deploy matches " + s.filter + "."), widget.L(themes.Dim, "Esc shows all again.")}
-	}
+func (d *deploys) empty(c *screen.Context) []widget.Line {
 	lines := []widget.Line{
 		widget.T("Nothing was deployed by Sextant yet."),
 		widget.L(themes.Dim, "What was done is read from the hosts, whoever did it."),
 		widget.L(themes.Accent, c.Glyphs.Arrow+" ").And(themes.Text, keyOf(c, "rollback")+" on a host rolls it back, "+keyOf(c, "deploy")+" deploys."),
 	}
-	if s.sums.unknown > 0 {
+	if d.sums.unknown > 0 {
 		lines[0] = widget.T("No deploy is known of.") // those below may have some
 	}
 	for _, st := range c.Snap.Hosts {

@@ -47,6 +47,7 @@ type Kind struct {
 	Act func(c *screen.Context, key string, r Row) (screen.Effect, bool)
 	// Target is what actions act on where the cursor is on a row. nil: the row's host.
 	Target func(c *screen.Context, r Row) fleet.Target
+	Live   bool // the host of the row is kept live
 }
 
 // Screen is the list.
@@ -145,9 +146,9 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		s.table(c).Draw(p, &s.list)
 		return
 	}
-	d := s.kind.Below(c, r, p.W-2)
-	below := min(len(d)+1, p.H*2/5+1)
-	s.table(c).Draw(p.Sub(0, 0, p.W, p.H-below), &s.list)
+	d, t := s.kind.Below(c, r, p.W-2), s.table(c)
+	below := min(len(d)+1, max(p.H*2/5+1, p.H-t.Height(&s.list)))
+	t.Draw(p.Sub(0, 0, p.W, p.H-below), &s.list)
 	p.Rule(p.H - below)
 	d.Draw(p.Sub(1, p.H-below+1, p.W-2, below-1), &s.detail)
 }
@@ -208,12 +209,17 @@ func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
 	return nil
 }
 
-// Back implements screen.Screen: the filter goes first.
+// Back implements screen.Screen: the filter goes first, then the marks.
 func (s *Screen) Back(c *screen.Context) bool {
-	had := s.filter != ""
-	s.Find(c, "", true)
-	return had
+	if s.filter != "" {
+		s.Find(c, "", true)
+		return true
+	}
+	return s.list.ClearMarks()
 }
+
+// Marked are the IDs of the rows that are marked.
+func (s *Screen) Marked() []string { return s.list.Marks() }
 
 // Target implements screen.Screen: the host of the row, where its kind says nothing else.
 func (s *Screen) Target(c *screen.Context) fleet.Target {
@@ -229,7 +235,12 @@ func (s *Screen) Target(c *screen.Context) fleet.Target {
 }
 
 // Focus implements screen.Screen.
-func (s *Screen) Focus(*screen.Context) fleet.Focus { return fleet.Focus{} }
+func (s *Screen) Focus(*screen.Context) fleet.Focus {
+	if r, ok := s.row(); ok && s.kind.Live {
+		return fleet.Focus{Host: r.Host}
+	}
+	return fleet.Focus{}
+}
 
 // Finding implements screen.Finder.
 func (s *Screen) Finding() (text, label string) {

@@ -7,43 +7,31 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/listing"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
 
-// Draw implements screen.Screen.
-func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
-	n, ok := s.Selected()
-	if !ok {
-		s.table(c).Draw(p, &s.list)
-		return
+func (s *Screen) columns(*screen.Context) []widget.Column {
+	return []widget.Column{
+		{Title: "node", Width: min(s.nameW, 12), Max: s.nameW},
+		{Title: "is", Width: 10, Max: 34},
+		{Title: "state", Width: 11},
+		{Title: "path", Width: 14, Max: 24, Drop: 1},
+		{Title: "key", Width: 7, Drop: 2},
+		{Title: "version", Width: 9, Max: 18, Drop: 3},
+		{Title: "exit", Width: 4, Drop: 5},
+		{Title: "tags", Width: 8, Max: 24, Drop: 4},
 	}
-	d := s.doc(c, n, p.W-2)
-	below := min(len(d)+1, p.H/3+1)
-	s.table(c).Draw(p.Sub(0, 0, p.W, p.H-below), &s.list)
-	p.Rule(p.H - below)
-	d.Draw(p.Sub(1, p.H-below+1, p.W-2, below-1), &s.detail)
 }
 
-func (s *Screen) table(c *screen.Context) widget.Table {
-	return widget.Table{
-		Columns: []widget.Column{
-			{Title: "node", Width: min(s.nameW, 12), Max: s.nameW},
-			{Title: "is", Width: 10, Max: 34},
-			{Title: "state", Width: 11},
-			{Title: "path", Width: 14, Max: 24, Drop: 1},
-			{Title: "key", Width: 7, Drop: 2},
-			{Title: "version", Width: 9, Max: 18, Drop: 3},
-			{Title: "exit", Width: 4, Drop: 5},
-			{Title: "tags", Width: 8, Max: 24, Drop: 4},
-		},
-		Tall:   c.W < screen.Narrow,
-		Cells:  func(id string) []widget.Line { return s.cells(c, s.byID[id]) },
-		Lines:  func(id string) [2]widget.Line { return s.lines(c, s.byID[id]) },
-		Target: func(id string) any { return screen.TapRow{ID: id} },
-		Empty:  s.empty(c),
+func (s *Screen) row(c *screen.Context, n fleet.Node) listing.Row {
+	r := listing.Row{ID: n.ID, Of: n, Host: n.HostID, Tab: "overview", Find: find(c, n), Cells: s.cells(c, n), Lines: s.lines(c, n)}
+	if len(n.Addresses) > 0 {
+		r.Copy = n.Addresses[0]
 	}
+	return r
 }
 
 func (s *Screen) cells(c *screen.Context, n fleet.Node) []widget.Line {
@@ -51,7 +39,7 @@ func (s *Screen) cells(c *screen.Context, n fleet.Node) []widget.Line {
 	if n.Exit {
 		exit = c.Glyphs.Check
 	}
-	return []widget.Line{widget.L(themes.Title, n.Name), is(c, n), state(c, n), s.path(c, n), key(c, n), s.version(c, n), widget.T(exit), widget.L(themes.Dim, strings.Join(n.Tags, " "))}
+	return []widget.Line{widget.L(themes.Title, n.Name), is(c, n), state(c, n), s.path(c, n), key(c, n), version(c, n), widget.T(exit), widget.L(themes.Dim, strings.Join(n.Tags, " "))}
 }
 
 // lines are a node in two lines of 40 cells.
@@ -63,7 +51,8 @@ func (s *Screen) lines(c *screen.Context, n fleet.Node) [2]widget.Line {
 	if _, soon := n.KeyEnds(c.Now); soon {
 		second = second.And(themes.Dim, "  key ").Join(key(c, n))
 	}
-	return [2]widget.Line{widget.L(themes.Title, words.Left(widget.Fit(n.Name, c.W-16, c.Glyphs.Ellipsis), c.W-16)).And(themes.Text, " ").Join(state(c, n)), second}
+	w := max(8, c.W-16)
+	return [2]widget.Line{widget.L(themes.Title, words.Left(widget.Fit(n.Name, w, c.Glyphs.Ellipsis), w)).And(themes.Text, " ").Join(state(c, n)), second}
 }
 
 // is is the host that a node is, or why it is none.
@@ -111,7 +100,7 @@ func key(c *screen.Context, n fleet.Node) widget.Line {
 	return widget.L(themes.Dim, word)
 }
 
-func (s *Screen) version(c *screen.Context, n fleet.Node) widget.Line {
+func version(c *screen.Context, n fleet.Node) widget.Line {
 	if n.Version == "" {
 		return widget.L(themes.Dim, c.Glyphs.None)
 	}
@@ -121,12 +110,8 @@ func (s *Screen) version(c *screen.Context, n fleet.Node) widget.Line {
 	return widget.T(n.Version)
 }
 
-func (s *Screen) empty(c *screen.Context) []widget.Line {
-	f := c.Snap.Tailnet
-	switch {
-	case s.filter != "" && len(s.byID) > 0:
-		return []widget.Line{widget.T("No node matches " + s.filter + "."), widget.L(themes.Dim, "Esc shows all again.")}
-	case f.Err != "":
+func empty(c *screen.Context) []widget.Line {
+	if f := c.Snap.Tailnet; f.Err != "" {
 		return []widget.Line{widget.L(themes.Unknown, "? ").And(themes.Text, f.Err), widget.L(themes.Accent, f.Cure)}
 	}
 	return []widget.Line{widget.T("No node of a tailnet is known."), widget.L(themes.Dim, "Neither tailscaled nor Tailscale's API has told of one.")}
@@ -134,8 +119,9 @@ func (s *Screen) empty(c *screen.Context) []widget.Line {
 
 const label = 9
 
-// doc is all that is known of a node.
-func (s *Screen) doc(c *screen.Context, n fleet.Node, w int) widget.Doc {
+// below is all that is known of a node.
+func below(c *screen.Context, r listing.Row, w int) widget.Doc {
+	n, _ := r.Of.(fleet.Node)
 	var d widget.Doc
 	if f := c.Snap.Tailnet; f.Err != "" {
 		d = d.Add(w, 2, widget.L(themes.Unknown, "? ").And(themes.Text, "told "+words.AgoLong(f.At, c.Now)+": "+f.Err))

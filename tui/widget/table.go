@@ -151,6 +151,14 @@ func drawCell(p Pane, x, y, w int, right bool, cell Line) {
 	p.Line(x, y, w, cell)
 }
 
+// Height is how many lines all rows of a list take, with the head.
+func (t Table) Height(l *List) int {
+	if t.Tall {
+		return 2 * l.Len()
+	}
+	return 1 + l.Len()
+}
+
 // MinWidth is the width at which no column is dropped.
 func (t Table) MinWidth() int {
 	n := gutter - gap
