@@ -21,11 +21,13 @@ type DNSServer struct {
 	NoStats   string    `json:"noStats,omitempty"`
 	Lists     *DNSLists `json:"lists"` // null: NoLists says why; where both are there, Lists is of an earlier reading
 	NoLists   string    `json:"noLists,omitempty"`
-	At        time.Time `json:"at"`               // when it was asked
-	Err       string    `json:"error,omitempty"`  // why nothing is known of it
-	Cure      string    `json:"cure,omitempty"`   // what a person can do about it
-	Silent    bool      `json:"silent,omitempty"` // Err: it runs, and nothing answers where its API should
-	None      bool      `json:"none,omitempty"`   // Err: it is not meant to be asked, or does not run, and that is no problem of its own
+	// MetricsPath is where its metrics are; "" they are off, or not known.
+	MetricsPath string    `json:"metricsPath,omitempty"`
+	At          time.Time `json:"at"`               // when it was asked
+	Err         string    `json:"error,omitempty"`  // why nothing is known of it
+	Cure        string    `json:"cure,omitempty"`   // what a person can do about it
+	Silent      bool      `json:"silent,omitempty"` // Err: it runs, and nothing answers where its API should
+	None        bool      `json:"none,omitempty"`   // Err: it is not meant to be asked, or does not run, and that is no problem of its own
 }
 
 // Blocking is whether a DNS server blocks what is on its lists.
@@ -63,9 +65,9 @@ type DNSLists struct {
 	Groups    []ListGroup `json:"groups"`
 	Refreshed time.Time   `json:"refreshed,omitzero"` // when a group was last made anew; zero: not told
 	Failed    uint64      `json:"failedDownloads"`    // since it started
-	NoFailed  bool        `json:"failedUnknown,omitempty"`
-	Started   time.Time   `json:"started,omitzero"` // its process; zero: not told
-	Period    Seconds     `json:"period,omitempty"` // between two refreshes; 0: not known, below 0: it refreshes nothing by itself
+	Unread    string      `json:"unread,omitempty"`   // why Refreshed and Failed are not known
+	Started   time.Time   `json:"started,omitzero"`   // its process; zero: not told
+	Period    Seconds     `json:"period,omitempty"`   // between two refreshes; 0: not known, below 0: it refreshes nothing by itself
 	At        time.Time   `json:"at"`
 	// When Failed last rose: not before FailedFrom, and it was seen at FailedSeen.
 	FailedFrom time.Time `json:"failedFrom,omitzero"`

@@ -3,7 +3,6 @@ package services
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -270,21 +269,25 @@ func (s *server) ask(ctx context.Context, l link.Link) error {
 		return err
 	}
 	s.Blocking, s.At = &b, time.Now()
-	s.Stats, s.NoStats = c.stats(ctx)
-	if s.metrics == "" {
-		s.NoLists = fleet.NoMetrics
-		return nil
+	var groups []fleet.ListGroup
+	s.Stats, groups, s.NoStats = c.stats(ctx)
+	var m blockyMetrics
+	if err = web.ErrNotFound; s.metrics != "" {
+		m, err = c.metrics(ctx, s.metrics)
 	}
-	m, err := c.metrics(ctx, s.metrics)
 	switch {
-	case errors.Is(err, web.ErrNotFound):
-		s.NoLists = fleet.NoMetrics
-		return nil
-	case err != nil:
+	case !errors.Is(err, web.ErrNotFound):
+		s.MetricsPath = s.metrics
+		if err == nil {
+			m.take(&s.DNSServer, clock, s.period)
+			return nil
+		}
 		s.NoLists = "its metrics: " + err.Error()
-		return nil
+	case s.Stats != nil:
+		s.Lists = &fleet.DNSLists{Groups: groups, Unread: fleet.NoMetrics, Period: s.period, At: s.At}
+	default:
+		s.NoLists = fleet.NoMetrics
 	}
-	m.take(&s.DNSServer, clock, s.period)
 	return nil
 }
 
@@ -331,58 +334,65 @@ func (c api) status(ctx context.Context) (b fleet.Blocking, clock time.Time, err
 	return b, a.Clock, nil
 }
 
-// stats asks for the statistics of the last 24 hours.
-func (c api) stats(ctx context.Context) (*fleet.DNSStats, string) {
+// blockyStats is what /api/stats tells, of the last 24 hours.
+type blockyStats struct {
+	Start   time.Time `json:"start"`
+	End     time.Time `json:"end"`
+	Summary *struct {
+		Queries uint64  `json:"queries"`
+		Cached  uint64  `json:"cached"`
+		Blocked uint64  `json:"blocked"`
+		Errors  uint64  `json:"errors"`
+		Average float64 `json:"avgResponseMs"`
+		HitRate float64 `json:"cacheHitRate"` // 0…1; 0 where nothing was looked up
+	} `json:"summary"`
+	Domains []fleet.NameCount `json:"topDomains"`
+	Blocked []fleet.NameCount `json:"topBlockedDomains"`
+	Clients []fleet.NameCount `json:"topClients"`
+	Lists   struct {
+		Deny  map[string]uint64 `json:"denylist"`
+		Allow map[string]uint64 `json:"allowlist"`
+	} `json:"lists"`
+}
+
+// stats asks for the statistics of the last 24 hours, and how many entries the groups
+// of lists have; why says why there are none.
+func (c api) stats(ctx context.Context) (st *fleet.DNSStats, groups []fleet.ListGroup, why string) {
 	const path = "/api/stats"
 	a, err := c.Ask(ctx, web.Request{Path: path, Header: map[string]string{"Accept": "application/json"}})
 	switch {
 	case err != nil:
-		return nil, "its statistics: " + err.Error()
+		return nil, nil, "its statistics: " + err.Error()
 	case a.Status == 404:
-		return nil, "this version has no statistics"
+		return nil, nil, "this version has no statistics"
 	case a.Status == 503:
-		return nil, "its statistics are off (statistics.enable)"
+		return nil, nil, "its statistics are off (statistics.enable)"
 	case a.Err() != nil:
-		return nil, "its statistics: " + a.Err().Error()
+		return nil, nil, "its statistics: " + a.Err().Error()
 	}
-	var in struct {
-		Start   time.Time `json:"start"`
-		End     time.Time `json:"end"`
-		Summary *struct {
-			Queries uint64          `json:"queries"`
-			Cached  uint64          `json:"cached"`
-			Blocked uint64          `json:"blocked"`
-			Errors  uint64          `json:"errors"`
-			Average float64         `json:"avgResponseMs"`
-			HitRate json.RawMessage `json:"cacheHitRate"`
-		} `json:"summary"`
-		Domains []fleet.NameCount `json:"topDomains"`
-		Blocked []fleet.NameCount `json:"topBlockedDomains"`
-		Clients []fleet.NameCount `json:"topClients"`
-	}
+	var in blockyStats
 	if err := a.JSON(&in, path); err != nil {
-		return nil, "its statistics: " + err.Error()
-	}
-	if in.Summary == nil {
-		return nil, "its statistics: " + path + " has no summary"
+		return nil, nil, "its statistics: " + err.Error()
 	}
 	n := in.Summary
-	return &fleet.DNSStats{
+	if n == nil {
+		return nil, nil, "its statistics: " + path + " has no summary"
+	}
+	st = &fleet.DNSStats{
 		Source: "stats", Start: in.Start, End: in.End, Queries: n.Queries, Cached: n.Cached, Blocked: n.Blocked, Errors: n.Errors,
-		AverageMs: n.Average, CacheHitRate: rate(n.HitRate), TopDomains: top(in.Domains), TopBlocked: top(in.Blocked), TopClients: top(in.Clients),
-	}, ""
-}
-
-// rate is a share: Blocky tells it as one or in percent, by its version.
-func rate(in json.RawMessage) *float64 {
-	var v *float64
-	if err := json.Unmarshal(in, &v); err != nil || v == nil || *v < 0 || *v > 100 {
-		return nil
+		AverageMs: n.Average, TopDomains: top(in.Domains), TopBlocked: top(in.Blocked), TopClients: top(in.Clients),
 	}
-	if *v > 1 {
-		*v /= 100
+	if n.HitRate > 0 && n.HitRate <= 1 {
+		st.CacheHitRate = &n.HitRate
 	}
-	return v
+	m := blockyMetrics{groups: map[string]*fleet.ListGroup{}}
+	for name, count := range in.Lists.Deny {
+		m.group(name).Deny = count
+	}
+	for name, count := range in.Lists.Allow {
+		m.group(name).Allow = count
+	}
+	return st, m.list(), ""
 }
 
 func top(in []fleet.NameCount) []fleet.NameCount {

@@ -159,8 +159,9 @@ func (m blockyMetrics) take(d *fleet.DNSServer, clock time.Time, every fleet.Sec
 		clock = d.At
 	}
 	d.Version = m.version
-	l := &fleet.DNSLists{Groups: m.list(), Refreshed: m.refreshed, Started: m.started, Period: every, At: clock.UTC(), NoFailed: m.failed == nil}
-	if m.failed != nil {
+	l := &fleet.DNSLists{Groups: m.list(), Refreshed: m.refreshed, Started: m.started, Period: every, At: clock.UTC()}
+	if l.Unread = "its metrics do not tell"; m.failed != nil {
+		l.Unread = ""
 		l.Failed = count(*m.failed)
 		l.FailedFrom, l.FailedSeen = m.started, l.At
 	}
