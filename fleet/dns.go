@@ -134,12 +134,23 @@ func (b Blocking) Word(now time.Time) string {
 	case !b.Until.IsZero() && !now.Before(b.Until):
 		return "pause over" // what it is now, nobody has asked yet
 	case !b.Until.IsZero():
-		word = "paused " + max(time.Second, b.Until.Sub(now).Round(time.Second)).String()
+		word = "paused " + Length(max(time.Second, b.Until.Sub(now).Round(time.Second)))
 	}
 	if len(b.Groups) > 0 {
 		word += ": " + strings.Join(b.Groups, ",")
 	}
 	return word
+}
+
+// Length is a length of time as people write it: "5m", "4m10s", "1h30m".
+func Length(d time.Duration) string {
+	text := d.String()
+	for _, end := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, end) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // DNSServerOf finds a DNS server of the host by its key, or by the name of its unit or

@@ -44,7 +44,8 @@ func (t Target) Object() string {
 	case len(t.Nodes) > 1:
 		return fmt.Sprintf("(%d marked)", len(t.Nodes))
 	case t.DNS != "":
-		return t.DNS
+		_, name, _ := strings.Cut(t.DNS, "/")
+		return name
 	}
 	return t.Item
 }

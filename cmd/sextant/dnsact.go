@@ -182,9 +182,9 @@ func planPause(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 	}
 	p := fleet.Plan{Title: fmt.Sprintf("Pause blocking of %s on %s", d.Name(), st.Host.Name)}
 	if groups := pausedGroups(t); len(groups) > 0 {
-		p.Lines = []string{fmt.Sprintf("nothing of %s is blocked for %s, for everybody who asks it", strings.Join(groups, ", "), length)}
+		p.Lines = []string{fmt.Sprintf("nothing of %s is blocked for %s, for everybody who asks it", strings.Join(groups, ", "), fleet.Length(length))}
 	} else {
-		p.Lines = []string{fmt.Sprintf("nothing is blocked for %s, for everybody who asks it", length)}
+		p.Lines = []string{fmt.Sprintf("nothing is blocked for %s, for everybody who asks it", fleet.Length(length))}
 	}
 	p.Lines = append(p.Lines, "then it blocks again by itself")
 	return p, err

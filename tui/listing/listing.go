@@ -38,7 +38,8 @@ type Kind struct {
 	Above   func(*screen.Context) widget.Line                    // a line above the list; empty: none
 	Below   func(c *screen.Context, id string, w int) widget.Doc // all that is known of a row
 	Empty   func(*screen.Context) []widget.Line
-	Do      func(id string) bool // keys of its own; true: the rows are others now
+	Aim     func(id string, t fleet.Target) fleet.Target // has actions mean what the row stands for, besides its host; nil: nothing else
+	Do      func(id string) bool                         // keys of its own; true: the rows are others now
 }
 
 // Screen is the list.
@@ -191,7 +192,11 @@ func (s *Screen) Target(c *screen.Context) fleet.Target {
 	if !ok || !in {
 		return fleet.Target{}
 	}
-	return fleet.Target{Hosts: []fleet.State{st}}
+	t := fleet.Target{Hosts: []fleet.State{st}}
+	if s.kind.Aim != nil {
+		t = s.kind.Aim(r.ID, t)
+	}
+	return t
 }
 
 // Focus implements screen.Screen.
