@@ -18,9 +18,9 @@ import (
 
 // Bounds of what is done with a Blocky.
 const (
-	changeTime   = 10 * time.Second
+	changeTime   = 8 * time.Second
 	refreshAsked = 25 * time.Second // its server cuts an answer off after 20 s; the refresh goes on
-	queryTime    = 15 * time.Second
+	queryTime    = 8 * time.Second
 	maxRefresh   = 15 * time.Minute
 )
 
