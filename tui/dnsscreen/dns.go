@@ -37,10 +37,10 @@ func New() *listing.Screen {
 
 func columns(*screen.Context) []widget.Column {
 	return []widget.Column{
-		{Title: "host", Width: 8, Max: 20}, {Title: "by", Width: 6, Max: 16}, {Title: "state", Width: 16, Max: 40},
-		{Title: "queries", Width: 7, Right: true, Drop: 1}, {Title: "blocked", Width: 7, Right: true, Drop: 1}, {Title: "cache", Width: 5, Right: true, Drop: 2},
-		{Title: "errors", Width: 6, Right: true, Drop: 3}, {Title: "span", Width: 4, Right: true, Drop: 3}, {Title: "entries", Width: 7, Right: true, Drop: 2},
-		{Title: "refreshed", Width: 9, Right: true, Drop: 2}, {Title: "age", Width: 4, Right: true, Drop: 4},
+		{Title: "host", Width: 8, Max: 20}, {Title: "by", Width: 6, Max: 16}, {Title: "state", Width: 22, Max: 40},
+		{Title: "queries", Width: 7, Right: true, Drop: 1}, {Title: "blocked", Width: 7, Right: true, Drop: 1}, {Title: "cache", Width: 5, Right: true, Drop: 3},
+		{Title: "errors", Width: 6, Right: true, Drop: 4}, {Title: "span", Width: 4, Right: true, Drop: 4}, {Title: "entries", Width: 7, Right: true, Drop: 2},
+		{Title: "refreshed", Width: 9, Right: true, Drop: 2}, {Title: "age", Width: 4, Right: true, Drop: 5},
 	}
 }
 
@@ -238,7 +238,7 @@ func counted(v fleet.DNSServer, now time.Time) widget.Line {
 		l = l.And(themes.Dim, " in "+n.Span)
 	}
 	if v.NoStats != "" {
-		l = l.And(themes.Dim, " since it started: "+v.NoStats)
+		l = l.And(themes.Dim, ", since it started ("+v.NoStats+")")
 	}
 	return l
 }
