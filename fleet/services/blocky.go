@@ -85,10 +85,10 @@ func (s *server) place(st fleet.State, told dnsTold) error {
 		}
 		why := cmp.Or(word(told.one("blocky-unread")), "the host did not tell of it")
 		switch {
-		case told.err != nil:
-			why = told.err.Error()
 		case len(s.at) > 0:
 			return nil
+		case told.err != nil:
+			why = told.err.Error()
 		}
 		return fmt.Errorf("where its HTTP API is, is not known: its configuration: %s; and nothing tells at which ports it listens", why)
 	}
@@ -110,8 +110,13 @@ func (s *server) place(st fleet.State, told dnsTold) error {
 // configured takes the addresses that the configuration names.
 func (s *server) configured(st fleet.State, in any) error {
 	list := addresses(in)
-	if len(list) == 0 {
-		return errHTTPOff
+	switch in.(type) {
+	case nil, int, string, []any:
+		if len(list) == 0 {
+			return errHTTPOff
+		}
+	default:
+		return fmt.Errorf("%q is no address of an HTTP API (ports.http)", word(fmt.Sprint(in)))
 	}
 	var err error
 	for _, text := range list {

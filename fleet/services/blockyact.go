@@ -55,7 +55,7 @@ func change(ctx context.Context, l link.Link, d fleet.DNSServer, path string, q 
 	case err != nil:
 		return fleet.Blocking{}, fmt.Errorf("it is not known whether that was done: %w", err)
 	case a.Status == 400:
-		return fleet.Blocking{}, errors.New("Blocky refuses: " + cmp.Or(a.Text(200), "bad request"))
+		return fleet.Blocking{}, errors.New("it refuses: " + cmp.Or(a.Text(200), "bad request"))
 	case a.Err() != nil:
 		return fleet.Blocking{}, a.Err()
 	}
@@ -193,7 +193,7 @@ func (r *refresh) ask(ctx context.Context) error {
 	case err != nil:
 		return errCut
 	case a.Status == 500:
-		return errors.New("Blocky says: " + cmp.Or(a.Text(300), "it failed"))
+		return errors.New("it says: " + cmp.Or(a.Text(300), "it failed"))
 	}
 	return a.Err()
 }
@@ -274,12 +274,12 @@ func (r *refresh) ended(ctx context.Context) (string, error) {
 	}
 	now, err := r.counters(ctx)
 	if err != nil || now == nil {
-		return "", fmt.Errorf("Blocky says that its lists were refreshed; how they are now is not known: %w", cmp.Or(err, errors.New(fleet.NoMetrics)))
+		return "", fmt.Errorf("it says that its lists were refreshed; how they are now is not known: %w", cmp.Or(err, errors.New(fleet.NoMetrics)))
 	}
 	same := now.Started.Sub(r.before.Started).Abs() <= 2*time.Second
 	switch {
 	case !same:
-		return "", errors.New("Blocky was started anew meanwhile: whether its lists were refreshed is not known")
+		return "", errors.New("it was started anew meanwhile: whether its lists were refreshed is not known")
 	case now.Failed > r.before.Failed:
 		return "", fmt.Errorf("%d downloads failed; the lists have %d entries", now.Failed-r.before.Failed, now.Entries())
 	}

@@ -146,7 +146,7 @@ func TestRefreshOfLists(t *testing.T) {
 	})
 	t.Run("it says that it failed", func(t *testing.T) {
 		s := &stub{status: on, metrics: first, refresh: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no route\x1b[31m", 500) }}
-		if _, _, err := refreshed(t, t.Context(), s); err == nil || err.Error() != "Blocky says: no route" {
+		if _, _, err := refreshed(t, t.Context(), s); err == nil || err.Error() != "it says: no route" {
 			t.Errorf("%v", err)
 		}
 	})

@@ -53,7 +53,7 @@ blocky() {
 			}
 			/^[ \t]*#/ { next }
 			whole { print }
-			some && /^[ \t]+["\47]?refreshPeriod["\47]?[ \t]*:/ { sub(/^[ \t]+/, ""); print }
+			some && !period && /^[ \t]+["\47]?refreshPeriod["\47]?[ \t]*:/ { period = 1; sub(/^[ \t]+/, ""); print }
 		' "$file") || {
 			tell blocky-unread "$file cannot be read: there is no awk"
 			return

@@ -229,6 +229,7 @@ func TestWhereBlockyIsAsked(t *testing.T) {
 		"before 0.20":         {config: "httpPort: 4005\n", at: "127.0.0.1:4005"},
 		"off":                 {config: "ports:\n  dns: 53\n", err: "its HTTP API is off (ports.http)", none: true},
 		"a name":              {config: "ports:\n  http: evil.example:4000\n", err: "no address"},
+		"a fraction":          {config: "ports:\n  http: 4000.5\n", err: "no address"},
 		"rubbish":             {config: "ports: [\n", err: "/etc/blocky.yaml cannot be read"},
 		"a stranger's":        {config: onAt4000, err: "grafana.service listens", listen: []fleet.Listener{{Proto: "tcp", Address: "*", Port: 4000, Unit: "grafana.service"}}},
 		"its listeners":       {at: "127.0.0.1:4006", listen: []fleet.Listener{{Proto: "tcp", Address: "*", Port: 53, Unit: "blocky.service"}, {Proto: "tcp", Address: "*", Port: 4006, Unit: "blocky.service"}, {Proto: "tcp", Address: "*", Port: 4000, Unit: "other.service"}}},

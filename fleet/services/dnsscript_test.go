@@ -61,6 +61,7 @@ blocking:
     - https://lists.example/?token=hunter2
   loading:
     refreshPeriod: 24h # token=hunter2
+  refreshPeriod: 1h
 "ports":
   # hunter2
   dns: 53

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -175,11 +176,14 @@ func (m *machine) blockyMetrics(w http.ResponseWriter) {
 	fmt.Fprintf(w, "blocky_build_info{build_time=\"20261012\",version=\"v0.34.0\"} 1\nblocky_query_total{client=\"desktop.lan\",type=\"A\"} %d\nblocky_error_total 14\n", n)
 	fmt.Fprintf(w, "blocky_response_total{reason=\"BLOCKED (ads)\",response_code=\"NOERROR\",response_type=\"BLOCKED\"} %d\n", n*17/100)
 	fmt.Fprintf(w, "blocky_cache_hits_total %d\nblocky_cache_misses_total %d\nblocky_failed_downloads_total 0\n", n*58/100, n*22/100)
-	fmt.Fprintf(w, "blocky_last_list_group_refresh_timestamp_seconds %e\nprocess_start_time_seconds %e\n", float64(m.listsRefreshed().Unix()), float64(started.Unix()))
+	fmt.Fprintf(w, "blocky_last_list_group_refresh_timestamp_seconds %s\nprocess_start_time_seconds %s\n", stampOf(m.listsRefreshed()), stampOf(started))
 	for _, g := range blockyGroups {
 		fmt.Fprintf(w, "blocky_denylist_cache_entries{group=%q} %d\nblocky_allowlist_cache_entries{group=%q} %d\n", g.name, g.deny, g.name, g.allow)
 	}
 }
+
+// stampOf is a time as Prometheus' client writes it: 1.7953e+09.
+func stampOf(t time.Time) string { return strconv.FormatFloat(float64(t.Unix()), 'g', -1, 64) }
 
 func (m *machine) blockyQuery(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Query, Type string }

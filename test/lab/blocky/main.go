@@ -179,7 +179,7 @@ func (b *blocky) metrics(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 	fmt.Fprintf(w, "# HELP blocky_build_info Version number and build info\n# TYPE blocky_build_info gauge\nblocky_build_info{build_time=\"lab\",version=\"v0.34.0-stand-in\"} 1\n")
 	fmt.Fprintf(w, "blocky_denylist_cache_entries{group=\"ads\"} %d\nblocky_allowlist_cache_entries{group=\"ads\"} 1\n", b.entries)
-	fmt.Fprintf(w, "blocky_failed_downloads_total %d\nblocky_last_list_group_refresh_timestamp_seconds %e\n", b.failed, float64(b.refreshed.Unix()))
+	fmt.Fprintf(w, "blocky_failed_downloads_total %d\nblocky_last_list_group_refresh_timestamp_seconds %d\n", b.failed, b.refreshed.Unix())
 	fmt.Fprintf(w, "blocky_query_total{client=\"10.77.0.30\",type=\"A\"} 400\nblocky_error_total 2\nblocky_cache_hits_total 200\nblocky_cache_misses_total 100\nprocess_start_time_seconds %.2f\n", float64(b.began.UnixMilli())/1000)
 }
 
