@@ -264,6 +264,18 @@ func (s State) dnsProblems(now time.Time, b *bench) {
 	}
 }
 
+// unreadDNS says that DNS servers are not known; where that is because units or
+// containers are not, that explains it.
+func (s State) unreadDNS(b *bench) {
+	n := len(*b)
+	unreadSeldom(b, "DNS servers", s.DNS)
+	for i := range (*b)[n:] {
+		for _, name := range []string{"units", "containers"} {
+			(*b)[n+i].Because = append((*b)[n+i].Because, Object{Kind: KindFact, Name: name}.Key())
+		}
+	}
+}
+
 // explains are the problems that would explain one of the server.
 func (d DNSServer) explains() (keys []string) {
 	if d.Unit != "" {

@@ -88,6 +88,11 @@ func TestProblemsOfDNSAreOfWhatIsKnown(t *testing.T) {
 	st = blockyState(now, func(*DNSServer) {})
 	st.DNS = Unknown[[]DNSServer](errors.New("containers could not be read"), now, "probe")
 	st.MDNS = Unknown[[]MDNS](errors.New("no answer"), now, "probe")
+	st.Containers = Unknown[[]Container](errors.New("closed"), now, "podman")
+	if folded := (Snapshot{Hosts: []State{st}}).Findings(now); len(folded) != 1 || folded[0].Key != "fact:containers" || len(folded[0].Folded) != 1 {
+		t.Errorf("%+v", folded)
+	}
+	st.Containers = Fact[[]Container]{}
 	list := st.Problems(now)
 	if len(list) != 1 || list[0].Key != "fact:DNS servers" || list[0].Severity != SeverityUnknown {
 		t.Errorf("%+v", list) // and none of mDNS

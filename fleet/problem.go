@@ -379,7 +379,7 @@ func (s State) unreadProblems(b *bench) {
 		unreadSeldom(b, "firewall", s.Firewall)
 	}
 	unreadSeldom(b, "monitors", s.Monitors)
-	unreadSeldom(b, "DNS servers", s.DNS) // names of mDNS are no problem, whatever is known of them
+	s.unreadDNS(b) // names of mDNS are no problem, whatever is known of them
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is

@@ -109,7 +109,7 @@ func dnsFact(st fleet.State, servers []server) fleet.Fact[[]fleet.DNSServer] {
 			list[i] = s.DNSServer
 		}
 		return fleet.Known(list, now, "its HTTP API")
-	case !c.Current() && !c.None: // one may run in a container
+	case !c.Usable(now) && !c.None: // one may run in a container
 		return fleet.Unknown[[]fleet.DNSServer](fmt.Errorf("containers could not be read: %s", cmp.Or(c.Err, "not asked yet")), now, "probe")
 	}
 	return fleet.Nothing[[]fleet.DNSServer]("no DNS server that can be asked (Blocky)", now, "probe")

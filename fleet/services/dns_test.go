@@ -296,6 +296,10 @@ func TestNoDNSServer(t *testing.T) {
 	if f, _ := DNS(t.Context(), l, st); f.None || !strings.Contains(f.Err, "containers could not be read: closed") {
 		t.Errorf("%+v", f)
 	}
+	st.Containers = fleet.Known([]fleet.Container{}, time.Now().Add(-time.Minute), "podman").Remember(time.Now())
+	if f, _ := DNS(t.Context(), l, st); !f.None {
+		t.Errorf("remembered: %+v", f)
+	}
 	st.Containers = fleet.Fact[[]fleet.Container]{}
 	if f, _ := DNS(t.Context(), l, st); f.None || f.Err == "" {
 		t.Errorf("%+v", f)
