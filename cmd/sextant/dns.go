@@ -86,12 +86,12 @@ func dnsTable(t *table, rows []dnsRow, now time.Time) {
 	t.row("HOST", "SERVER", "BLOCKING", "QUERIES", "BLOCKED", "CACHE", "ERRORS", "SPAN", "ENTRIES", "REFRESHED", "FAILED", "AGE", "SOURCE")
 	for _, r := range rows {
 		c := words.DNS(r.DNSServer, now)
-		t.row(r.Host, r.Name(), r.Word(now), c.Queries, c.Blocked, c.Cache, c.Errors, c.Span, c.Entries, c.Refreshed, c.Failed, age(r.At, now), cmp.Or(r.Address, r.Source))
+		t.row(r.Host, cmp.Or(r.Container, r.Unit), r.Word(now), c.Queries, c.Blocked, c.Cache, c.Errors, c.Span, c.Entries, c.Refreshed, c.Failed, age(r.At, now), cmp.Or(r.Address, r.Source))
 	}
 	for _, r := range rows {
 		note := func(mark, text string) {
 			if text != "" {
-				t.note(mark + " " + r.Host + " " + r.Name() + ": " + text)
+				t.note(mark + " " + r.Host + " " + cmp.Or(r.Container, r.Unit) + ": " + text)
 			}
 		}
 		switch {

@@ -135,6 +135,10 @@ func TestWhichDNSServerIsMeant(t *testing.T) {
 			t.Errorf("%q: %q %v", key, got, err)
 		}
 	}
+	st.DNS.Value[1].Err = "it publishes no port"
+	if _, d, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}}); err != nil || d.Unit != "blocky.service" {
+		t.Errorf("of two of which one can be asked: %+v %v", d, err)
+	}
 	st.DNS = fleet.Unknown[[]fleet.DNSServer](errors.New("containers could not be read"), now, "probe")
 	if _, _, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}}); err == nil || !strings.Contains(err.Error(), "containers could not be read") {
 		t.Error(err)

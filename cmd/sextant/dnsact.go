@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,13 +88,16 @@ func question(t fleet.Target) (name, kind string) {
 }
 
 // dnsOf is the DNS server that a target means: the one it names, or the only one of its
-// host.
+// host, or of several the only one that can be asked.
 func dnsOf(t fleet.Target) (fleet.State, fleet.DNSServer, error) {
 	if len(t.Hosts) != 1 {
 		return fleet.State{}, fleet.DNSServer{}, fmt.Errorf("%d hosts are meant; this is for one", len(t.Hosts))
 	}
 	st := t.Hosts[0]
 	list := st.DNS.Value
+	if open := slices.DeleteFunc(slices.Clone(list), func(d fleet.DNSServer) bool { return d.Err != "" }); len(open) > 0 {
+		list = open
+	}
 	refuse := func(why, cure string) (fleet.State, fleet.DNSServer, error) {
 		return st, fleet.DNSServer{}, &nixops.Refusal{Host: st.Host.Name, Why: why, Cure: cure}
 	}
@@ -105,7 +109,7 @@ func dnsOf(t fleet.Target) (fleet.State, fleet.DNSServer, error) {
 	case len(list) == 1:
 		return st, list[0], nil
 	case len(list) > 1:
-		return refuse("it has several DNS servers", "say which is meant: --server "+list[0].Name())
+		return refuse("it has several DNS servers", "say which is meant: --server "+cmp.Or(list[0].Container, list[0].Unit))
 	case st.DNS.Err != "":
 		return refuse(st.DNS.Err, st.DNS.Cure)
 	}
