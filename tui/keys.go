@@ -39,7 +39,7 @@ func builtin() []screen.Binding {
 		{ID: "alarms", Title: "alarms", Help: "what all monitoring raises in one list: Netdata, Prometheus, Alertmanager, Grafana", Keys: []string{"A"}, In: []string{"global"}},
 		{ID: "silenced", Title: "silenced", Help: "also the alarms that somebody has silenced, or not", Keys: []string{"v"}, In: []string{"alarms"}},
 		{ID: "load", Title: "load", Help: "how busy all hosts are, the worst first", Keys: []string{"U"}, In: []string{"global"}},
-		{ID: "dns", Title: "DNS", Help: "the DNS servers of all hosts: whether they block, what they count, their lists; and names in mDNS", Keys: []string{"Z"}, In: []string{"global"}},
+		{ID: "dns", Title: "DNS", Help: "the DNS servers of all hosts, whether they block, what they count; names in mDNS", Keys: []string{"Z"}, In: []string{"global"}},
 		{ID: "backups", Title: "all backups", Help: "the backups of all hosts in one list, what is broken first", Keys: []string{"B"}, In: []string{"global"}},
 		{ID: "exposure", Title: "exposure", Help: "who listens on all hosts, and whether the internet, the LAN and the tailnet reach it", Keys: []string{"E"}, In: []string{"global"}},
 		{ID: "snapshots", Title: "snapshots", Help: "snapshots of the backup, their files, and how two differ", Keys: []string{"f"}, In: []string{"backups"}},
