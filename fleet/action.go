@@ -17,6 +17,7 @@ const (
 	ScopeJob       Scope = "job"     // a backup job: [Target.Item]
 	ScopeFinding   Scope = "finding" // a problem of a host: [Target.Finding]
 	ScopeNode      Scope = "node"    // nodes of the tailnet: [Target.Nodes]
+	ScopeDNS       Scope = "dns"     // a DNS server of a host: [Target.DNS]
 )
 
 // Target is what an action is asked to act on.
@@ -30,6 +31,7 @@ type Target struct {
 	Path       string   // of a file or folder in it
 	Finding    string   // the key of a problem, for ScopeFinding
 	Nodes      []string // the IDs of nodes of the tailnet, for ScopeNode
+	DNS        string   // the key of a DNS server, for ScopeDNS
 	Image      string   // the name of one, in place of a container's
 	Generation int      // of the one host's systems, where one was chosen; 0: none
 

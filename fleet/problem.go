@@ -61,6 +61,7 @@ const (
 	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
 	KindMonitor     = "monitor"
 	KindPublic      = "public" // a name, or a tunnel, as the public finds it
+	KindDNS         = "dns"    // a DNS server, or what of it is wrong: "blocky/blocky.service/off"
 	KindFact        = "fact"   // something that could not be read
 )
 
@@ -122,6 +123,7 @@ func (s State) problems(now time.Time) []Problem {
 	s.secretProblems(now, &b)
 	s.exposureProblems(now, &b)
 	s.monitorProblems(now, &b)
+	s.dnsProblems(now, &b)
 	s.unreadProblems(&b)
 	return b
 }
@@ -377,6 +379,7 @@ func (s State) unreadProblems(b *bench) {
 		unreadSeldom(b, "firewall", s.Firewall)
 	}
 	unreadSeldom(b, "monitors", s.Monitors)
+	s.unreadDNS(b) // names of mDNS are no problem, whatever is known of them
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is

@@ -24,6 +24,8 @@ func (t Target) Has(s Scope) bool {
 		return t.Item != ""
 	case s == ScopeFinding:
 		return t.Finding != ""
+	case s == ScopeDNS:
+		return t.DNS != ""
 	case s == ScopeNode:
 		return len(t.Nodes) > 0
 	}
@@ -41,6 +43,9 @@ func (t Target) Object() string {
 		return t.Unit
 	case len(t.Nodes) > 1:
 		return fmt.Sprintf("(%d marked)", len(t.Nodes))
+	case t.DNS != "":
+		_, name, _ := strings.Cut(t.DNS, "/")
+		return name
 	}
 	return t.Item
 }

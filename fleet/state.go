@@ -31,6 +31,9 @@ type State struct {
 
 	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
 
+	DNS  Fact[[]DNSServer] // its DNS servers, and how they block; asked seldom
+	MDNS Fact[[]MDNS]      // its names in the local network; asked seldom
+
 	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept
 	Meant  []Meant                     // what is meant to be reached from the internet, of all hosts
 	Acks   map[string]Ack              // acknowledged problems, by their keys
@@ -92,6 +95,8 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Secrets, why, at)
 	lose(&s.Firewall, why, at)
 	lose(&s.Monitors, why, at)
+	lose(&s.DNS, why, at)
+	lose(&s.MDNS, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Use, s.Live = nil, nil, nil
 	return s

@@ -11,6 +11,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/alarmscreen"
 	"github.com/sextant-fleet/sextant/tui/deployscreen"
 	"github.com/sextant-fleet/sextant/tui/dialog"
+	"github.com/sextant-fleet/sextant/tui/dnsscreen"
 	"github.com/sextant-fleet/sextant/tui/fleetscreen"
 	"github.com/sextant-fleet/sextant/tui/healthscreen"
 	"github.com/sextant-fleet/sextant/tui/helpscreen"
@@ -48,6 +49,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return healthscreen.New()
 	case screen.Alarms:
 		return alarmscreen.New()
+	case screen.DNS:
+		return dnsscreen.New()
 	case screen.Load:
 		return loadscreen.New()
 	case screen.Logs:
@@ -105,6 +108,7 @@ func init() { // a variable alone would refer to itself
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
 		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
+		"dns":        func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.DNS}}) },
 		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
 		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
@@ -258,7 +262,7 @@ func (m *Model) quit() {
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
 	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure) && len(t.Hosts) < 2 {
+	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure || at == screen.DNS) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

@@ -184,6 +184,19 @@ func monitoring(o *tui.Options) {
 	o.Store.Update("n-router", func(s *fleet.State) { *s = tuitest.Monitoring(*s) })
 }
 
+// nameServing has hosts serve DNS, and names in mDNS, with what can be done there.
+func nameServing(o *tui.Options) {
+	for _, st := range o.Store.Snapshot().Hosts {
+		o.Store.Update(st.Host.ID, func(s *fleet.State) { *s = tuitest.NameServing(*s) })
+	}
+	o.Actions = append(o.Actions, fleet.Action{
+		ID: "dns-pause", Title: "Pause blocking", Help: "nothing on the lists is blocked for a time", Keys: []string{"p"}, Scope: fleet.ScopeDNS, Danger: true,
+		Choices: []fleet.Choice{{ID: "for", Title: "for", Typed: true, Values: []string{"5m"}}},
+		Plan:    func(context.Context, fleet.Target) (fleet.Plan, error) { return fleet.Plan{Title: "Pause"}, nil },
+		Run:     func(context.Context, fleet.Target, func(string)) error { return nil },
+	})
+}
+
 // traced is a fleet in which a name can be traced.
 func traced(o *tui.Options) {
 	serving(o)
@@ -234,6 +247,11 @@ var stories = []struct {
 	{"host-sites", serving, []string{"G", "7"}, "[Sites 4]"},
 	{"alarms", monitoring, []string{"A"}, "HostDown"},
 	{"alarms-silenced", monitoring, []string{"A", "v", "G"}, "CertificateEndsSoon"},
+	{"dns", nameServing, []string{"Z", "j"}, "paused 4m10s"},
+	{"dns-off", nameServing, []string{"Z"}, "failed downloads"},
+	{"dns-name", nameServing, []string{"Z", "/", "conflict", "enter"}, "read"},
+	{"dns-menu", nameServing, []string{"Z", "j", "."}, "Enter do it"},
+	{"dns-none", func(*tui.Options) {}, []string{"Z"}, "No DNS server is known yet"},
 	{"load", monitoring, []string{"U"}, "disk /srv"},
 	{"trace", serving, []string{"T"}, "https://photos"},
 	{"trace-broken", traced, []string{"T", "enter"}, "verdict"},

@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -38,6 +39,7 @@ func builtin() []screen.Binding {
 		{ID: "alarms", Title: "alarms", Help: "what all monitoring raises in one list: Netdata, Prometheus, Alertmanager, Grafana", Keys: []string{"A"}, In: []string{"global"}},
 		{ID: "silenced", Title: "silenced", Help: "also the alarms that somebody has silenced, or not", Keys: []string{"v"}, In: []string{"alarms"}},
 		{ID: "load", Title: "load", Help: "how busy all hosts are, the worst first", Keys: []string{"U"}, In: []string{"global"}},
+		{ID: "dns", Title: "DNS", Help: "the DNS servers of all hosts, whether they block, what they count; names in mDNS", Keys: []string{"Z"}, In: []string{"global"}},
 		{ID: "backups", Title: "all backups", Help: "the backups of all hosts in one list, what is broken first", Keys: []string{"B"}, In: []string{"global"}},
 		{ID: "exposure", Title: "exposure", Help: "who listens on all hosts, and whether the internet, the LAN and the tailnet reach it", Keys: []string{"E"}, In: []string{"global"}},
 		{ID: "snapshots", Title: "snapshots", Help: "snapshots of the backup, their files, and how two differ", Keys: []string{"f"}, In: []string{"backups"}},
@@ -129,6 +131,7 @@ func bindings(actions []fleet.Action) []screen.Binding {
 			inLists[k] = inLists[k] || slices.ContainsFunc(b.In, func(in string) bool { return slices.Contains(everyList, in) })
 		}
 	}
+	ofDNS := maps.Clone(inLists)
 	for _, a := range actions {
 		if slices.ContainsFunc(list, func(b screen.Binding) bool { return b.ID == a.ID }) {
 			continue
@@ -140,6 +143,8 @@ func bindings(actions []fleet.Action) []screen.Binding {
 			b.In, used = []string{"health"}, inLists
 		case fleet.ScopeNode:
 			b.In, used = []string{"tailnet"}, inLists
+		case fleet.ScopeDNS:
+			b.In, used = []string{"dns"}, ofDNS
 		}
 		for _, k := range a.Keys {
 			if !used[k] {
@@ -169,6 +174,8 @@ func off(a fleet.Action, t fleet.Target) string {
 		return "select a problem first (H)"
 	case a.Scope == fleet.ScopeNode && !t.Has(a.Scope):
 		return "select a node first (: Tailnet)"
+	case a.Scope == fleet.ScopeDNS && !t.Has(a.Scope):
+		return "select a DNS server first (Z)"
 	case a.Scope == fleet.ScopeUnit && !t.Has(a.Scope):
 		return "select a unit first (a host, tab 4)"
 	case a.Scope == fleet.ScopeJob && !t.Has(a.Scope):

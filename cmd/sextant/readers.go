@@ -132,7 +132,7 @@ func (r *readers) collectors() []watch.Collector {
 		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Slow: true, Read: r.readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
 		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
-	}, append(r.siteCollectors(), append(secretCollectors(), r.monitorCollector())...)...)
+	}, append(r.siteCollectors(), append(secretCollectors(), r.monitorCollector(), r.dnsCollector())...)...)
 }
 
 // deploysDir is where a host keeps what the guard wrote down.

@@ -27,12 +27,7 @@ func (r *readers) readMonitors(ctx context.Context, a watch.Ask) watch.Change {
 	if err != nil {
 		return nil // the probe has said why nothing is known
 	}
-	if !st.Containers.Asked() { // servers run in them: not found without
-		e := r.of(a.Link)
-		e.Expect(a.Known)
-		e.Read(ctx, a.Probed)
-		containersOf(e)(&st)
-	}
+	r.needContainers(ctx, a, &st) // servers run in them: not found without
 	if services.HasMonitors(st) && !st.Listens.Usable(time.Now()) {
 		st.Listens = st.Listens.Refresh(network.Listens(ctx, a.Link))
 	}
@@ -46,4 +41,14 @@ func (r *readers) readMonitors(ctx context.Context, a watch.Ask) watch.Change {
 		}
 	}
 	return func(s *fleet.State) { s.Monitors = s.Monitors.Refresh(f) }
+}
+
+// needContainers reads the containers of a host into a state that has none yet.
+func (r *readers) needContainers(ctx context.Context, a watch.Ask, st *fleet.State) {
+	if !st.Containers.Asked() {
+		e := r.of(a.Link)
+		e.Expect(a.Known)
+		e.Read(ctx, a.Probed)
+		containersOf(e)(st)
+	}
 }

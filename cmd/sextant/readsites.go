@@ -40,12 +40,7 @@ func (r *readers) readSites(ctx context.Context, a watch.Ask) watch.Change {
 	if err != nil {
 		return nil
 	}
-	if !st.Containers.Asked() { // services run in them: not found without
-		e := r.of(a.Link)
-		e.Expect(a.Known)
-		e.Read(ctx, a.Probed)
-		containersOf(e)(&st)
-	}
+	r.needContainers(ctx, a, &st) // services run in them: not found without
 	listens := network.Listens(ctx, a.Link)
 	st.Listens = st.Listens.Refresh(listens)
 	sites, services := r.services.Read(ctx, a.Link, st)

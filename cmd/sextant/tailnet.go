@@ -44,7 +44,7 @@ type nodeRow struct {
 func tailnetCommand(o *options) *cobra.Command {
 	var ping bool
 	c := &cobra.Command{
-		Use: "tailnet [NAME…]", Short: "The nodes of the tailnet: which host each is, how it is reached, its key, version and tags",
+		Use: "tailnet [NAME…]", Short: "The nodes of the tailnet: which host each is, how it is reached, its key, version and tags", Args: cobra.ArbitraryArgs,
 		Long: "Lists what tailscaled and, with a credential, Tailscale's API tell. NAME is a node, the host that it is, or a pattern. " +
 			"Exit code 1: the key of a host has expired, or ends within 14 days; 3: the tailnet could not be read.",
 		RunE: func(cmd *cobra.Command, names []string) error {

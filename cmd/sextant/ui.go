@@ -17,7 +17,7 @@ func (a *app) actionsWith(d *nixops.Deployer) []fleet.Action {
 	return slices.Concat(
 		d.Actions(), []fleet.Action{a.driftAction()},
 		a.containerActions(d), a.copyActions(d), a.imageActions(d), a.imageHostActions(d), a.unitActions(d),
-		a.backupActions(d),
+		a.backupActions(d), a.dnsActions(d),
 		a.findingActions(), a.nodeActions(),
 	)
 }

@@ -19,6 +19,7 @@ const (
 	maxProxies     = 50
 	maxServices    = 200
 	maxMonitors    = 50
+	maxDNS         = 30
 )
 
 // fact is a fleet.Fact in the file. It is not written by the fact's own
@@ -72,6 +73,8 @@ type host struct {
 	Secrets     fact[fleet.HostSecrets]  `json:"secrets,omitzero"`
 	Firewall    fact[fleet.Firewall]     `json:"firewall,omitzero"`
 	Monitors    fact[[]fleet.Monitor]    `json:"monitors,omitzero"`
+	DNS         fact[[]fleet.DNSServer]  `json:"dns,omitzero"`
+	MDNS        fact[[]fleet.MDNS]       `json:"mdns,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -95,6 +98,8 @@ func keepHost(s fleet.State) host {
 		Secrets:     keep(s.Secrets), // its lists are bounded where they are read
 		Firewall:    keep(s.Firewall),
 		Monitors:    keep(first(s.Monitors, maxMonitors)),
+		DNS:         keep(first(s.DNS, maxDNS)),
+		MDNS:        keep(first(s.MDNS, maxDNS)),
 	}
 }
 
@@ -119,6 +124,8 @@ func (k host) state(now time.Time) fleet.State {
 		Secrets:     k.Secrets.give(now),
 		Firewall:    k.Firewall.give(now),
 		Monitors:    k.Monitors.give(now),
+		DNS:         k.DNS.give(now),
+		MDNS:        k.MDNS.give(now),
 	}
 }
 

@@ -160,7 +160,7 @@ func router(m *machine) {
 	m.gens[4].kernel, m.gens[5].kernel = "6.12.61", "6.12.66"
 	m.daemons("blocky", "A DNS proxy and ad-blocker for the local network", "kea-dhcp4-server", "Kea DHCP4 Server",
 		"systemd-networkd", "Network Configuration", "prometheus-node-exporter", "prometheus-node-exporter", "prometheus", "Prometheus", "alertmanager", "Alertmanager")
-	m.ports, m.programs = []int{53, 4000, prometheusPort, alertmanagerPort, 9100}, append(m.programs, "podman", "wg")
+	m.ports, m.programs = []int{53, blockyPort, prometheusPort, alertmanagerPort, 9100}, append(m.programs, "podman", "wg")
 	m.container("unifi", "lscr.io/linuxserver/unifi-network-application:latest", 8443)
 	m.container("unifi-db", "docker.io/library/mongo:7", 0)
 }

@@ -52,6 +52,7 @@ type machine struct {
 	dead     int      // store paths that nothing leads to
 
 	mu       sync.Mutex
+	block    blocky                 // how its Blocky blocks
 	works    []*work                // what units of backups do, or did, on request
 	made     map[string][]time.Time // the snapshots that backups made on request, by job
 	restored map[string]uint64      // folders of what was restored, and their bytes

@@ -62,6 +62,9 @@ func (m *machine) serves(port uint32) service {
 	if s := m.monitoring(port); s != nil {
 		return s
 	}
+	if port == blockyPort && m.unitRuns("blocky.service") {
+		return http.HandlerFunc(m.serveBlocky)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, b := range m.boxes {
@@ -283,7 +286,7 @@ func portOwner(port int) (process, unit, address string) {
 		return "prometheus", "prometheus.service", "*"
 	case alertmanagerPort:
 		return "alertmanager", "alertmanager.service", "*"
-	case 53, 4000:
+	case 53, blockyPort:
 		return "blocky", "blocky.service", "*"
 	}
 	return "node_exporter", "prometheus-node-exporter.service", "127.0.0.1"

@@ -60,6 +60,7 @@ func stir(h *host, m *machine) {
 	written(&m.running)
 	written(&m.standard)
 	written(&m.booted)
+	written(&m.block)
 	for _, u := range m.units {
 		written(&u.active)
 		written(&u.sub)
@@ -112,6 +113,7 @@ func askAll(t *testing.T, h *host, ports []uint32) {
 			"/", "/config/", "/metrics", "/healthz", "/api/health", "/api/v1/alerts", "/api/v2/alerts", "/api/v1/info", "/api/v1/charts", "/api/v1/alarms", "/api/v1/allmetrics?filter=*",
 			"/api/v1/data?chart=system.uptime", "/info", "/version", "/containers/json?all=true", "/containers/stats?stream=false", "/events?stream=false", "/images/json", "/system/df",
 			"/pods/json", "/networks/json", "/volumes/json", "/containers/dex/json", "/containers/dex/logs?tail=3", "/containers/dex/top",
+			"/api/blocking/status", "/api/blocking/disable?duration=1s&groups=ads", "/api/blocking/enable", "/api/stats",
 		} {
 			s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
 		}

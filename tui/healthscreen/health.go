@@ -74,6 +74,8 @@ func placeOf(c *screen.Context, f fleet.Finding) screen.Place {
 		p.Tab = "services"
 	case fleet.KindSecret:
 		return screen.Place{Screen: screen.Secrets, Tab: "hosts"}
+	case fleet.KindDNS:
+		return screen.Place{Screen: screen.DNS}
 	case fleet.KindPublic:
 		return screen.Place{Screen: screen.Trace}
 	case fleet.KindSealed:

@@ -224,11 +224,19 @@ func (s *Screen) Marked() []string { return s.list.Marks() }
 // Target implements screen.Screen: the host of the row, where its kind says nothing else.
 func (s *Screen) Target(c *screen.Context) fleet.Target {
 	r, ok := s.row()
-	if ok && s.kind.Target != nil {
+	switch {
+	case !ok:
+		return fleet.Target{}
+	case s.kind.Target != nil:
 		return s.kind.Target(c, r)
 	}
-	st, in := c.Snap.Host(r.Host)
-	if !ok || !in {
+	return HostOf(c, r)
+}
+
+// HostOf is a target that is the host of a row, where it is of the fleet.
+func HostOf(c *screen.Context, r Row) fleet.Target {
+	st, ok := c.Snap.Host(r.Host)
+	if !ok {
 		return fleet.Target{}
 	}
 	return fleet.Target{Hosts: []fleet.State{st}}

@@ -65,7 +65,7 @@ func Choose(title string, entries []Entry) *List {
 func Menu(c *screen.Context, s screen.Screen) *List {
 	t, title := s.Target(c), "Actions"
 	switch n := len(t.Hosts); {
-	case t.Has(fleet.ScopeContainer), t.Has(fleet.ScopeUnit):
+	case t.Has(fleet.ScopeContainer), t.Has(fleet.ScopeUnit), t.Has(fleet.ScopeDNS):
 		title = t.On()
 	case n == 1:
 		title = t.Hosts[0].Host.Name
@@ -83,7 +83,7 @@ func Menu(c *screen.Context, s screen.Screen) *List {
 		case b.Action != nil && !fits(b.Action.Scope, t), b.Plain, slices.Contains(b.In, "global"), b.ID == "enter", b.ID == "find":
 		case b.Action == nil:
 			keys = append(keys, entry(c, s, b))
-		case b.Action.Scope == fleet.ScopeContainer, b.Action.Scope == fleet.ScopeUnit:
+		case b.Action.Scope == fleet.ScopeContainer, b.Action.Scope == fleet.ScopeUnit, b.Action.Scope == fleet.ScopeDNS:
 			own = append(own, entry(c, s, b))
 		default:
 			others = append(others, entry(c, s, b))
@@ -97,7 +97,7 @@ func Menu(c *screen.Context, s screen.Screen) *List {
 // fits tells whether actions of a scope are about such a target at all.
 func fits(s fleet.Scope, t fleet.Target) bool {
 	switch s {
-	case fleet.ScopeContainer, fleet.ScopeUnit:
+	case fleet.ScopeContainer, fleet.ScopeUnit, fleet.ScopeDNS:
 		return t.Has(s)
 	}
 	return true

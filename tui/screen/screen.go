@@ -100,6 +100,9 @@ const Tailnet = "tailnet"
 // Alarms is the screen of what all monitoring raises.
 const Alarms = "alarms"
 
+// DNS is the screen of the DNS servers of all hosts, and of their names in mDNS.
+const DNS = "dns"
+
 // Load is the screen of how busy all hosts are.
 const Load = "load"
 

@@ -60,11 +60,17 @@ build_control() {
   mv "$LAB/bin/control.new" "$LAB/bin/control"
 }
 
+build_blocky() {
+  [ ! -x "$LAB/bin/blocky" ] || [ -n "$(find "$SRC/blocky" -newer "$LAB/bin/blocky")" ] || return 0
+  (cd "$SRC/../.." && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$LAB/bin/blocky.new" ./test/lab/blocky)
+  mv "$LAB/bin/blocky.new" "$LAB/bin/blocky"
+}
+
 # What the hosts see under /opt/lab.
 put_programs() {
   local f r=$CACHE/rustic-rs-$RUSTIC/rustic
   [ -x "$r" ] || r=$CACHE/rustic-rs-$RUSTIC-stand-in/rustic
-  for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$CACHE/registry-$REGISTRY/registry" "$r"; do
+  for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$CACHE/registry-$REGISTRY/registry" "$r" "$LAB/bin/blocky"; do
     cmp -s "$f" "$LAB/opt/bin/${f##*/}" || install -m755 "$f" "$LAB/opt/bin/${f##*/}"
   done
   for f in seed fleet; do
@@ -98,6 +104,7 @@ build_missing() {
   fi
   job base-trees base_all
   job control build_control
+  job blocky build_blocky
   job tailscale build_tailscale
   job rustic build_rustic
   job registry build_registry

@@ -63,6 +63,7 @@ lab_check() {
   want "desktop: ada's reader failed" failed by_ssh desktop systemctl --user is-active reader
   want "desktop: and left no container" 'no such' by_ssh desktop podman inspect reader
   want "desktop: ada's photos-sync failed" failed by_ssh desktop systemctl --user is-active photos-sync
+  want "router: Blocky's stand-in answers" '"enabled":true' inside router 'curl -fsS http://127.0.0.1:4000/api/blocking/status'
   want "router: bea's own container" wiki of_user router bea podman ps --format '{{.Names}}'
   want "router: bea's unit owns it" container-wiki.service of_user router bea podman inspect wiki -f '{{index .Config.Labels "PODMAN_SYSTEMD_UNIT"}}'
   want "router: bea has no podman.socket" inactive of_user router bea systemctl --user is-active podman.socket

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/network"
+	"github.com/sextant-fleet/sextant/fleet/services"
+	"github.com/sextant-fleet/sextant/fleet/watch"
+)
+
+// How old may get how a DNS server blocks: a pause is counted in minutes.
+const (
+	everyDNS  = 2 * time.Minute
+	lookedDNS = 15 * time.Second
+)
+
+// dnsCollector asks the DNS servers of hosts, and for their names in the local network.
+func (r *readers) dnsCollector() watch.Collector {
+	return watch.Collector{Name: "dns", Every: everyDNS, Looked: lookedDNS, Slow: true, Read: r.readDNS}
+}
+
+// dnsScope is what is asked for DNS: containers too, in which servers run.
+func dnsScope(c watch.Collector) bool { return c.Name == "dns" || c.Name == "containers" }
+
+// readDNS costs nothing where a host has neither a DNS server nor a name in mDNS.
+func (r *readers) readDNS(ctx context.Context, a watch.Ask) watch.Change {
+	st, err := a.Probed(ctx)
+	if err != nil {
+		return nil // the probe has said why nothing is known
+	}
+	if c := st.Containers; c.Err == fleet.Remembered && !c.Usable(time.Now()) {
+		st.Containers = fleet.Fact[[]fleet.Container]{} // too old to say that none of them is a DNS server
+	}
+	r.needContainers(ctx, a, &st)
+	var listens fleet.Fact[[]fleet.Listener]
+	if services.HasDNS(st) && !st.Listens.Usable(time.Now()) {
+		listens = network.Listens(ctx, a.Link)
+		st.Listens = st.Listens.Refresh(listens)
+	}
+	dns, mdns := services.DNS(ctx, a.Link, st)
+	return func(s *fleet.State) {
+		if listens.Asked() {
+			s.TakeListens(listens)
+		}
+		s.TakeDNS(dns)
+		s.MDNS = s.MDNS.Refresh(mdns)
+	}
+}

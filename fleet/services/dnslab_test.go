@@ -1,0 +1,111 @@
+//go:build lab
+
+package services
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+	"github.com/sextant-fleet/sextant/test/labtest"
+)
+
+// blockyOfTheLab is the stand-in on the lab's router, found as a real one is.
+func blockyOfTheLab(t *testing.T, l link.Link) fleet.DNSServer {
+	t.Helper()
+	f, _ := DNS(t.Context(), l, hostState(t, l))
+	for _, d := range f.Value {
+		if d.Key() == "blocky/blocky.service" {
+			return d
+		}
+	}
+	t.Fatalf("%+v", f)
+	return fleet.DNSServer{}
+}
+
+// TestBlockyOfTheLab: the stand-in is found by its configuration, which keeps its
+// secrets; it is paused, resumed, asked and refreshed, and told as it is.
+func TestBlockyOfTheLab(t *testing.T) {
+	l := labtest.Load(t).Link(t, "router")
+	d := blockyOfTheLab(t, l)
+	if d.Err != "" || d.Address != "127.0.0.1:4000" || !d.Blocking.Enabled || d.Stats == nil || d.Stats.Queries != 400 || d.Lists == nil || d.Lists.Period.Duration() != 24*time.Hour || d.NoLists != "" {
+		t.Fatalf("%+v", d)
+	}
+	if told := askDNS(t.Context(), l, hostState(t, l)); told.err != nil || strings.Contains(strings.Join(told.lines["blocky"], "\n"), "secret") || len(told.lines["blocky"]) == 0 {
+		t.Errorf("%+v", told)
+	}
+	b, err := PauseBlocking(t.Context(), l, d, 3*time.Second, nil)
+	if err != nil || b.Enabled || b.Until.IsZero() {
+		t.Errorf("%+v %v", b, err)
+	}
+	if a, err := AskName(t.Context(), l, d, "ads.example.com", "A"); err != nil || a.Kind != "RESOLVED" {
+		t.Errorf("while it is paused: %+v %v", a, err)
+	}
+	time.Sleep(3200 * time.Millisecond)
+	if d = blockyOfTheLab(t, l); !d.Blocking.Enabled {
+		t.Errorf("after the pause: %+v", d.Blocking)
+	}
+	if _, err := PauseBlocking(t.Context(), l, d, time.Minute, []string{"nope"}); err == nil || !strings.Contains(err.Error(), "unknown") {
+		t.Errorf("%v", err)
+	}
+	labtest.Output(t, l, "curl", "-fsS", "http://127.0.0.1:4000/api/blocking/disable")
+	if d = blockyOfTheLab(t, l); d.Blocking.Enabled || !d.Blocking.Until.IsZero() {
+		t.Errorf("off without an end: %+v", d.Blocking)
+	}
+	if b, err = ResumeBlocking(t.Context(), l, d); err != nil || !b.Enabled {
+		t.Errorf("%+v %v", b, err)
+	}
+	if a, err := AskName(t.Context(), l, d, "ads.example.com", "A"); err != nil || a.Kind != "BLOCKED" || a.Reason != "BLOCKED (ads)" {
+		t.Errorf("%+v %v", a, err)
+	}
+}
+
+// TestRefreshInTheLab: a refresh whose answer the server cuts off after 20 s is
+// followed to its end by the metrics, and failed downloads are told.
+func TestRefreshInTheLab(t *testing.T) {
+	l := labtest.Load(t).Link(t, "router")
+	defer labtest.Output(t, l, "sh", "-c", "rm -f /etc/lab/blocky/slow /etc/lab/blocky/failing; systemctl restart blocky")
+	d := blockyOfTheLab(t, l)
+	labtest.Output(t, l, "sh", "-c", "echo 24 >/etc/lab/blocky/slow")
+	var said []string
+	began := time.Now()
+	out, err := RefreshLists(t.Context(), l, d, func(line string) { said = append(said, line) })
+	if took := time.Since(began); err != nil || !strings.HasPrefix(out, "the lists were refreshed: ") || took < 24*time.Second {
+		t.Errorf("%q %v after %s; said %q", out, err, took, said)
+	}
+	labtest.Output(t, l, "sh", "-c", "echo 1 >/etc/lab/blocky/slow; echo 2 >/etc/lab/blocky/failing")
+	if _, err = RefreshLists(t.Context(), l, d, func(string) {}); err == nil || !strings.Contains(err.Error(), "2 downloads failed") {
+		t.Errorf("%v", err)
+	}
+	if d = blockyOfTheLab(t, l); d.Lists == nil || d.Lists.Failed != 2 || !d.Lists.Failing() {
+		t.Errorf("%+v", d.Lists)
+	}
+	labtest.Output(t, l, "systemctl", "stop", "blocky")
+	if d = blockyOfTheLab(t, l); !d.None || d.Err == "" {
+		t.Errorf("stopped: %+v", d)
+	}
+}
+
+// TestNamesOfTheLab: the real avahi of storage publishes its name; its title tells it.
+func TestNamesOfTheLab(t *testing.T) {
+	lab := labtest.Load(t)
+	for host, want := range map[string]bool{"storage": true, "r2s": true, "vault": false} {
+		l := lab.Link(t, host)
+		st := hostState(t, l)
+		began := time.Now()
+		_, f := DNS(t.Context(), l, st)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: it took %s", host, took)
+		}
+		switch {
+		case !want:
+			if !f.None {
+				t.Errorf("%s: %+v", host, f)
+			}
+		case !f.Current() || len(f.Value) != 1 || f.Value[0].Name != host+".local" || f.Value[0].Publishes == nil || !*f.Value[0].Publishes || f.Value[0].Conflict:
+			t.Errorf("%s: %+v", host, f)
+		}
+	}
+}
