@@ -60,6 +60,7 @@ const (
 	KindSealed      = "sealed"   // encrypted files of the repository
 	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
 	KindMonitor     = "monitor"
+	KindNetwork     = "network" // "wan", a link, a peer, a DHCP server
 	KindPublic      = "public" // a name, or a tunnel, as the public finds it
 	KindFact        = "fact"   // something that could not be read
 )
@@ -122,6 +123,7 @@ func (s State) problems(now time.Time) []Problem {
 	s.secretProblems(now, &b)
 	s.exposureProblems(now, &b)
 	s.monitorProblems(now, &b)
+	s.networkProblems(now, &b)
 	s.unreadProblems(&b)
 	return b
 }
@@ -377,6 +379,7 @@ func (s State) unreadProblems(b *bench) {
 		unreadSeldom(b, "firewall", s.Firewall)
 	}
 	unreadSeldom(b, "monitors", s.Monitors)
+	unreadSeldom(b, "networks", s.Networking)
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is

@@ -31,6 +31,9 @@ type State struct {
 
 	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
 
+	Networking Fact[Networking]    // how it is on its networks; asked seldom
+	Rates      map[string]LinkRate // of its links just now, only while they are on the screen; see [State.Rate]
+
 	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept
 	Meant  []Meant                     // what is meant to be reached from the internet, of all hosts
 	Acks   map[string]Ack              // acknowledged problems, by their keys
@@ -92,8 +95,9 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Secrets, why, at)
 	lose(&s.Firewall, why, at)
 	lose(&s.Monitors, why, at)
+	lose(&s.Networking, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
-	s.Stats, s.Use, s.Live = nil, nil, nil
+	s.Stats, s.Use, s.Live, s.Rates = nil, nil, nil, nil
 	return s
 }
 
