@@ -20,7 +20,7 @@ type Networking struct {
 	Queues  []Queue      `json:"queues"`
 	DHCP    []DHCPServer `json:"dhcp"`
 	Unread  []NetGap     `json:"unread,omitempty"` // parts that could not be read
-	Cut     []string     `json:"cut,omitempty"`    // of what there is more than is kept: "links"
+	Cut     []string     `json:"cut,omitempty"`    // of what there is more than is kept: "only 500 links are kept"
 }
 
 // NetGap is a part of what is known of a host's networks that could not be read.

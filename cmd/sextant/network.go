@@ -53,7 +53,7 @@ func networkCommand(o *options) *cobra.Command {
 			"Of WireGuard no private or preshared key is read. Exit code 1 where something is wrong, 3 where something is not known.",
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			return failed(withHosts(cmd.Context(), *o, sel, networkScope, func(_ *app, states []fleet.State) error {
-				return printNetworks(cmd.OutOrStdout(), *o, states, lists)
+				return printNetworking(cmd.OutOrStdout(), *o, states, lists)
 			}))
 		},
 	}
@@ -76,8 +76,8 @@ func networkLists() []*networkList {
 	}
 }
 
-// networkRow is the network of a host.
-type networkRow struct {
+// networkingRow is the network of a host.
+type networkingRow struct {
 	Host string       `json:"host"`
 	WAN  fleet.Uplink `json:"wan"`
 	fleet.Networking
@@ -93,15 +93,15 @@ type firewallRow struct {
 	Sent     []fleet.PortForward   `json:"portForwards"`
 }
 
-func printNetworks(w io.Writer, o options, states []fleet.State, lists []*networkList) error {
+func printNetworking(w io.Writer, o options, states []fleet.State, lists []*networkList) error {
 	now := time.Now()
-	rows, hosts, errs := gather(states, networkingOf, func(s fleet.State, n fleet.Networking) networkRow { return networkRow{s.Host.Name, n.WAN(), n} })
+	rows, hosts, errs := gather(states, networkingOf, func(s fleet.State, n fleet.Networking) networkingRow { return networkingRow{s.Host.Name, n.WAN(), n} })
 	walls, _, unread := gather(states, firewallOf, func(s fleet.State, f fleet.Firewall) firewallRow {
 		return firewallRow{s.Host.Name, f.Kind, f.Rules, f.Forwards, f.Chains, f.Sent}
 	})
 	out := struct {
 		Schema    int             `json:"schema"`
-		Networks  []networkRow    `json:"networks"`
+		Networks  []networkingRow    `json:"networks"`
 		Firewalls []firewallRow   `json:"firewalls"`
 		Problems  []fleet.Finding `json:"problems"`
 		Errors    []hostError     `json:"errors"`
@@ -170,7 +170,7 @@ func gaps(t *table, states []fleet.State) {
 			}
 		}
 		for _, cut := range n.Cut {
-			t.note("… " + s.Host.Name + ": there are more " + cut)
+			t.note("… " + s.Host.Name + ": " + cut)
 		}
 	}
 }

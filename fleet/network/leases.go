@@ -58,10 +58,10 @@ func (a answer) leases(n *fleet.Networking, c clock) {
 			d.Unread = "it holds no file of leases open: it keeps them elsewhere"
 		}
 		if a["cut "+unit] != nil {
-			n.Cut = append(n.Cut, "leases of "+unit+": the newest MiB of its file was read")
+			n.Cut = append(n.Cut, "only the newest MiB of the leases of "+unit+" was read")
 		}
 		if sum(&d); len(d.Leases) > maxLeases {
-			n.Cut = append(n.Cut, "leases of "+unit)
+			n.Cut = append(n.Cut, "only "+strconv.Itoa(maxLeases)+" leases of "+unit+" are kept")
 			d.Leases = d.Leases[:maxLeases]
 		}
 		n.DHCP = append(n.DHCP, d)

@@ -3,6 +3,7 @@ package network
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -42,7 +43,7 @@ func (a answer) queues(n *fleet.Networking) {
 		i := slices.IndexFunc(n.Queues, func(q fleet.Queue) bool { return q.Link == link && q.Kind == kind })
 		if i < 0 {
 			if len(n.Queues) >= maxQueues {
-				n.Cut = append(n.Cut, "queues")
+				n.Cut = append(n.Cut, "only "+strconv.Itoa(maxQueues)+" queues are kept")
 				return
 			}
 			n.Queues = append(n.Queues, fleet.Queue{Link: link, Kind: kind})

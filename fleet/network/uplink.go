@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -127,7 +128,7 @@ func keepLinks(n *fleet.Networking, all []netLink) {
 	}
 	slices.SortStableFunc(kept, func(a, b netLink) int { return cmp.Compare(rank(a), rank(b)) })
 	if len(kept) > maxLinks {
-		n.Cut = append(n.Cut, "links")
+		n.Cut = append(n.Cut, "only "+strconv.Itoa(maxLinks)+" links are kept")
 		kept = kept[:maxLinks]
 	}
 	for _, l := range kept {

@@ -33,7 +33,7 @@ func (a answer) wireGuard(n *fleet.Networking, all []netLink, c clock) {
 		t.Port, _ = strconv.Atoi(a.field("wg ports", name, ""))
 		for _, key := range a.peersOf(name) {
 			if left--; left < 0 {
-				n.Cut = append(n.Cut, "peers")
+				n.Cut = append(n.Cut, "only "+strconv.Itoa(maxPeers)+" peers are kept")
 				break
 			}
 			t.Peers = append(t.Peers, a.peer(name, key, c))
