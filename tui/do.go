@@ -19,6 +19,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/loadscreen"
 	"github.com/sextant-fleet/sextant/tui/logscreen"
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
+	"github.com/sextant-fleet/sextant/tui/networkscreen"
 	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/snapshotscreen"
@@ -42,6 +43,11 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.NewSecrets(p)
 	case screen.Exposure:
 		return hostscreen.NewExposure()
+	case screen.Network:
+		if p.Host != "" {
+			return hostscreen.NewNetwork(p)
+		}
+		return networkscreen.New()
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
@@ -104,6 +110,7 @@ func init() { // a variable alone would refer to itself
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
+		"network":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Network}}) },
 		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
 		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },

@@ -23,6 +23,7 @@ type Row struct {
 	Lines [2]widget.Line // on a narrow screen
 	Host  fleet.HostID   // of whom it is; "" nobody of the fleet
 	Tab   string         // of that host, in which it opens
+	Open  screen.Place   // where it opens instead, where that is no tab
 	Copy  string
 }
 
@@ -39,6 +40,7 @@ type Kind struct {
 	Below   func(c *screen.Context, id string, w int) widget.Doc // all that is known of a row
 	Empty   func(*screen.Context) []widget.Line
 	Do      func(id string) bool // keys of its own; true: the rows are others now
+	Focus   fleet.Focus          // what is kept live
 }
 
 // Screen is the list.
@@ -160,6 +162,8 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 	r, ok := s.row()
 	switch {
 	case id != "enter" || !ok:
+	case r.Open.Screen != "":
+		return screen.Go{Place: r.Open}
 	case r.Host == "":
 		return screen.Flash{Level: fleet.Info, Text: "that machine is no host of the fleet"}
 	default:
@@ -195,7 +199,7 @@ func (s *Screen) Target(c *screen.Context) fleet.Target {
 }
 
 // Focus implements screen.Screen.
-func (s *Screen) Focus(*screen.Context) fleet.Focus { return fleet.Focus{} }
+func (s *Screen) Focus(*screen.Context) fleet.Focus { return s.kind.Focus }
 
 // Finding implements screen.Finder.
 func (s *Screen) Finding() (text, label string) {
