@@ -265,7 +265,7 @@ func (m *Model) quit() {
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
 	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure) && len(t.Hosts) < 2 {
+	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure || at == screen.Network && m.nav.top().Place().Host == "") && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

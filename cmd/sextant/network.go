@@ -227,7 +227,7 @@ func fillLinks(t *table, states []fleet.State) {
 	}
 	for _, s := range states {
 		if n := s.Networking.Value.Hidden; n > 0 {
-			t.note(fmt.Sprintf("%s: and %s of containers and virtual machines", s.Host.Name, plural(n, "link", "")))
+			t.note(fmt.Sprintf("%s: and %d of containers and virtual machines", s.Host.Name, n))
 		}
 	}
 }

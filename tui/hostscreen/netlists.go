@@ -89,7 +89,7 @@ func netLinks() *tableTab {
 			return l
 		}
 		if n := st.Networking.Value.Hidden; n > 0 && t.open == "" {
-			return widget.L(themes.Dim, fmt.Sprintf("and %d of containers and virtual machines", n))
+			return widget.L(themes.Dim, fmt.Sprintf("and %d of containers", n))
 		}
 		return nil
 	}
@@ -378,7 +378,7 @@ func netChains() *tableTab {
 		if ch.Hook == "" {
 			return [2]widget.Line{widget.T(fleet.ProtoPort(f.Proto, f.Port) + " is sent on"), widget.L(themes.Dim, "  "+c.Glyphs.Arrow+" "+forward(f))}
 		}
-		return [2]widget.Line{widget.T(ch.Hook + "  ").Join(policy(ch)).And(themes.Dim, fmt.Sprintf("  %d rules", ch.Rules)), widget.L(themes.Dim, "  "+ch.Family+" "+ch.Table+" "+ch.Name)}
+		return [2]widget.Line{widget.T(ch.Hook + "  ").Join(policy(ch)).And(themes.Dim, fmt.Sprintf("  rules %d", ch.Rules)), widget.L(themes.Dim, "  "+ch.Family+" "+ch.Table+" "+ch.Name)}
 	}
 	t.detail = func(c *screen.Context, st fleet.State, i, w int) widget.Doc {
 		ch, f := at(st, i)

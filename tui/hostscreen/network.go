@@ -21,7 +21,7 @@ type Network struct {
 }
 
 // networkNames are what the lists are called.
-var networkNames = []string{"Links", "Peers", "Leases", "Queues", "Firewall"}
+var networkNames = []string{"Links", "Peers", "Leases", "Queues", "Chains"}
 
 // NewNetwork makes the screen of a place's host.
 func NewNetwork(p screen.Place) *Network {
@@ -75,7 +75,7 @@ func (s *Network) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 func (s *Network) Draw(c *screen.Context, p widget.Pane) {
 	if st := s.state; s.lists.table().open == "" && st.Networking.HasValue() {
 		y := 0
-		for _, l := range widget.WrapLine(WANLine(st), p.W-2, 2) {
+		for _, l := range widget.WrapLine(wanLine(c, st), p.W-2, 2) {
 			p.Line(1, y, p.W-2, l)
 			y++
 		}
@@ -84,13 +84,16 @@ func (s *Network) Draw(c *screen.Context, p widget.Pane) {
 	s.lists.draw(c, s.state, p)
 }
 
-// WANLine is how the uplink of a host is, in a line.
-func WANLine(st fleet.State) widget.Line {
+// wanLine is how the uplink of a host is, in a line.
+func wanLine(c *screen.Context, st fleet.State) widget.Line {
 	wan := st.Networking.Value.WAN()
 	l := widget.L(themes.Dim, "WAN ").Join(Uplink(wan))
 	if wan.Link != "" {
 		rate := st.Rate(wan.Link)
 		l = l.And(themes.Text, "  "+wan.Link).And(themes.Dim, "  in ").And(themes.Text, Rate(rate.Rx)).And(themes.Dim, "  out ").And(themes.Text, Rate(rate.Tx))
+	}
+	if wan.State == fleet.UplinkUp && c.W < screen.Narrow {
+		return l
 	}
 	why := wan.Why
 	if wan.Gateway != "" {

@@ -48,10 +48,16 @@ func (s *served) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 	s.table().draw(c, st, p)
 }
 
+// drawViews names the lists, with how many rows each has where there is room for that.
 func (s *served) drawViews(p widget.Pane) {
 	var names []string
+	room := p.W
 	for i, name := range s.names {
 		names = append(names, counted(name, len(s.views[i].byID)))
+		room -= widget.Width(names[i]) + 2
+	}
+	if room < 0 {
+		names = s.names
 	}
 	drawNames(p, names, s.at)
 }

@@ -31,7 +31,7 @@ func New() *listing.Screen {
 func columns(*screen.Context) []widget.Column {
 	return []widget.Column{
 		{Title: "host", Width: 8, Max: 20}, {Title: "WAN", Width: 4}, {Title: "link", Width: 6, Max: 16}, {Title: "in", Width: 7, Right: true}, {Title: "out", Width: 7, Right: true},
-		{Title: "peers", Width: 6, Max: 10, Right: true}, {Title: "leases", Width: 6, Right: true}, {Title: "drops", Width: 6, Right: true}, {Title: "", Width: 10, Max: 60, Drop: 1},
+		{Title: "peers", Width: 6, Max: 10, Right: true}, {Title: "leases", Width: 6, Right: true}, {Title: "drops", Width: 6, Max: 12, Right: true}, {Title: "", Width: 10, Max: 60, Drop: 4},
 	}
 }
 
