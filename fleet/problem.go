@@ -61,8 +61,8 @@ const (
 	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
 	KindMonitor     = "monitor"
 	KindNetwork     = "network" // "wan", a link, a peer, a DHCP server
-	KindPublic      = "public" // a name, or a tunnel, as the public finds it
-	KindFact        = "fact"   // something that could not be read
+	KindPublic      = "public"  // a name, or a tunnel, as the public finds it
+	KindFact        = "fact"    // something that could not be read
 )
 
 // Key names the object on its host: "unit:podman-x.service", "container:ada/notes".

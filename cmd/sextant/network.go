@@ -101,7 +101,7 @@ func printNetworking(w io.Writer, o options, states []fleet.State, lists []*netw
 	})
 	out := struct {
 		Schema    int             `json:"schema"`
-		Networks  []networkingRow    `json:"networks"`
+		Networks  []networkingRow `json:"networks"`
 		Firewalls []firewallRow   `json:"firewalls"`
 		Problems  []fleet.Finding `json:"problems"`
 		Errors    []hostError     `json:"errors"`

@@ -22,9 +22,9 @@ var networkingScript string
 const (
 	networkingTime  = 20 * time.Second
 	networkingBytes = 8 << 20
-	maxPeers     = 500
-	maxQueues    = 200
-	maxLeases    = 1000
+	maxPeers        = 500
+	maxQueues       = 200
+	maxLeases       = 1000
 )
 
 var (

@@ -138,12 +138,12 @@ func keepLinks(n *fleet.Networking, all []netLink) {
 
 // routeJSON is a default route as ip tells it.
 type routeJSON struct {
-	To      string   `json:"dst"`
-	Gateway string   `json:"gateway"`
-	Via     viaJSON  `json:"via"`
-	Link    string   `json:"dev"`
-	Metric  int      `json:"metric"`
-	Flags   []string `json:"flags"`
+	To      string    `json:"dst"`
+	Gateway string    `json:"gateway"`
+	Via     viaJSON   `json:"via"`
+	Link    string    `json:"dev"`
+	Metric  int       `json:"metric"`
+	Flags   []string  `json:"flags"`
 	Next    []hopJSON `json:"nexthops"`
 }
 

@@ -78,7 +78,7 @@ func netLinks() *tableTab {
 		l := at(st, i)
 		r := st.Rate(l.Name)
 		return [2]widget.Line{
-			widget.T(l.Name + "  ").Join(linkState(l)).And(themes.Dim, "  in ").And(themes.Text, Rate(r.Rx)).And(themes.Dim, " out ").And(themes.Text, Rate(r.Tx)),
+			widget.T(l.Name+"  ").Join(linkState(l)).And(themes.Dim, "  in ").And(themes.Text, Rate(r.Rx)).And(themes.Dim, " out ").And(themes.Text, Rate(r.Tx)),
 			widget.L(themes.Dim, "  "+cmp.Or(prefixes(l.Addresses), l.Kind)),
 		}
 	}
@@ -312,7 +312,7 @@ func netQueues() *tableTab {
 	t.lines = func(c *screen.Context, st fleet.State, i int) [2]widget.Line {
 		q := at(st, i)
 		return [2]widget.Line{
-			widget.T(q.Link + "  " + queueKind(q)).And(themes.Dim, "  "+queueRate(c, q)),
+			widget.T(q.Link+"  "+queueKind(q)).And(themes.Dim, "  "+queueRate(c, q)),
 			widget.L(themes.Dim, fmt.Sprintf("  %d drops, %.2f %%, %s wait", q.Drops, 100*q.Share(), words.Bytes(q.Backlog))),
 		}
 	}
@@ -378,7 +378,7 @@ func netChains() *tableTab {
 		if ch.Hook == "" {
 			return [2]widget.Line{widget.T(fleet.ProtoPort(f.Proto, f.Port) + " is sent on"), widget.L(themes.Dim, "  "+c.Glyphs.Arrow+" "+forward(f))}
 		}
-		return [2]widget.Line{widget.T(ch.Hook + "  ").Join(policy(ch)).And(themes.Dim, fmt.Sprintf("  rules %d", ch.Rules)), widget.L(themes.Dim, "  "+ch.Family+" "+ch.Table+" "+ch.Name)}
+		return [2]widget.Line{widget.T(ch.Hook+"  ").Join(policy(ch)).And(themes.Dim, fmt.Sprintf("  rules %d", ch.Rules)), widget.L(themes.Dim, "  "+ch.Family+" "+ch.Table+" "+ch.Name)}
 	}
 	t.detail = func(c *screen.Context, st fleet.State, i, w int) widget.Doc {
 		ch, f := at(st, i)

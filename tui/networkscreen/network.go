@@ -131,6 +131,9 @@ func below(c *screen.Context, id string, w int) widget.Doc {
 	}
 	n := st.Networking.Value
 	d := widget.Doc{}
+	if !st.Networking.Current() {
+		d = d.Add(w, 2, widget.L(themes.Unknown, "from "+words.AgoLong(st.Networking.At, c.Now)+" ").Join(sheet.Missing(c, st, st.Networking)))
+	}
 	for _, p := range problems(c, st) {
 		text, role := words.Severity(p.Severity)
 		d = d.Field(w, sheet.Label, text, widget.L(role, p.What))
