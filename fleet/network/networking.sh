@@ -87,11 +87,19 @@ tell queues tc -j -s qdisc show
 if have wg; then
 	begin 'wg links'
 	wg show interfaces
-	tell 'wg ports' wg show all listen-port
+	begin 'wg ports'
+	links=$(wg show interfaces)
+	for link in $links; do
+		port=$(wg show "$link" listen-port) || begin "failed wg ports"
+		printf '%s\t%s\n' "$link" "$port"
+	done
+	# one link at a time: of all at once, wg names only the first peer's link
 	for what in endpoints allowed-ips latest-handshakes transfer persistent-keepalive; do
 		begin "wg $what"
-		wg show all "$what" | head -c 262144 | while IFS='	' read -r link key rest; do
-			printf '%s\t%.12s\t%s\n' "$link" "$key" "$rest"
+		for link in $links; do
+			wg show "$link" "$what" | head -c 262144 | while IFS='	' read -r key rest; do
+				printf '%s\t%.12s\t%s\n' "$link" "$key" "$rest"
+			done
 		done
 	done
 fi

@@ -223,7 +223,7 @@ func TestWireGuardUnread(t *testing.T) {
 func TestKeysStayThere(t *testing.T) {
 	bin := t.TempDir()
 	key := "8HtQWQpwBcsWxE7Ox3m2pEdgkdbrqEQWi9lYOVjIJ2Q="
-	wg := "#!/bin/sh\n[ \"$*\" = 'show interfaces' ] && echo wg0 && exit\ncase $3 in dump | private-key | preshared-keys) echo ASKED-FOR-SECRETS ;; listen-port) printf 'wg0\\t51820\\n' ;; *) printf 'wg0\\t" + key + "\\t42\\n' ;; esac\n"
+	wg := "#!/bin/sh\n[ \"$*\" = 'show interfaces' ] && echo wg0 && exit\ncase $3 in dump | private-key | preshared-keys) echo ASKED-FOR-SECRETS ;; listen-port) echo 51820 ;; *) printf '" + key + "\\t42\\n' ;; esac\n"
 	for name, text := range map[string]string{"wg": wg, "sleep": "#!/bin/sh\n", "systemctl": "#!/bin/sh\nexit 1\n", "ping": "#!/bin/sh\nexit 1\n"} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil { //nolint:gosec // it is run
 			t.Fatal(err)
