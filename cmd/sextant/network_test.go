@@ -11,6 +11,7 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/discover"
+	"github.com/sextant-fleet/sextant/fleet/simulate"
 )
 
 // TestNetworkOfTheDemo: the router of the simulated fleet has a WAN, two peers of which
@@ -83,4 +84,22 @@ func checkNetworkLists(t *testing.T, states []fleet.State) {
 			t.Logf("\n%s", &out)
 		}
 	}
+}
+
+// TestRatesFollowTheScreen: what passes through links is measured while a network is on
+// the screen, of its host or of all, and forgotten when it closes.
+func TestRatesFollowTheScreen(t *testing.T) {
+	i := imagine(t, simulate.Options{Hosts: 3}, options{})
+	i.follow()
+	i.eventually("networks are read", func() bool { return i.state("router").Networking.Current() && i.state("cloud").Networking.Current() })
+	measured := func(host string) bool { r, ok := i.state(host).Rates["eth0"]; return ok && r.Rx > 0 }
+	i.watcher.Look(fleet.Focus{Host: i.Host("router").ID, Tab: fleet.TabNetwork})
+	i.eventually("the rates of router", func() bool { return measured("router") })
+	if measured("cloud") {
+		t.Error("nobody looks at cloud")
+	}
+	i.watcher.Look(fleet.Focus{Tab: fleet.TabNetwork})
+	i.eventually("the rates of all", func() bool { return measured("router") && measured("cloud") })
+	i.watcher.Look(fleet.Focus{})
+	i.eventually("no rates", func() bool { return i.state("router").Rates == nil && i.state("cloud").Rates == nil })
 }

@@ -57,8 +57,8 @@ func TestNetworkingOfTheLab(t *testing.T) {
 				if !slices.Equal(want, have) || up != (got.State == fleet.LinkUp) {
 					t.Errorf("%s: %s %q, the host says %s %q", name, got.State, have, f[1], want)
 				}
-				if mtu := strings.TrimSpace(labtest.Output(t, l, "cat", "/sys/class/net/"+name+"/mtu")); mtu != fmt.Sprint(got.MTU) {
-					t.Errorf("%s: MTU %d, the host says %s", name, got.MTU, mtu)
+				if told := labtest.Output(t, l, "ip", "-o", "link", "show", "dev", name); !strings.Contains(told, fmt.Sprintf(" mtu %d ", got.MTU)) {
+					t.Errorf("%s: MTU %d, the host says %s", name, got.MTU, told)
 				}
 			}
 			if len(rows) != len(n.Links)+n.Hidden {
@@ -137,7 +137,9 @@ func bound(t *testing.T, l link.Link, n fleet.Networking, want string) {
 const tunnels = `set -e
 cd /run
 for i in 0 1; do
-	WG_PROCESS_FOREGROUND=0 wireguard-go labwg$i >/dev/null 2>&1
+	systemctl stop labwg$i 2>/dev/null || true
+	systemd-run --quiet --unit=labwg$i wireguard-go -f labwg$i
+	for n in $(seq 50); do wg show labwg$i >/dev/null 2>&1 && break; sleep 0.1; done
 	wg genkey >labwg$i.key
 	wg set labwg$i listen-port $((51990 + i)) private-key labwg$i.key
 	ip addr add 10.79.$i.1/24 dev labwg$i
@@ -158,7 +160,7 @@ wg show labwg0 peers`
 func TestWireGuardOfTheLab(t *testing.T) {
 	lab := labtest.Load(t)
 	l := lab.Link(t, "router")
-	t.Cleanup(func() { back(t, l, "ip link del labwg0; ip link del labwg1; rm -f /run/labwg?.key; true") })
+	t.Cleanup(func() { back(t, l, "systemctl stop labwg0 labwg1; rm -f /run/labwg?.key") })
 	keys := strings.Fields(labtest.Output(t, l, "sh", "-c", tunnels))
 	if len(keys) != 4 {
 		t.Fatalf("%q", keys)
