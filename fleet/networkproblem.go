@@ -98,12 +98,12 @@ func (s State) bindProblem(d DHCPServer, now time.Time, b *bench) {
 func (d DHCPServer) label() string { return strings.TrimSuffix(d.Unit, ".service") }
 
 func (s State) peerProblem(t WGTunnel, p WGPeer, b *bench) {
-	of := Object{Kind: KindNetwork, Name: "peer " + t.Link + " " + p.Key}
+	of, cure := Object{Kind: KindNetwork, Name: "peer " + t.Link + " " + p.Key}, "see whether the other end runs, and is still at "+p.Endpoint
 	if p.Never {
-		b.add(of, SeverityWarn, time.Time{}, "WireGuard %s: %s at %s has never answered", t.Link, p.Label(), p.Endpoint)
+		b.add(of, SeverityWarn, time.Time{}, "WireGuard %s: %s at %s has never answered", t.Link, p.Label(), p.Endpoint).Cure = cure
 		return
 	}
-	b.add(of, SeverityWarn, p.Handshake, "WireGuard %s: %s at %s does not answer any more", t.Link, p.Label(), p.Endpoint)
+	b.add(of, SeverityWarn, p.Handshake, "WireGuard %s: %s at %s does not answer any more", t.Link, p.Label(), p.Endpoint).Cure = cure
 }
 
 // Label names a peer, for people: by the beginning of its key, and its first network.

@@ -110,7 +110,9 @@ func TestRouterOfTheLab(t *testing.T) {
 	}
 	bound(t, l, n, "listens on eth1")
 	labtest.Output(t, l, "sh", "-ec", "cp -p /etc/kea/kea-dhcp4.conf /run/kea-lab.conf; sed -i 's/\"eth1\"//' /etc/kea/kea-dhcp4.conf; systemctl restart kea-dhcp4-server; sleep 2")
-	t.Cleanup(func() { back(t, l, "cp -p /run/kea-lab.conf /etc/kea/kea-dhcp4.conf; systemctl restart kea-dhcp4-server") })
+	t.Cleanup(func() {
+		back(t, l, "cp -p /run/kea-lab.conf /etc/kea/kea-dhcp4.conf; systemctl restart kea-dhcp4-server")
+	})
 	bound(t, l, networkingOf(t, l), "listens nowhere")
 }
 

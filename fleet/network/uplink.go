@@ -177,7 +177,7 @@ func (a answer) uplinks(n *fleet.Networking, all []netLink) {
 		}
 		read++
 		for _, r := range routes {
-			hops := append(r.Next[:len(r.Next):len(r.Next)], hopJSON{r.Gateway, r.Via, r.Link, r.Flags})
+			hops := slices.Concat(r.Next, []hopJSON{{r.Gateway, r.Via, r.Link, r.Flags}})
 			for _, h := range hops {
 				if r.To != "default" || h.Link == "" || len(n.Uplinks) >= maxUplinks {
 					continue
@@ -188,7 +188,7 @@ func (a answer) uplinks(n *fleet.Networking, all []netLink) {
 					u.Answers = &yes
 				}
 				u.Neighbour = near[key]
-				judgeUplink(&u, all, append(h.Flags, r.Flags...))
+				judgeUplink(&u, all, slices.Concat(h.Flags, r.Flags))
 				n.Uplinks = append(n.Uplinks, u)
 			}
 		}
