@@ -181,11 +181,15 @@ func fillNetworks(t *table, states []fleet.State, now time.Time) {
 		n := s.Networking.Value
 		wan := n.WAN()
 		rate := s.Rate(wan.Link)
+		in, out := rateWord(rate.Rx), rateWord(rate.Tx)
+		if wan.Link == "" {
+			in, out = "-", "-"
+		}
 		wall := "?"
 		if s.Firewall.HasValue() {
 			wall = s.Firewall.Value.Kind
 		}
-		t.row(s.Host.Name, string(wan.State), cmp.Or(wan.Link, "-"), cmp.Or(wan.Gateway, "-"), rateWord(rate.Rx), rateWord(rate.Tx),
+		t.row(s.Host.Name, string(wan.State), cmp.Or(wan.Link, "-"), cmp.Or(wan.Gateway, "-"), in, out,
 			n.PeersWord(s.Networking.At), n.LeasesWord(), dropsWord(n), wall, age(s.Networking.At, now))
 	}
 	for _, s := range states {

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,7 +126,7 @@ func rate(before, after map[string]passed, name string, seconds float64) fleet.L
 	if !ok0 || !ok1 || a.rx < b.rx || a.tx < b.tx {
 		return fleet.LinkRate{Rx: -1, Tx: -1}
 	}
-	return fleet.LinkRate{Rx: float64(a.rx-b.rx) / seconds, Tx: float64(a.tx-b.tx) / seconds}
+	return fleet.LinkRate{Rx: math.Round(float64(a.rx-b.rx) / seconds), Tx: math.Round(float64(a.tx-b.tx) / seconds)}
 }
 
 // counters reads /proc/uptime and /proc/net/dev, which is behind it; see proc(5).

@@ -79,6 +79,10 @@ func row(c *screen.Context, st fleet.State) listing.Row {
 	n := st.Networking.Value
 	wan := n.WAN()
 	rate, drops := st.Rate(wan.Link), dropsWord(c, n)
+	in, out := widget.T(hostscreen.Rate(rate.Rx)), widget.T(hostscreen.Rate(rate.Tx))
+	if wan.State == fleet.UplinkNone {
+		in, out = word(c, "-"), word(c, "-")
+	}
 	peers, leases := word(c, n.PeersWord(st.Networking.At)), word(c, n.LeasesWord())
 	why := widget.Line(nil)
 	if list := problems(c, st); len(list) > 0 {
@@ -88,10 +92,10 @@ func row(c *screen.Context, st fleet.State) listing.Row {
 	r.Find = strings.Join([]string{st.Host.Name, wan.Link, string(wan.State), why.String()}, "\n")
 	r.Copy = fmt.Sprintf("%s: WAN %s, in %s, out %s", st.Host.Name, wan.State, hostscreen.Rate(rate.Rx), hostscreen.Rate(rate.Tx))
 	r.Cells = []widget.Line{
-		name, hostscreen.Uplink(wan), widget.T(cmp.Or(wan.Link, c.Glyphs.None)), widget.T(hostscreen.Rate(rate.Rx)), widget.T(hostscreen.Rate(rate.Tx)), peers, leases, drops, why,
+		name, hostscreen.Uplink(wan), widget.T(cmp.Or(wan.Link, c.Glyphs.None)), in, out, peers, leases, drops, why,
 	}
 	r.Lines = [2]widget.Line{
-		name.And(themes.Dim, "  WAN ").Join(hostscreen.Uplink(wan)).And(themes.Dim, " in ").And(themes.Text, hostscreen.Rate(rate.Rx)).And(themes.Dim, " out ").And(themes.Text, hostscreen.Rate(rate.Tx)),
+		name.And(themes.Dim, "  WAN ").Join(hostscreen.Uplink(wan)).And(themes.Dim, " in ").Join(in).And(themes.Dim, " out ").Join(out),
 		widget.L(themes.Dim, "  peers ").Join(peers).And(themes.Dim, " leases ").Join(leases).And(themes.Dim, " drops ").Join(drops),
 	}
 	return r
