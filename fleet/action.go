@@ -133,6 +133,10 @@ type Focus struct {
 	Idle       bool     // nobody is looking (a shell is open, the terminal lost focus)
 }
 
+// TabNetwork is the Tab of a focus in which what passes through links is measured: of
+// its host, or of all where it has none.
+const TabNetwork = "network"
+
 // Session is an interactive program that takes over the terminal, such as a
 // shell on a host. It fits Bubble Tea's ExecCommand.
 type Session interface {

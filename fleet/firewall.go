@@ -81,11 +81,24 @@ type FirewallLink struct {
 	Addresses []netip.Prefix `json:"addresses"`
 }
 
+// FirewallChain is a chain that packets come to by themselves.
+type FirewallChain struct {
+	Family   string `json:"family"` // "inet", "ip", "ip6", …
+	Table    string `json:"table"`
+	Name     string `json:"name"`
+	Type     string `json:"type"` // "filter", "nat", "route"
+	Hook     string `json:"hook"`
+	Priority int    `json:"priority"`
+	Policy   string `json:"policy"` // what is done with what no rule decides on: "accept", "drop"
+	Rules    int    `json:"rules"`  // its own, without those of chains that it leads to
+}
+
 // Firewall is what a host lets through, judged for each of its listeners when it was
 // read. The rules themselves are not kept.
 type Firewall struct {
 	Kind      string          `json:"kind"`  // "nftables", "iptables", both, or "none": nothing is forbidden
 	Rules     int             `json:"rules"` // how many there are
+	Chains    []FirewallChain `json:"chains"`
 	Forwards  bool            `json:"forwards"`
 	Links     []FirewallLink  `json:"links"`
 	Gateways  []string        `json:"gateways"` // of its default routes

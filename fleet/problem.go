@@ -60,9 +60,10 @@ const (
 	KindSealed      = "sealed"   // encrypted files of the repository
 	KindExposure    = "exposure" // a port ("tcp/443") or a name that the internet reaches
 	KindMonitor     = "monitor"
-	KindPublic      = "public" // a name, or a tunnel, as the public finds it
-	KindDNS         = "dns"    // a DNS server, or what of it is wrong: "blocky/blocky.service/off"
-	KindFact        = "fact"   // something that could not be read
+	KindPublic      = "public"  // a name, or a tunnel, as the public finds it
+	KindDNS         = "dns"     // a DNS server, or what of it is wrong: "blocky/blocky.service/off"
+	KindNetwork     = "network" // "wan", a link, a peer, a DHCP server
+	KindFact        = "fact"    // something that could not be read
 )
 
 // Key names the object on its host: "unit:podman-x.service", "container:ada/notes".
@@ -124,6 +125,7 @@ func (s State) problems(now time.Time) []Problem {
 	s.exposureProblems(now, &b)
 	s.monitorProblems(now, &b)
 	s.dnsProblems(now, &b)
+	s.networkProblems(now, &b)
 	s.unreadProblems(&b)
 	return b
 }
@@ -380,6 +382,7 @@ func (s State) unreadProblems(b *bench) {
 	}
 	unreadSeldom(b, "monitors", s.Monitors)
 	s.unreadDNS(b) // names of mDNS are no problem, whatever is known of them
+	unreadSeldom(b, "networks", s.Networking)
 }
 
 // unreadDeploys is no problem where we are not root: that is so every day, and is

@@ -31,8 +31,10 @@ type State struct {
 
 	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
 
-	DNS  Fact[[]DNSServer] // its DNS servers, and how they block; asked seldom
-	MDNS Fact[[]MDNS]      // its names in the local network; asked seldom
+	DNS        Fact[[]DNSServer]   // its DNS servers, and how they block; asked seldom
+	MDNS       Fact[[]MDNS]        // its names in the local network; asked seldom
+	Networking Fact[Networking]    // how it is on its networks; asked seldom
+	Rates      map[string]LinkRate // of its links just now, only while they are on the screen; see [State.Rate]
 
 	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept
 	Meant  []Meant                     // what is meant to be reached from the internet, of all hosts
@@ -97,8 +99,9 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Monitors, why, at)
 	lose(&s.DNS, why, at)
 	lose(&s.MDNS, why, at)
+	lose(&s.Networking, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
-	s.Stats, s.Use, s.Live = nil, nil, nil
+	s.Stats, s.Use, s.Live, s.Rates = nil, nil, nil, nil
 	return s
 }
 

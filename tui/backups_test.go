@@ -30,10 +30,10 @@ func TestBackupsOfTheFleetNameWhoHasNone(t *testing.T) {
 func TestWhatIsInASnapshot(t *testing.T) {
 	o := sample()
 	var got fleet.Target
-	o.Actions = append(o.Actions, fleet.Action{ID: "backup-restore", Title: "Restore from the backup", Help: "restore", Keys: []string{"K"}, Scope: fleet.ScopeJob, Run: func(_ context.Context, t fleet.Target, _ func(string)) error { got = t; return nil }})
+	o.Actions = append(o.Actions, fleet.Action{ID: "backup-restore", Title: "Restore from the backup", Help: "restore", Keys: []string{"X"}, Scope: fleet.ScopeJob, Run: func(_ context.Context, t fleet.Target, _ func(string)) error { got = t; return nil }})
 	term := open(t, o, 80, 24).WaitFor("> cloud").Press("B").WaitFor("> storage   offsite").Press("f").WaitFor("3 snapshots", "983504bd")
 	term.Press("j", "enter").WaitFor("1bc82735: 1 of /", "srv/").Settle(50*time.Millisecond).Press("enter").WaitFor("2 of /srv", "notes.txt").Settle(50 * time.Millisecond)
-	term.Press("j", "K").WaitFor("done").Press("esc")
+	term.Press("j", "X").WaitFor("done").Press("esc")
 	if got.Path != "/srv/notes.txt" || got.Item != "restic/offsite" || !strings.HasPrefix(got.Snapshot, "1bc82735") {
 		t.Errorf("%+v", got)
 	}

@@ -18,7 +18,7 @@ func restarting(o *tui.Options) func() []string {
 	var mu sync.Mutex
 	var done []string
 	o.Actions = append(o.Actions, fleet.Action{
-		ID: "container-restart", Title: "Restart the container", Help: "restart it", Keys: []string{"K"}, Scope: fleet.ScopeContainer, Danger: true,
+		ID: "container-restart", Title: "Restart the container", Help: "restart it", Keys: []string{"X"}, Scope: fleet.ScopeContainer, Danger: true,
 		Disabled: func(t fleet.Target) string {
 			if t.Container == "postgres" {
 				return "it is loved too much"
@@ -51,7 +51,7 @@ func TestMarkedContainersOfSeveralHosts(t *testing.T) {
 	done := restarting(&o)
 	term := open(t, o, 80, 24).WaitFor("> cloud").Press("C").WaitFor("jellyfin", "media-r2s")
 	term.Press("/", "caddy", "enter").WaitFor("2 of 8").Press("V").WaitFor(">*caddy")
-	term.Press("K").WaitFor("Restart the container: 2 marked", "caddy on media-r2s: its unit is restarted", "caddy on storage: its unit is restarted", "Type 2 hosts").Settle(300 * time.Millisecond)
+	term.Press("X").WaitFor("Restart the container: 2 marked", "caddy on media-r2s: its unit is restarted", "caddy on storage: its unit is restarted", "Type 2 hosts").Settle(300 * time.Millisecond)
 	term.Press("y", "enter").WaitFor("Type 2 hosts").Press("backspace")
 	term.Press(strings.Split("2 hosts", "")...).Press("enter").WaitFor("done after", "storage: done", "media-r2s: done")
 	if got := done(); !slices.Equal(got, []string{"media-r2s/root/caddy", "storage/root/caddy"}) {
@@ -63,12 +63,12 @@ func TestMarkedContainersOfSeveralHosts(t *testing.T) {
 func TestOneOfTheMarkedFailsOrIsOff(t *testing.T) {
 	o := sample()
 	done := restarting(&o)
-	term := open(t, o, 80, 24).WaitFor("> cloud").Press("G", "3").WaitFor("jellyfin").Press("/", "im", "enter", "V", "K").WaitFor("Restart the container: 2 marked")
+	term := open(t, o, 80, 24).WaitFor("> cloud").Press("G", "3").WaitFor("jellyfin").Press("/", "im", "enter", "V", "X").WaitFor("Restart the container: 2 marked")
 	term.Settle(300*time.Millisecond).Press("y").WaitFor("FAIL", "immich-server on storage: it did not come back")
 	if got := done(); !slices.Equal(got, []string{"storage/root/immich-ml", "storage/root/immich-server"}) {
 		t.Errorf("done to %v", got)
 	}
-	term.Press("esc").WaitGone("done after").Press("esc").Settle(100*time.Millisecond).Press("esc").WaitGone("of 6").Press("esc").WaitGone("*immich").Press("V", "K").WaitFor("postgres on storage: it is loved too much")
+	term.Press("esc").WaitGone("done after").Press("esc").Settle(100*time.Millisecond).Press("esc").WaitGone("of 6").Press("esc").WaitGone("*immich").Press("V", "X").WaitFor("postgres on storage: it is loved too much")
 }
 
 func TestContainersAreSortedByAnyColumn(t *testing.T) {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -20,6 +21,7 @@ import (
 	"github.com/sextant-fleet/sextant/tui/loadscreen"
 	"github.com/sextant-fleet/sextant/tui/logscreen"
 	"github.com/sextant-fleet/sextant/tui/messagescreen"
+	"github.com/sextant-fleet/sextant/tui/networkscreen"
 	"github.com/sextant-fleet/sextant/tui/palette"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/snapshotscreen"
@@ -43,6 +45,11 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.NewSecrets(p)
 	case screen.Exposure:
 		return hostscreen.NewExposure()
+	case screen.Network:
+		if p.Host != "" {
+			return hostscreen.NewNetwork(p)
+		}
+		return networkscreen.New()
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
@@ -107,6 +114,7 @@ func init() { // a variable alone would refer to itself
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
+		"network":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Network}}) },
 		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
 		"dns":        func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.DNS}}) },
 		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
@@ -258,11 +266,13 @@ func (m *Model) quit() {
 	m.later(tea.Quit)
 }
 
+// ofAll are screens on which refresh means every host, unless some are marked.
+var ofAll = []string{screen.Fleet, screen.Containers, screen.Backups, screen.Secrets, screen.Exposure, screen.DNS, screen.Network}
+
 // refresh asks the hosts in question again, or all of them.
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
-	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure || at == screen.DNS) && len(t.Hosts) < 2 {
+	if at := m.nav.top().Place(); at.Host == "" && slices.Contains(ofAll, at.Screen) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

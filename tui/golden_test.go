@@ -173,6 +173,12 @@ func serving(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Serving(*s) })
 }
 
+// networked has router and storage tell how they are on their networks.
+func networked(o *tui.Options) {
+	o.Store.Update("n-router", func(s *fleet.State) { *s = tuitest.Networked(*s) })
+	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.PlainlyNetworked(*s) })
+}
+
 // secretive has storage decrypt secrets, and the flake hold their files.
 func secretive(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Secretive(*s) })
@@ -266,6 +272,14 @@ var stories = []struct {
 	{"host-listens-open", serving, []string{"G", "7", "v", "v", "j", "enter"}, "owner"},
 	{"exposure", serving, []string{"E"}, "internet?"},
 	{"exposure-open", serving, []string{"E", "enter"}, "owner"},
+	{"network", networked, []string{"K"}, "WireGuard wg0"},
+	{"network-links", networked, []string{"K", "enter"}, "br-lan"},
+	{"network-link", networked, []string{"K", "enter", "enter"}, "gateway"},
+	{"network-peers", networked, []string{"K", "enter", "v"}, "8HtQWQpwBcsW"},
+	{"network-leases", networked, []string{"K", "enter", "v", "v"}, "raider"},
+	{"network-queues", networked, []string{"K", "enter", "v", "v", "v"}, "cake"},
+	{"network-chains", networked, []string{"K", "enter", "v", "v", "v", "v"}, "nixos-fw"},
+	{"network-unread", networked, []string{"K", "see storage", "/", "storage", "enter", "enter", "v"}, "root's to see"},
 	{"tailnet", tailnetted, []string{":", "Tailnet", "enter"}, "relay fra 48 ms"},
 	{"tailnet-stale", tailnetted, []string{":", "Tailnet", "enter", "/", "stale", "enter"}, "2 of 10"},
 	{"tailnet-none", func(*tui.Options) {}, []string{":", "Tailnet", "enter"}, "No node of a tailnet"},
@@ -284,12 +298,12 @@ var stories = []struct {
 	{"confirm", func(o *tui.Options) {}, []string{"G", "4", ":", "restart", "enter"}, "systemctl restart"},
 	{"confirm-typed", func(o *tui.Options) {
 		o.Actions = append(o.Actions, fleet.Action{
-			ID: "reboot", Title: "reboot", Help: "reboot the host", Keys: []string{"K"}, Scope: fleet.ScopeHost, Danger: true, Run: func(context.Context, fleet.Target, func(string)) error { return nil },
+			ID: "reboot", Title: "reboot", Help: "reboot the host", Keys: []string{"X"}, Scope: fleet.ScopeHost, Danger: true, Run: func(context.Context, fleet.Target, func(string)) error { return nil },
 			Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 				return fleet.Plan{Title: "Reboot the router", Lines: []string{"the way to every other host leads through it", "it was away for 41 s when it booted last"}, Typed: "router"}, nil
 			},
 		})
-	}, []string{"G", "k", "K"}, "Type router"},
+	}, []string{"G", "k", "X"}, "Type router"},
 	{"choose", choosing, []string{"G", "D"}, "< switch >"},
 	{"typing", typing, []string{"G", "3", "/", "jelly", "enter", "X", "/config/system.xml", "tab", "~/sy"}, "/sy"},
 	{"choose-more", ordering, []string{"G", "D", "l", "j", "h", "j", "storge", "enter"}, "no host of the"},

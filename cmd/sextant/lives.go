@@ -11,8 +11,16 @@ import (
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/link"
 	"github.com/sextant-fleet/sextant/fleet/metrics"
+	"github.com/sextant-fleet/sextant/fleet/network"
 	"github.com/sextant-fleet/sextant/fleet/watch"
 	"github.com/sextant-fleet/sextant/podman"
+)
+
+// How often the links of a host are measured while its network is on the screen, and
+// those of all hosts in their list.
+const (
+	everyRate     = 2 * time.Second
+	everyRateList = 5 * time.Second
 )
 
 // everyLive is how often a host whose metrics are on the screen is measured
@@ -56,6 +64,22 @@ func (r *readers) lives() []watch.Live {
 					put(func(s *fleet.State) { s.Live = lines })
 				})
 			},
+		},
+		{
+			Name: "rates",
+			Wanted: func(f fleet.Focus, s fleet.State) (string, bool) {
+				return string(f.Host), (f.Host == "" || f.Host == s.Host.ID) && !f.Idle && f.Tab == fleet.TabNetwork && s.Networking.HasValue()
+			},
+			Run: func(ctx context.Context, l link.Link, f fleet.Focus, put func(watch.Change), _ func(string)) error {
+				every := everyRate
+				if f.Host == "" {
+					every = everyRateList
+				}
+				return network.Rates(ctx, l, every, func(rates map[string]fleet.LinkRate) {
+					put(func(s *fleet.State) { s.Rates = rates })
+				})
+			},
+			Closed: func(s *fleet.State) { s.Rates = nil },
 		},
 	}
 }

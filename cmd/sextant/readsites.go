@@ -21,6 +21,7 @@ func (r *readers) siteCollectors() []watch.Collector {
 	return []watch.Collector{
 		{Name: "listens", Every: everySites, Looked: lookedSites, Slow: true, Read: readListens},
 		{Name: "firewall", Every: everySites, Looked: lookedSites, Slow: true, Timeout: firewallTime, Read: readFirewall},
+		{Name: "networking", Every: everySites, Looked: lookedSites, Slow: true, Read: readNetworking},
 		{Name: "sites", Every: everySites, Looked: lookedSites, Slow: true, Timeout: sitesTime, Read: r.readSites},
 	}
 }

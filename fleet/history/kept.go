@@ -75,6 +75,7 @@ type host struct {
 	Monitors    fact[[]fleet.Monitor]    `json:"monitors,omitzero"`
 	DNS         fact[[]fleet.DNSServer]  `json:"dns,omitzero"`
 	MDNS        fact[[]fleet.MDNS]       `json:"mdns,omitzero"`
+	Networking  fact[fleet.Networking]   `json:"networking,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -100,6 +101,7 @@ func keepHost(s fleet.State) host {
 		Monitors:    keep(first(s.Monitors, maxMonitors)),
 		DNS:         keep(first(s.DNS, maxDNS)),
 		MDNS:        keep(first(s.MDNS, maxDNS)),
+		Networking:  keep(s.Networking), // its lists are bounded where they are read
 	}
 }
 
@@ -126,6 +128,7 @@ func (k host) state(now time.Time) fleet.State {
 		Monitors:    k.Monitors.give(now),
 		DNS:         k.DNS.give(now),
 		MDNS:        k.MDNS.give(now),
+		Networking:  k.Networking.give(now),
 	}
 }
 

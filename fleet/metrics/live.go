@@ -1,10 +1,7 @@
 package metrics
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -57,7 +54,7 @@ func Live(ctx context.Context, l link.Link, every time.Duration, out func(at tim
 	}
 	defer p.Close()
 	var prev fleet.Proc
-	err = turns(p, func(text []byte) {
+	err = link.Turns(p, endOfTurn, maxTurn, func(text []byte) {
 		cur := parseTurn(text)
 		if cur.After.Uptime == 0 {
 			return // not a turn
@@ -125,26 +122,6 @@ func behind(lines, readings []fleet.Series) []fleet.Series {
 		out[i].Points = append(slices.Clone(old), r.Points...)
 	}
 	return out
-}
-
-// turns cuts a stream into turns.
-func turns(r io.Reader, f func([]byte)) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), 1<<20)
-	var turn bytes.Buffer
-	for lines.Scan() {
-		if lines.Text() == endOfTurn {
-			f(turn.Bytes())
-			turn.Reset()
-			continue
-		}
-		if turn.Len()+len(lines.Bytes()) > maxTurn {
-			return errors.New("the host tells too much at once")
-		}
-		turn.Write(lines.Bytes())
-		turn.WriteByte('\n')
-	}
-	return lines.Err()
 }
 
 // parseTurn reads the files of one turn, told apart by the shape of their

@@ -497,7 +497,7 @@ func TestLiveOfAHostThatTellsNonsense(t *testing.T) {
 		"no end":   strings.Repeat("lots of lines\n", maxTurn/10),
 		"garbage":  "\xff\xfe\n" + endOfTurn + "\n\n\n" + endOfTurn + "\ncpu\n" + endOfTurn + "\n",
 	} {
-		err := turns(strings.NewReader(text), func(b []byte) {
+		err := link.Turns(strings.NewReader(text), endOfTurn, maxTurn, func(b []byte) {
 			if p := parseTurn(b); p.After.Uptime != 0 {
 				t.Errorf("%s: %+v", name, p)
 			}

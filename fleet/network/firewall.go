@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -67,9 +68,31 @@ func readFirewall(ctx context.Context, l link.Link, listeners []fleet.Listener) 
 		return fleet.Firewall{}, err
 	}
 	f := fleet.Firewall{Kind: kind, Rules: rs.rules, Forwards: told.text("forwards") == "1", Links: links, Gateways: gateways}
+	f.Chains = rs.told()
 	rs.judge(&f, listeners)
 	f.Unread = rs.unread
 	return f, nil
+}
+
+// maxChains is how many chains are told of a host.
+const maxChains = 100
+
+// told are the chains that packets come to by themselves, by their hooks.
+func (s *ruleset) told() []fleet.FirewallChain {
+	hooks := []string{"ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"}
+	all := []fleet.FirewallChain{}
+	for _, c := range s.chains {
+		if c.hook != "" {
+			all = append(all, fleet.FirewallChain{
+				Family: fleet.Clean(c.family), Table: fleet.Clean(c.table), Name: fleet.Clean(c.name), Type: fleet.Clean(c.kind), Hook: fleet.Clean(c.hook),
+				Priority: c.prio, Policy: cmp.Or(fleet.Clean(c.policy), "accept"), Rules: len(c.rules),
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b fleet.FirewallChain) int {
+		return cmp.Or(cmp.Compare(slices.Index(hooks, a.Hook), slices.Index(hooks, b.Hook)), cmp.Compare(a.Priority, b.Priority), strings.Compare(a.Table, b.Table), strings.Compare(a.Family, b.Family), strings.Compare(a.Name, b.Name))
+	})
+	return all[:min(len(all), maxChains)]
 }
 
 // answer is what firewall.sh says, by its sections.

@@ -13,7 +13,7 @@ import (
 type wall struct {
 	public   string // on eth0, with its length; "": it is behind the router
 	tcp, udp []int
-	lan      string // the address in the LAN; "": one of its own
+	lan      string // the address in the LAN, whose router it is; "": one of its own
 }
 
 // walls are those of hosts that are not like the others, which are behind the router
@@ -21,7 +21,23 @@ type wall struct {
 var walls = map[string]wall{
 	"cloud":   {public: "203.0.113.3/24", tcp: []int{22, 80, 443}, udp: []int{41641}},
 	"cottage": {public: "198.51.100.7/24", tcp: []int{80, 443}, udp: []int{41641}},
-	"router":  {public: "203.0.113.2/24", lan: "192.168.1.1/24", udp: []int{41641}},
+	"router":  {public: "203.0.113.2/24", lan: "192.168.1.1/24", udp: []int{41641, wireGuardPort}},
+}
+
+// inner is the link to the LAN: that of a router is a bridge.
+func (w wall) inner() string {
+	if w.public != "" && w.lan != "" {
+		return "br-lan"
+	}
+	return "eth1"
+}
+
+// wallOf is what stands around the machine.
+func (m *machine) wallOf() wall {
+	if w, ok := walls[m.name]; ok {
+		return w
+	}
+	return wall{tcp: append([]int{22}, m.ports...), udp: []int{41641}}
 }
 
 // Meant is what of this world is meant to be reached from the internet.
@@ -30,6 +46,7 @@ func (f *Fleet) Meant() []fleet.Meant {
 		{Host: "cloud", Port: "tcp/22", Why: "the way in when Tailscale is down"},
 		{Host: "cloud", Port: "tcp/80", Why: "sends people to HTTPS"},
 		{Host: "cloud", Port: "tcp/443", Why: "the fleet's front door"},
+		{Host: "router", Port: "udp/51820", Why: "WireGuard"},
 		{Name: "auth.fleet.example", Why: "the sign-in itself"},
 		{Name: "vault.fleet.example", Why: "Vaultwarden has a sign-in of its own"},
 		{Name: "ntfy.fleet.example", Why: "ntfy has a sign-in of its own"},
@@ -47,10 +64,7 @@ func tellFirewall(c Call) int {
 		begin("end", "")
 		return 0
 	}
-	w, ok := walls[m.name]
-	if !ok {
-		w = wall{tcp: append([]int{22}, m.ports...), udp: []int{41641}}
-	}
+	w := m.wallOf()
 	begin("uid", fmt.Sprint(c.uid()))
 	if c.uid() == 0 {
 		begin("nft", asJSON(m.nixosRules(w)))
@@ -88,7 +102,7 @@ func (m *machine) addresses(w wall) (addr, route []object) {
 			w.lan = fmt.Sprintf("192.168.1.%d/24", last)
 			route = []object{{"dst": "default", "gateway": "192.168.1.1", "dev": "eth1"}}
 		}
-		addr = append(addr, link("eth1", "ether", w.lan))
+		addr = append(addr, link(w.inner(), "ether", w.lan))
 	}
 	return addr, route
 }
@@ -117,7 +131,7 @@ func (m *machine) nixosRules(w wall) object {
 	chain("input-allow", "")
 	trusted := []string{"lo", "tailscale0"}
 	if w.lan != "" {
-		trusted = append(trusted, "eth1")
+		trusted = append(trusted, w.inner())
 	}
 	rule("input", is(meta("iifname"), object{"set": trusted}), accept)
 	rule("input", object{"vmap": object{"key": object{"ct": object{"key": "state"}}, "data": object{"set": []any{
@@ -130,7 +144,7 @@ func (m *machine) nixosRules(w wall) object {
 	rule("input-allow", is(object{"concat": []object{meta("l4proto"), port("th")}}, "@temp-ports"), accept)
 	if m.name == "router" {
 		chain("forward", "forward")
-		rule("forward", is(meta("iifname"), "eth1"), accept)
+		rule("forward", is(meta("iifname"), w.inner()), accept)
 	}
 	return object{"nftables": items}
 }

@@ -26,6 +26,8 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# What a host tells of DNS", tellDNS},
 		{"# Which secrets a host decrypts", tellSecrets},
 		{"# What the firewall of a host is made of", tellFirewall},
+		{"# How a host is on its networks", tellNetworking},
+		{"# The counters of a host's links, again and again", tellRates},
 		{"# Does something to a unit of systemd", actOnUnit},
 		{"# What the start of a unit does to its container's image", tellStart},
 		{"# podman auto-update, of who runs this", autoUpdate},

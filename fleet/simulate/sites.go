@@ -258,6 +258,10 @@ func tellListens(c Call) int {
 		process, unit, address := portOwner(p)
 		add(800+i, address, uint16(p), process, unit)
 	}
+	if m.name == routerName {
+		rows = append(rows, fmt.Sprintf("udp UNCONN 0 0 192.168.1.1:67 0.0.0.0:* users:((%q,pid=690,fd=13))", "kea-dhcp4"), fmt.Sprintf("udp UNCONN 0 0 0.0.0.0:%d 0.0.0.0:*", wireGuardPort))
+		groups = append(groups, "690 0::/system.slice/kea-dhcp4-server.service")
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, b := range m.boxes {

@@ -49,7 +49,8 @@ func New() *listing.Screen {
 	return listing.New(listing.Kind{
 		Screen: screen.Deploys, Title: "Deploys", What: "the deploy's ID",
 		Hints:   []string{"back", "enter", "menu", "find", "rollback", "palette", "progress", "help"},
-		Columns: d.columns, Rows: d.rows, Above: d.above, Below: below, Empty: d.empty, Live: true,
+		Columns: d.columns, Rows: d.rows, Above: d.above, Below: below, Empty: d.empty,
+		Focus: func(r listing.Row) fleet.Focus { return fleet.Focus{Host: r.Host} },
 	})
 }
 

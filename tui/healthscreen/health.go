@@ -76,6 +76,8 @@ func placeOf(c *screen.Context, f fleet.Finding) screen.Place {
 		return screen.Place{Screen: screen.Secrets, Tab: "hosts"}
 	case fleet.KindDNS:
 		return screen.Place{Screen: screen.DNS}
+	case fleet.KindNetwork:
+		return screen.Place{Screen: screen.Network, Host: f.HostID}
 	case fleet.KindPublic:
 		return screen.Place{Screen: screen.Trace}
 	case fleet.KindSealed:

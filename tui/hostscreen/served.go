@@ -16,8 +16,10 @@ import (
 )
 
 // served is the tab of what a host serves: its sites, the services that can be
-// asked how they are, and who listens where; one list at a time.
+// asked how they are, and who listens where; one list at a time. Other things that are
+// several lists are of this type, too.
 type served struct {
+	names []string // of the lists
 	views []*tableTab
 	at    int
 }
@@ -26,7 +28,7 @@ type served struct {
 var servedNames = []string{"Sites", "Services", "Listens", "Secrets"}
 
 func newServed() *served {
-	return &served{views: []*tableTab{sites(), services(), listens(false), hostSecrets(false)}}
+	return &served{names: servedNames, views: []*tableTab{sites(), services(), listens(false), hostSecrets(false)}}
 }
 
 func (s *served) table() *tableTab { return s.views[s.at] }
@@ -46,10 +48,16 @@ func (s *served) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 	s.table().draw(c, st, p)
 }
 
+// drawViews names the lists, with how many rows each has where there is room for that.
 func (s *served) drawViews(p widget.Pane) {
 	var names []string
-	for i, name := range servedNames {
+	room := p.W
+	for i, name := range s.names {
 		names = append(names, counted(name, len(s.views[i].byID)))
+		room -= widget.Width(names[i]) + 2
+	}
+	if room < 0 {
+		names = s.names
 	}
 	drawNames(p, names, s.at)
 }

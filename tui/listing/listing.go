@@ -47,7 +47,8 @@ type Kind struct {
 	Act func(c *screen.Context, key string, r Row) (screen.Effect, bool)
 	// Target is what actions act on where the cursor is on a row. nil: the row's host.
 	Target func(c *screen.Context, r Row) fleet.Target
-	Live   bool // the host of the row is kept live
+	// Focus is what is kept live where the cursor is on a row. nil: nothing.
+	Focus func(r Row) fleet.Focus
 }
 
 // Screen is the list.
@@ -244,8 +245,8 @@ func HostOf(c *screen.Context, r Row) fleet.Target {
 
 // Focus implements screen.Screen.
 func (s *Screen) Focus(*screen.Context) fleet.Focus {
-	if r, ok := s.row(); ok && s.kind.Live {
-		return fleet.Focus{Host: r.Host}
+	if r, ok := s.row(); ok && s.kind.Focus != nil {
+		return s.kind.Focus(r)
 	}
 	return fleet.Focus{}
 }

@@ -88,6 +88,10 @@ const Backups = "backups"
 // Exposure is the screen of who listens on all hosts, and who reaches it.
 const Exposure = "exposure"
 
+// Network is the screen of how all hosts are on their networks, or one where the
+// place has a host; its tab is the list that is open.
+const Network = "network"
+
 // Snapshots is the screen of the snapshots of one backup job: the place's item.
 const Snapshots = "snapshots"
 

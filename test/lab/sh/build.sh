@@ -53,6 +53,29 @@ build_rustic() {
   rm -rf "$d.part"
 }
 
+# Packages of the router alone. They are put in while it runs, from files: hosts reach no mirror, and with another
+# list of packages all hosts of its base would be made anew.
+ROUTER="kea-dhcp4-server wireguard-go wireguard-tools"
+router_dir() { echo "$CACHE/router-$(basename "$(base_dir bookworm)")-$(echo "$ROUTER" | sha256sum | cut -c1-8)"; }
+build_router() {
+  local d p base opts
+  d=$(router_dir)
+  [ ! -d "$d" ] || return 0
+  p=$d.part
+  base=$(base_dir bookworm)
+  rm -rf "$p"
+  mkdir -p "$p"/{state/lists/partial,cache/archives/partial}
+  opts=(-o "Dir::Etc::sourcelist=$base/etc/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State=$p/state" -o "Dir::Cache=$p/cache"
+    -o "Dir::State::status=$base/var/lib/dpkg/status" -o APT::Sandbox::User=root -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none)
+  apt-get -qq "${opts[@]}" update
+  # shellcheck disable=SC2086 # words
+  apt-get -qq "${opts[@]}" -y --download-only --no-install-recommends install $ROUTER
+  mkdir "$p/debs"
+  mv "$p"/cache/archives/*.deb "$p/debs"
+  mv "$p/debs" "$d"
+  rm -rf "$p"
+}
+
 # Go itself knows what changed; asking it costs a second, so look at the clock first.
 build_control() {
   [ ! -x "$LAB/bin/control" ] || [ -n "$(find "$SRC/control" "$SRC/../../go.mod" -newer "$LAB/bin/control")" ] || return 0
@@ -73,6 +96,11 @@ put_programs() {
   for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$CACHE/registry-$REGISTRY/registry" "$r" "$LAB/bin/blocky"; do
     cmp -s "$f" "$LAB/opt/bin/${f##*/}" || install -m755 "$f" "$LAB/opt/bin/${f##*/}"
   done
+  [ -e "$LAB/opt/router/$(basename "$(router_dir)")" ] || {
+    rm -rf "${LAB:?}/opt/router"
+    cp -r "$(router_dir)" "$LAB/opt/router"
+    touch "$LAB/opt/router/$(basename "$(router_dir)")"
+  }
   for f in seed fleet; do
     diff -rq "$SRC/$f" "$LAB/opt/$f" >/dev/null 2>&1 && continue
     rm -rf "${LAB:?}/opt/$f"
@@ -109,4 +137,5 @@ build_missing() {
   job rustic build_rustic
   job registry build_registry
   join
+  step router build_router
 }

@@ -1,0 +1,60 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/link"
+)
+
+// ratesLoop prints the counters of the links again and again, until nobody reads it.
+const ratesLoop = `# The counters of a host's links, again and again
+while :; do
+	cat /proc/uptime /proc/net/dev 2>/dev/null
+	echo "$2" || exit
+	sleep "$1" || exit
+done
+`
+
+// endOfRates stands behind each turn.
+const endOfRates = "-- sextant: end of counters"
+
+// maxRates bounds what one turn may print.
+const maxRates = 1 << 20
+
+// Rates tells what passes through each link of a host from now on, every so often,
+// until ctx ends or the connection breaks, which is the error it returns. What out is
+// given is not changed any more.
+func Rates(ctx context.Context, l link.Link, every time.Duration, out func(map[string]fleet.LinkRate)) error {
+	seconds := strconv.Itoa(max(1, int(every.Seconds())))
+	p, err := l.Start(ctx, link.Script(ratesLoop, seconds, endOfRates))
+	if err != nil {
+		return fmt.Errorf("the rates of %s: %w", l.Host().Name, err)
+	}
+	defer p.Close()
+	var before map[string]passed
+	var then float64
+	err = link.Turns(p, endOfRates, maxRates, func(text []byte) {
+		now, uptime := counters(strings.Split(string(text), "\n"))
+		if before != nil && uptime > then {
+			rates := map[string]fleet.LinkRate{}
+			for name := range now {
+				rates[name] = rate(before, now, name, uptime-then)
+			}
+			out(rates)
+		}
+		before, then = now, uptime
+	})
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("the rates of %s: %w", l.Host().Name, err)
+}
