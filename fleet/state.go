@@ -30,6 +30,7 @@ type State struct {
 	Secrets     Fact[HostSecrets] // those that it decrypts; asked seldom
 
 	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
+	Declared Fact[Declared] // what its modules say should be there; asked seldom
 
 	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept
 	Meant  []Meant                     // what is meant to be reached from the internet, of all hosts
@@ -91,6 +92,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Services, why, at)
 	lose(&s.Secrets, why, at)
 	lose(&s.Firewall, why, at)
+	lose(&s.Declared, why, at)
 	lose(&s.Monitors, why, at)
 	s.Reach = s.Reach.Refresh(Unknown[Reach](err, at, "ssh"))
 	s.Stats, s.Use, s.Live = nil, nil, nil

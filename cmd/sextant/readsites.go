@@ -22,6 +22,7 @@ func (r *readers) siteCollectors() []watch.Collector {
 		{Name: "listens", Every: everySites, Looked: lookedSites, Slow: true, Read: readListens},
 		{Name: "firewall", Every: everySites, Looked: lookedSites, Slow: true, Timeout: firewallTime, Read: readFirewall},
 		{Name: "sites", Every: everySites, Looked: lookedSites, Slow: true, Timeout: sitesTime, Read: r.readSites},
+		{Name: "declared", Every: everySites, Looked: lookedSites, Slow: true, Timeout: declaredTime, Read: readDeclared},
 	}
 }
 

@@ -72,6 +72,7 @@ type host struct {
 	Secrets     fact[fleet.HostSecrets]  `json:"secrets,omitzero"`
 	Firewall    fact[fleet.Firewall]     `json:"firewall,omitzero"`
 	Monitors    fact[[]fleet.Monitor]    `json:"monitors,omitzero"`
+	Declared    fact[fleet.Declared]     `json:"declared,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -95,6 +96,7 @@ func keepHost(s fleet.State) host {
 		Secrets:     keep(s.Secrets), // its lists are bounded where they are read
 		Firewall:    keep(s.Firewall),
 		Monitors:    keep(first(s.Monitors, maxMonitors)),
+		Declared:    keep(s.Declared), // its lists are bounded where they are read
 	}
 }
 
@@ -119,6 +121,7 @@ func (k host) state(now time.Time) fleet.State {
 		Secrets:     k.Secrets.give(now),
 		Firewall:    k.Firewall.give(now),
 		Monitors:    k.Monitors.give(now),
+		Declared:    k.Declared.give(now),
 	}
 }
 
