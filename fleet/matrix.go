@@ -80,6 +80,18 @@ func (r ServiceRow) Worst() CellState {
 	return worst
 }
 
+// Says is what is said of the row as a whole: that it is declared and missing, or that
+// it runs and is not declared; "" nothing.
+func (r ServiceRow) Says() string {
+	switch {
+	case r.Missing:
+		return "declared and missing"
+	case r.Undeclared:
+		return "runs, not declared"
+	}
+	return ""
+}
+
 // Matrix are the services of hosts.
 type Matrix struct {
 	Rows  []ServiceRow `json:"services"`

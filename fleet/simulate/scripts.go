@@ -23,6 +23,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# All units and timers of a host's systemds", tellUnits},
 		{"# One unit: what systemd tells of it", tellUnit},
 		{"# Who listens where on a host", tellListens},
+		{"# What the modules of a host declare", tellDeclared},
 		{"# Which secrets a host decrypts", tellSecrets},
 		{"# What the firewall of a host is made of", tellFirewall},
 		{"# Does something to a unit of systemd", actOnUnit},
