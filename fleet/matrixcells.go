@@ -222,11 +222,11 @@ func (s State) backedUp(r *ServiceRow, d Declared, why string, now time.Time) Ce
 	case len(data) == 0:
 		return cell(CellNo, "no folder of its own is known: no volume, no StateDirectory")
 	case s.Backups.None:
-		return cell(CellBroken, "no backup job is on this host; its data are in ", strings.Join(data, ", "))
+		return cell(CellNo, "no backup job is on this host; its data are in ", strings.Join(data, ", "))
 	case !s.Backups.Usable(now):
 		return cell(CellUnknown, cmp.Or(s.Backups.Err, "backups were not asked yet"))
 	case len(s.Backups.Value) == 0:
-		return cell(CellBroken, "no backup job is on this host; its data are in ", strings.Join(data, ", "))
+		return cell(CellNo, "no backup job is on this host; its data are in ", strings.Join(data, ", "))
 	}
 	var jobs, without, untold, bad []string
 	for _, folder := range data {
@@ -247,7 +247,7 @@ func (s State) backedUp(r *ServiceRow, d Declared, why string, now time.Time) Ce
 		}
 	}
 	for _, j := range s.Backups.Value {
-		if len(j.Paths) == 0 {
+		if len(j.Paths) == 0 && j.State != BackupNever {
 			untold = append(untold, j.Name)
 		}
 	}
@@ -258,7 +258,7 @@ func (s State) backedUp(r *ServiceRow, d Declared, why string, now time.Time) Ce
 	case len(without) > 0 && len(jobs) > 0:
 		return cell(CellPart, saves, " saves it, but not ", strings.Join(without, ", "))
 	case len(without) > 0:
-		return cell(CellBroken, "no job saves ", strings.Join(without, ", "))
+		return cell(CellNo, "no job saves ", strings.Join(without, ", "))
 	case len(bad) == len(jobs):
 		return cell(CellBroken, strings.Join(bad, ", "))
 	}

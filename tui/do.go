@@ -42,6 +42,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 		return hostscreen.NewSecrets(p)
 	case screen.Exposure:
 		return hostscreen.NewExposure()
+	case screen.Matrix:
+		return hostscreen.NewMatrix()
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
@@ -104,6 +106,7 @@ func init() { // a variable alone would refer to itself
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
+		"matrix":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Matrix}}) },
 		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
 		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
 		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
@@ -258,7 +261,7 @@ func (m *Model) quit() {
 func (m *Model) refresh() {
 	t := m.nav.top().Target(m.c)
 	at := m.nav.top().Place().Screen
-	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure) && len(t.Hosts) < 2 {
+	if (at == screen.Fleet || at == screen.Containers || at == screen.Backups || at == screen.Secrets || at == screen.Exposure || at == screen.Matrix) && len(t.Hosts) < 2 {
 		m.opts.Console.Refresh("")
 		m.tell(screen.Flash{Level: fleet.Info, Text: "asking every host again"})
 		return

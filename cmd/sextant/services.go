@@ -81,9 +81,9 @@ func printServices(w io.Writer, o options, snap fleet.Snapshot, states []fleet.S
 }
 
 func serviceTable(t *table, rows []fleet.ServiceRow, view serviceView) {
-	t.row("SERVICE", "HOST", "DEFINED", "CONFIG", "SECRETS", "EXPOSED", "PROTECTED", "MONITORED", "BACKUP", "")
+	t.row("SERVICE", "DEFINED", "CONFIG", "SECRETS", "EXPOSED", "PROTECTED", "MONITORED", "BACKUP", "")
 	for _, r := range rows {
-		line := []string{r.Name, r.Host}
+		line := []string{serviceOf(r)}
 		for _, c := range r.Cells() {
 			line = append(line, cellWord(c.State))
 		}
@@ -92,10 +92,18 @@ func serviceTable(t *table, rows []fleet.ServiceRow, view serviceView) {
 	for _, r := range rows {
 		for i, c := range r.Cells() {
 			if c.State == fleet.CellBroken || view.why {
-				t.note(fmt.Sprintf("%s@%s %s: %s: %s", r.Name, r.Host, fleet.CellNames[i], cellWord(c.State), c.Why))
+				t.note(fmt.Sprintf("%s %s: %s: %s", serviceOf(r), fleet.CellNames[i], cellWord(c.State), c.Why))
 			}
 		}
 	}
+}
+
+// serviceOf names a service: "jellyfin@storage", "ada/notes@desktop" of a user.
+func serviceOf(r fleet.ServiceRow) string {
+	if r.User != "" {
+		return r.User + "/" + r.Name + "@" + r.Host
+	}
+	return r.Name + "@" + r.Host
 }
 
 // cellWord is the state of a cell in a word.

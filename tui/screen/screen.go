@@ -88,6 +88,10 @@ const Backups = "backups"
 // Exposure is the screen of who listens on all hosts, and who reaches it.
 const Exposure = "exposure"
 
+// Matrix is the screen of the services of all hosts, and whether they are as they
+// should be.
+const Matrix = "matrix"
+
 // Snapshots is the screen of the snapshots of one backup job: the place's item.
 const Snapshots = "snapshots"
 
