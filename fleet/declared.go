@@ -231,6 +231,40 @@ func (s State) missingProblems(now time.Time, b *bench) {
 		p := b.add(Object{Kind: KindUnit, Name: u.Name}, SeverityWarn, time.Time{}, "declared and missing: %s, wanted by %s", u.Name, strings.Join(u.WantedBy, ", "))
 		p.Cure = "sextant unit start " + s.Host.Name + " " + u.Name
 	}
+	s.unlistedProblems(now, d, b)
+}
+
+// unlistedProblems are the services of the registry of which the host has nothing.
+func (s State) unlistedProblems(now time.Time, d Declared, b *bench) {
+	if len(d.Registry.Entries) == 0 || !d.Settled || !s.Listens.Usable(now) || !s.Containers.None && !s.Containers.Usable(now) {
+		return
+	}
+	names, ports := map[string]bool{}, map[uint16]bool{}
+	for _, u := range d.Units {
+		names[stem(u.Name)] = true
+		for _, n := range u.Names {
+			names[stem(n)] = true
+		}
+	}
+	for _, c := range s.Containers.Value {
+		names[c.Name] = true
+		for _, p := range c.Ports {
+			ports[p.Host] = true
+		}
+	}
+	for _, u := range s.Units.Value {
+		names[stem(u.Name)] = true
+	}
+	for _, l := range s.Listens.Value {
+		ports[l.Port] = ports[l.Port] || l.Proto == "tcp"
+	}
+	for _, e := range d.Registry.Entries {
+		if !names[e.Name] && len(e.Ports) > 0 && !slices.ContainsFunc(e.Ports, func(p uint16) bool { return ports[p] }) {
+			b.add(Object{Kind: KindService, Name: "registry/" + e.Name}, SeverityWarn, time.Time{},
+				"declared and missing: %s is in the registry, no unit and no container has its name, and nobody listens at %s", e.Name, portList(e.Ports)).Cure =
+				"enable it in the modules of " + s.Host.Name + ", or take it out of its registry"
+		}
+	}
 }
 
 // runsAnyway tells whether a container that a unit should run does, without it.

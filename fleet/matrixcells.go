@@ -14,7 +14,9 @@ func cell(state CellState, why ...string) Cell { return Cell{state, strings.Join
 // up. why is why what is declared is not known.
 func (s State) judgeRow(r *ServiceRow, d Declared, why string, now time.Time) {
 	r.Configured = s.configured(r, d, why, now)
-	r.Missing = r.Configured.State == CellBroken && r.unit != nil && !r.runs() && why == "" && first(d.missing(*r.unit))
+	if r.Configured.State == CellBroken && !r.runs() && why == "" {
+		r.Missing = r.unit == nil && r.box == nil || r.unit != nil && first(d.missing(*r.unit))
+	}
 	r.Defined = s.defined(r, d, why)
 	r.Undeclared = r.Defined.State == CellBroken
 	r.Secrets = s.secretsOf(r, now)
@@ -161,6 +163,11 @@ func (s State) registered(r *ServiceRow, now time.Time) Cell {
 	for _, p := range r.Ports {
 		if l, ok := s.ListenerAt("tcp", "127.0.0.1", p); ok {
 			return cell(CellUnknown, what, "; at its port ", cmp.Or(l.Unit, l.Process, "somebody"), " listens")
+		}
+		for _, c := range s.Containers.Value {
+			if slices.ContainsFunc(c.Ports, func(o Port) bool { return o.Host == p }) {
+				return cell(CellUnknown, what, "; at its port container ", c.Name, " listens")
+			}
 		}
 	}
 	return cell(CellBroken, "declared and missing: the registry lists it, ", what, ", and nobody listens at ", portList(r.Ports))

@@ -28,28 +28,30 @@ type Matrix struct {
 // matrixTitles are what the cells are called in a narrow column, and matrixLetters in
 // two lines a row.
 var (
-	matrixTitles  = []string{"defined", "config", "secrets", "exposed", "protect", "monitor", "backup"}
+	matrixTitles  = []string{"define", "config", "secret", "expose", "protect", "monitor", "backup"}
 	matrixLetters = []string{"D", "C", "S", "E", "P", "M", "B"}
 )
 
 // NewMatrix makes the screen.
 func NewMatrix() *Matrix {
 	s := &Matrix{of: map[fleet.HostID][]fleet.ServiceRow{}}
-	columns := []widget.Column{{Title: "service", Width: 12, Max: 24}, {Title: "host", Width: 7, Max: 14}}
+	columns := []widget.Column{{Title: "service", Width: 10, Max: 24}, {Title: "host", Width: 7, Max: 14}}
 	for _, title := range matrixTitles {
-		columns = append(columns, widget.Column{Title: title, Width: 7})
+		columns = append(columns, widget.Column{Title: title, Width: len(title)})
 	}
 	s.tableTab = &tableTab{
 		several: true,
-		columns: append(columns, widget.Column{Title: "", Width: 14, Max: 20, Drop: 1}),
+		columns: append(columns, widget.Column{Title: "", Width: 8, Max: 14}),
 		rows:    s.rows,
 		cells:   s.cells,
 		lines:   s.lines,
 		detail:  s.detail,
-		order:   func(a, b row) int { return cmp.Compare(serviceWeight(s.at(a.of, a.at)), serviceWeight(s.at(b.of, b.at))) },
-		aim:     s.aim,
-		log:     s.logOf,
-		age:     func(c *screen.Context, _ fleet.State) widget.Line { return s.holes(c) },
+		order: func(a, b row) int {
+			return cmp.Compare(serviceWeight(s.at(a.of, a.at)), serviceWeight(s.at(b.of, b.at)))
+		},
+		aim: s.aim,
+		log: s.logOf,
+		age: func(c *screen.Context, _ fleet.State) widget.Line { return s.holes(c) },
 		missing: func(c *screen.Context, _ fleet.State) []widget.Line {
 			lines := []widget.Line{widget.T("No service is known on any host.")}
 			if l := s.holes(c); len(l) > 0 {
