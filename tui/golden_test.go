@@ -173,6 +173,11 @@ func serving(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Serving(*s) })
 }
 
+// declaring has storage tell what its modules declare.
+func declaring(o *tui.Options) {
+	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Declaring(*s) })
+}
+
 // secretive has storage decrypt secrets, and the flake hold their files.
 func secretive(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Secretive(*s) })
@@ -248,6 +253,10 @@ var stories = []struct {
 	{"host-listens-open", serving, []string{"G", "7", "v", "v", "j", "enter"}, "owner"},
 	{"exposure", serving, []string{"E"}, "internet?"},
 	{"exposure-open", serving, []string{"E", "enter"}, "owner"},
+	{"matrix", declaring, []string{"O"}, "old-wiki"},
+	{"matrix-open", declaring, []string{"O", "/", "immich-server", "enter", "enter"}, "defined"},
+	{"matrix-none", func(*tui.Options) {}, []string{"O", "/", "zzz", "enter"}, "Nothing matches"},
+	{"matrix-ascii", func(o *tui.Options) { declaring(o); o.Glyphs = "ascii" }, []string{"O"}, "old-wiki"},
 	{"tailnet", tailnetted, []string{":", "Tailnet", "enter"}, "relay fra 48 ms"},
 	{"tailnet-stale", tailnetted, []string{":", "Tailnet", "enter", "/", "stale", "enter"}, "2 of 10"},
 	{"tailnet-none", func(*tui.Options) {}, []string{":", "Tailnet", "enter"}, "No node of a tailnet"},
