@@ -188,7 +188,22 @@ func parseRegistry(text []byte) ([]fleet.RegistryEntry, error) {
 			list = append(list, entry)
 		}
 	}
-	return list, nil
+	return own(list), nil
+}
+
+// own leaves entries the ports that are theirs alone: some fleets write the port of
+// the proxy for all of them.
+func own(list []fleet.RegistryEntry) []fleet.RegistryEntry {
+	have := map[uint16]int{}
+	for _, e := range list {
+		for _, p := range e.Ports {
+			have[p]++
+		}
+	}
+	for i := range list {
+		list[i].Ports = slices.DeleteFunc(list[i].Ports, func(p uint16) bool { return have[p] > 1 })
+	}
+	return list
 }
 
 // portIn is a port as a number or a text; 0 none.

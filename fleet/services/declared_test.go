@@ -57,6 +57,10 @@ func TestParseDeclared(t *testing.T) {
 	if e := d.Registry.Entries[1]; e.Name != "jellyfin" || !slices.Equal(e.Ports, []uint16{18096, 8096, 19096}) {
 		t.Errorf("%+v", e)
 	}
+	shared, err := parseRegistry([]byte(`{"a":{"listenPort":8096,"exposePort":443},"b":{"listenPort":"9091","exposePort":443}}`))
+	if err != nil || !slices.Equal(shared[0].Ports, []uint16{8096}) || !slices.Equal(shared[1].Ports, []uint16{9091}) {
+		t.Errorf("%v, %+v", err, shared)
+	}
 	want := map[string]fleet.Origin{
 		"caddy.service": fleet.FromModules, "podman-jellyfin.service": fleet.FromModules, "left.service": fleet.FromNowhere, "hand.service": fleet.FromHand, "run-u3.service": fleet.FromTransient,
 		"memos.service": fleet.FromQuadlet, "try.service": fleet.FromHand, "app@1.service": fleet.FromModules, "gone.service": fleet.FromNowhere,
