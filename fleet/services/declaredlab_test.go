@@ -3,6 +3,7 @@
 package services
 
 import (
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -93,7 +94,13 @@ func TestDeclaredMissing(t *testing.T) {
 	const dir = "/run/systemd/system/lab-worker.service.d"
 	undo := "systemctl stop lab-byhand.service 2>/dev/null; rm -rf " + dir + "; systemctl daemon-reload; systemctl start lab-worker.service; rm -f /etc/services.json"
 	sh(undo + "; mkdir -p " + dir + "; printf '[Service]\\nRestart=always\\n' >" + dir + "/stays.conf; systemctl daemon-reload; touch -h -d '1 hour ago' /run/current-system")
-	t.Cleanup(func() { sh(undo) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // that of the test is over
+		defer cancel()
+		if _, err := l.Run(ctx, link.Command{Args: []string{"sh", "-c", undo}, IfRoot: true}); err != nil {
+			t.Error(err)
+		}
+	})
 	state := func(name string) fleet.ServiceRow {
 		st := known(t, l)
 		st.Containers = fleet.Nothing[[]fleet.Container]("no Podman", time.Now(), "probe")
