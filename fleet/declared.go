@@ -31,7 +31,8 @@ type Registry struct {
 // RegistryEntry is a service of the registry.
 type RegistryEntry struct {
 	Name  string   `json:"name"`
-	Ports []uint16 `json:"ports,omitempty"` // of the host: exposePort before listenPort, then those that are mapped
+	Ports []uint16 `json:"ports,omitempty"` // of the host, and of no other entry: exposePort before listenPort, then those that are mapped
+	Unit  string   `json:"unit,omitempty"`  // the unit that has its name
 }
 
 // Origin is where a unit comes from.
@@ -165,6 +166,14 @@ func (d Declared) Unit(name string) (DeclaredUnit, bool) {
 // declared are the units of the host with how the newest reading of them stands, where
 // that is newer; why is why they cannot be judged by.
 func (s State) declared(now time.Time) (d Declared, why string) {
+	if d, why = s.told(now); why == "" && s.Units.Current() && s.Units.At.After(s.Declared.At) {
+		d.Units = renewed(d.Units, s.Units.Value)
+	}
+	return d, why
+}
+
+// told is as declared, as it was read.
+func (s State) told(now time.Time) (d Declared, why string) {
 	f := s.Declared
 	switch {
 	case f.None:
@@ -180,9 +189,6 @@ func (s State) declared(now time.Time) (d Declared, why string) {
 	}
 	if s.System.Current() && s.System.Value.Manager != "none" && s.System.Value.Uptime < justUp {
 		d.Settled, d.Why = false, "it was booted just now"
-	}
-	if s.Units.Current() && s.Units.At.After(f.At) {
-		d.Units = renewed(d.Units, s.Units.Value)
 	}
 	return d, ""
 }
@@ -217,54 +223,46 @@ func renewed(list []DeclaredUnit, newer []Unit) []DeclaredUnit {
 
 // missingProblems are the units that are declared and wanted, and do not run.
 func (s State) missingProblems(now time.Time, b *bench) {
-	d, why := s.declared(now)
+	d, why := s.told(now)
 	if why != "" || s.underWay() {
 		return
 	}
+	defer s.unlistedProblems(now, d, b)
+	if !slices.ContainsFunc(d.Units, func(u DeclaredUnit) bool { return first(d.missing(u)) }) {
+		return // so it is nearly always: the newer reading can only say that it runs
+	}
+	d, _ = s.declared(now)
 	for _, u := range d.Units {
-		if platform.MatchString(u.Name) {
-			continue
-		}
-		if is, _ := d.missing(u); !is || s.runsAnyway(u) {
+		if is, _ := d.missing(u); !is || platform.MatchString(u.Name) || s.runsAnyway(u) {
 			continue
 		}
 		p := b.add(Object{Kind: KindUnit, Name: u.Name}, SeverityWarn, time.Time{}, "declared and missing: %s, wanted by %s", u.Name, strings.Join(u.WantedBy, ", "))
 		p.Cure = "sextant unit start " + s.Host.Name + " " + u.Name
 	}
-	s.unlistedProblems(now, d, b)
 }
 
 // unlistedProblems are the services of the registry of which the host has nothing.
 func (s State) unlistedProblems(now time.Time, d Declared, b *bench) {
-	if len(d.Registry.Entries) == 0 || !d.Settled || !s.Listens.Usable(now) || !s.Containers.None && !s.Containers.Usable(now) {
+	if !d.Settled || !s.Listens.Usable(now) || !s.Containers.None && !s.Containers.Usable(now) {
 		return
 	}
-	names, ports := map[string]bool{}, map[uint16]bool{}
-	for _, u := range d.Units {
-		names[stem(u.Name)] = true
-		for _, n := range u.Names {
-			names[stem(n)] = true
-		}
-	}
-	for _, c := range s.Containers.Value {
-		names[c.Name] = true
-		for _, p := range c.Ports {
-			ports[p.Host] = true
-		}
-	}
-	for _, u := range s.Units.Value {
-		names[stem(u.Name)] = true
-	}
-	for _, l := range s.Listens.Value {
-		ports[l.Port] = ports[l.Port] || l.Proto == "tcp"
-	}
 	for _, e := range d.Registry.Entries {
-		if !names[e.Name] && len(e.Ports) > 0 && !slices.ContainsFunc(e.Ports, func(p uint16) bool { return ports[p] }) {
+		if e.Unit == "" && len(e.Ports) > 0 && !s.anybody(e) {
 			b.add(Object{Kind: KindService, Name: "registry/" + e.Name}, SeverityWarn, time.Time{},
 				"declared and missing: %s is in the registry, no unit and no container has its name, and nobody listens at %s", e.Name, portList(e.Ports)).Cure =
 				"enable it in the modules of " + s.Host.Name + ", or take it out of its registry"
 		}
 	}
+}
+
+// anybody tells whether a container or a unit has the name of a registry's entry, or
+// somebody listens at its ports.
+func (s State) anybody(e RegistryEntry) bool {
+	at := func(p uint16) bool { return slices.Contains(e.Ports, p) }
+	return slices.ContainsFunc(s.Containers.Value, func(c Container) bool {
+		return c.Name == e.Name || slices.ContainsFunc(c.Ports, func(p Port) bool { return at(p.Host) })
+	}) || slices.ContainsFunc(s.Units.Value, func(u Unit) bool { return u.User == "" && stem(u.Name) == e.Name }) ||
+		slices.ContainsFunc(s.Listens.Value, func(l Listener) bool { return l.Proto == "tcp" && at(l.Port) })
 }
 
 // runsAnyway tells whether a container that a unit should run does, without it.

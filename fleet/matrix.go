@@ -299,8 +299,11 @@ func (b *rowBuilder) atPorts(e RegistryEntry, byPort map[uint16]*ServiceRow) *Se
 	return nil
 }
 
+// published are processes that hold the ports which engines publish for containers.
+var published = []string{"docker-proxy", "rootlessport", "rootlesskit"}
+
 // carriers are processes that hold ports for others, whose they are by other signs.
-var carriers = []string{"", "systemd", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "pasta.avx2", "docker-proxy", "netavark", "aardvark-dns", "sshd", "sshd-session", "init", "(sd-pam)"}
+var carriers = []string{"", "systemd", "conmon", "slirp4netns", "pasta", "pasta.avx2", "netavark", "aardvark-dns", "sshd", "sshd-session", "init", "(sd-pam)"}
 
 // listeners are rows of units that listen, and of what listens in no unit.
 func (b *rowBuilder) listeners() {
@@ -314,7 +317,7 @@ func (b *rowBuilder) listeners() {
 		r := byID[l.Container]
 		switch {
 		case r != nil && l.Container != "":
-		case l.Container != "":
+		case l.Container != "", slices.Contains(published, l.Process):
 			continue // gone since, or of an engine that is not asked
 		case l.Unit != "" && l.User == "":
 			if r = b.unitOf[b.canonical(l.Unit)]; r == nil {

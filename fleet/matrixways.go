@@ -172,12 +172,29 @@ func (w *ways) opened(st State, r *ServiceRow) []Exposure {
 	for _, e := range w.opens[st.Host.ID] {
 		of := e.Unit != "" && e.User == "" && e.Unit == r.Unit && r.User == "" || r.box != nil && r.box.ID != "" && e.Container == r.box.ID ||
 			e.Unit == "" && e.Container == "" && r.Process != "" && e.Process == r.Process
-		sent := e.To != "" && r.box != nil && slices.Contains(r.Ports, e.Port) && e.Proto == "tcp"
+		sent := (e.To != "" || slices.Contains(published, e.Process)) && r.box != nil && slices.Contains(r.Ports, e.Port) && e.Proto == "tcp"
 		if (of || sent) && !e.Loopback() {
 			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// meant tells whether the router that sends something on to a host has it listed as
+// meant.
+func (w *ways) meant(st State, e Exposure) bool {
+	for _, router := range w.hosts {
+		if router.Host.ID == st.Host.ID {
+			continue
+		}
+		for _, f := range router.Firewall.Value.Sent {
+			if f.Proto == e.Proto && f.ToPort == e.Port && st.Firewall.Value.Has(f.To) &&
+				slices.ContainsFunc(w.opens[router.Host.ID], func(o Exposure) bool { return o.Proto == f.Proto && o.Port == f.Port && o.Meant != "" }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // proxies tells whether a row is a proxy of its host, and with how many sites.
@@ -198,7 +215,7 @@ func (r *ServiceRow) exposed(st State, w *ways) {
 		port := ProtoPort(e.Proto, e.Port)
 		switch {
 		case proxy:
-		case e.Internet.State == Passes && e.Meant == "":
+		case e.Internet.State == Passes && e.Meant == "" && !w.meant(st, e):
 			r.Exposed = cell(CellBroken, "the internet reaches ", port, " past any proxy: ", e.Internet.Why)
 			return
 		case e.Internet.State == PassesUnknown && e.Meant == "":

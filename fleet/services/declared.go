@@ -103,6 +103,14 @@ func parseDeclared(out, mark string) (fleet.Declared, error) {
 		d.Unseen = append(d.Unseen, fmt.Sprintf("units: only the first %d of %d are known", maxServices, n))
 		d.Units = d.Units[:maxServices]
 	}
+	for i := range d.Registry.Entries {
+		e := &d.Registry.Entries[i]
+		for _, name := range []string{"podman-" + e.Name + ".service", "docker-" + e.Name + ".service", e.Name + ".service"} {
+			if u, ok := d.Unit(name); ok && e.Unit == "" {
+				e.Unit = u.Name
+			}
+		}
+	}
 	d.Data = t.mounts(&d)
 	return d, nil
 }

@@ -57,7 +57,7 @@ begin show
 {
 	printf '%s\n' "$wants" | sed 's|^.*/||'
 	printf '%s\n' "$wants" | sed -n 's|\.\(wants\|requires\)/.*||p'
-} | sort -u | head -n 3000 | xargs -d '\n' systemctl show --no-pager --timestamp=unix -p Id,Names,LoadState,ActiveState,SubState,Result,Type,Restart,FragmentPath,SourcePath,ExecMainStartTimestamp,TriggeredBy,ConditionResult,ConditionTimestamp,Job,StateDirectory -- '*.service'
+} | sed '/^$/d' | sort -u | head -n 3000 | xargs -d '\n' systemctl show --no-pager --timestamp=unix -p Id,Names,LoadState,ActiveState,SubState,Result,Type,Restart,FragmentPath,SourcePath,ExecMainStartTimestamp,TriggeredBy,ConditionResult,ConditionTimestamp,Job,StateDirectory -- '*.service'
 begin shown
 
 # name, and what it mounts from where
