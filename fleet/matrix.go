@@ -115,7 +115,7 @@ func (s Snapshot) Matrix(now time.Time) Matrix {
 			r := &rows[i]
 			r.exposed(st, way)
 			r.protected(st, way, now)
-			r.monitored(st, s, way, now)
+			r.monitored(st, way, now)
 		}
 		m.Rows, m.Notes = append(m.Rows, rows...), append(m.Notes, notes...)
 	}

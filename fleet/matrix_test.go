@@ -359,3 +359,26 @@ func TestManyServices(t *testing.T) {
 		t.Errorf("it took %s", d)
 	}
 }
+
+// BenchmarkMatrix is the matrix of five hundred hosts of twenty containers each.
+func BenchmarkMatrix(b *testing.B) {
+	var hosts []State
+	for i := range 500 {
+		var units []DeclaredUnit
+		var boxes []Container
+		for k := range 20 {
+			name := fmt.Sprintf("app%d", k)
+			units = append(units, DeclaredUnit{Name: "podman-" + name + ".service"})
+			boxes = append(boxes, Container{Engine: "podman", User: "root", Name: name, ID: name, State: "running", Unit: "podman-" + name + ".service", Ports: []Port{{Host: uint16(8000 + k), Container: 80}}})
+		}
+		st := declaring(fmt.Sprintf("host%d", i), units...)
+		st.with(boxes...)
+		if i%100 == 0 {
+			st = serving(st, "a.example.org", "host1:8001", "b.example.org", "127.0.0.1:8002", "c.example.org", "elsewhere:1")
+		}
+		hosts = append(hosts, st)
+	}
+	for b.Loop() {
+		(Snapshot{Hosts: hosts}).Matrix(matrixNow)
+	}
+}

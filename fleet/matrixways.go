@@ -31,6 +31,15 @@ type ways struct {
 	unplaced []led                      // of which it is not known where they lead; port 0: nor at which
 	unread   []string                   // "HOST: WHY" of proxies that were not read
 	opens    map[HostID][]Exposure
+	watches  []watching // what monitors ask
+	blind    string     // why not all that is asked is known
+}
+
+// watching is something that a monitor of a host asks.
+type watching struct {
+	on State
+	by string
+	Watch
 }
 
 // ways finds where all sites lead.
@@ -41,6 +50,7 @@ func (s Snapshot) ways(now time.Time) *ways {
 			continue
 		}
 		w.opens[st.Host.ID] = s.ExposuresOf(st, now, nil)
+		w.watch(st, now)
 		if !st.Sites.Usable(now) {
 			if !st.Sites.None {
 				w.unread = append(w.unread, st.Host.Name+": "+cmp.Or(st.Sites.Err, st.Reach.Err, "its sites were not asked yet"))
@@ -59,6 +69,24 @@ func (s Snapshot) ways(now time.Time) *ways {
 		}
 	}
 	return w
+}
+
+// watch takes in what the monitors of a host ask.
+func (w *ways) watch(on State, now time.Time) {
+	if !on.Monitors.Usable(now) {
+		if on.Monitors.Asked() && !on.Monitors.None {
+			w.blind = cmp.Or(w.blind, "monitors of "+on.Host.Name+": "+on.Monitors.Err)
+		}
+		return
+	}
+	for _, m := range on.Monitors.Value {
+		if m.Err != "" && !m.None {
+			w.blind = cmp.Or(w.blind, m.Name(on.Host.Name)+": "+m.Err)
+		}
+		for _, t := range m.Watched {
+			w.watches = append(w.watches, watching{on, m.Name(on.Host.Name), t})
+		}
+	}
 }
 
 func (w *ways) site(st State, site Site) {
@@ -389,34 +417,20 @@ func (w *ways) open(l leadingSite, what string) Cell {
 }
 
 // monitored is whether something watches it.
-func (r *ServiceRow) monitored(st State, s Snapshot, w *ways, now time.Time) {
+func (r *ServiceRow) monitored(st State, w *ways, now time.Time) {
 	if a, ok := r.alarm(st, now); ok {
 		r.Monitored = cell(CellBroken, "alarm ", a)
 		return
 	}
 	var up, down []string
-	unread := ""
-	for _, on := range s.Hosts {
-		if !on.Monitors.Usable(now) {
-			if on.Monitors.Asked() && !on.Monitors.None && !on.Sleeps() {
-				unread = cmp.Or(unread, "monitors of "+on.Host.Name+": "+on.Monitors.Err)
-			}
+	for _, t := range w.watches {
+		if !r.watched(st, t.on, t.Watch, w) {
 			continue
 		}
-		for _, m := range on.Monitors.Value {
-			if m.Err != "" && !m.None {
-				unread = cmp.Or(unread, m.Name(on.Host.Name)+": "+m.Err)
-			}
-			for _, t := range m.Watched {
-				if !r.watched(st, on, t, w) {
-					continue
-				}
-				if text := m.Name(on.Host.Name) + " asks " + t.Address + " (" + t.Job + ")"; t.Health == "down" {
-					down = append(down, text)
-				} else {
-					up = append(up, text)
-				}
-			}
+		if text := t.by + " asks " + t.Address + " (" + t.Job + ")"; t.Health == "down" {
+			down = append(down, text)
+		} else {
+			up = append(up, text)
 		}
 	}
 	switch {
@@ -424,8 +438,8 @@ func (r *ServiceRow) monitored(st State, s Snapshot, w *ways, now time.Time) {
 		r.Monitored = cell(CellBroken, down[0], ", and has no answer")
 	case len(up) > 0:
 		r.Monitored = cell(CellYes, up[0])
-	case unread != "":
-		r.Monitored = cell(CellUnknown, unread)
+	case w.blind != "":
+		r.Monitored = cell(CellUnknown, w.blind)
 	case st.Alarms.Usable(now):
 		r.Monitored = cell(CellPart, "its host is watched (", st.Alarms.Source, "), nothing is seen to watch the service itself")
 	case st.Alarms.None:
