@@ -56,7 +56,7 @@ done | head -n 1000
 begin show
 {
 	printf '%s\n' "$wants" | sed 's|^.*/||'
-	printf '%s\n' "$wants" | sed -n 's|\.\(wants\|requires\)/.*||p'
+	printf '%s\n' "$wants" | sed -n -e 's|\.wants/.*||p' -e 's|\.requires/.*||p'
 } | sed '/^$/d' | sort -u | head -n 3000 | xargs -d '\n' systemctl show --no-pager --timestamp=unix -p Id,Names,LoadState,ActiveState,SubState,Result,Type,Restart,FragmentPath,SourcePath,ExecMainStartTimestamp,TriggeredBy,ConditionResult,ConditionTimestamp,Job,StateDirectory -- '*.service'
 begin shown
 

@@ -109,6 +109,8 @@ func TestDeclaredMissing(t *testing.T) {
 				return r
 			}
 		}
+		u, _ := st.Declared.Value.Unit(name + ".service")
+		t.Logf("%s has no row: settled %v %s, %+v", name, st.Declared.Value.Settled, st.Declared.Value.Why, u)
 		return fleet.ServiceRow{}
 	}
 	if r := state("lab-worker"); r.Missing || r.Undeclared {
