@@ -60,14 +60,20 @@ begin show
 } | sed '/^$/d' | sort -u | head -n 3000 | xargs -d '\n' systemctl show --no-pager --timestamp=unix -p Id,Names,LoadState,ActiveState,SubState,Result,Type,Restart,FragmentPath,SourcePath,ExecMainStartTimestamp,TriggeredBy,ConditionResult,ConditionTimestamp,Job,StateDirectory -- '*.service'
 begin shown
 
-# name, and what it mounts from where
+# Name, and what it mounts from where. A container may go away meanwhile: those that
+# are not told are not known.
 for e in podman docker; do
-	command -v $e >/dev/null && [ "$(id -u)" = 0 ] || continue
-	[ $e = docker ] && [ ! -S /run/docker.sock ] && continue
-	[ $e = docker ] && readlink -f "$(command -v docker)" | grep -q podman && continue
-	ids=$(timeout 5 $e ps -aq | head -n 500) || continue
+	[ "$(id -u)" = 0 ] || break
+	command -v $e >/dev/null || continue
+	case $e in
+	podman) [ -d /var/lib/containers/storage ] || continue ;; # else it would make one
+	docker)
+		[ -S /run/docker.sock ] || continue
+		case $(readlink -f "$(command -v docker)") in *podman*) continue ;; esac
+		;;
+	esac
 	begin "mounts $e"
-	[ -z "$ids" ] || printf '%s\n' "$ids" | timeout 8 xargs $e inspect --type container --format '{{.Name}}{{range .Mounts}}{{"\t"}}{{.Type}} {{.Source}}{{end}}' || continue
-	begin "mounted $e"
+	timeout 5 $e ps -aq | head -n 500 | timeout 8 xargs -r $e inspect --type container --format '{{.Name}}{{range .Mounts}}{{"\t"}}{{.Type}} {{.Source}}{{end}}'
+	[ $? = 124 ] || begin "mounted $e"
 done
 begin end
