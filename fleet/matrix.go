@@ -70,10 +70,10 @@ var CellNames = []string{"defined", "configured", "secrets", "exposed", "protect
 func (r ServiceRow) Worst() CellState {
 	worst := CellYes
 	for _, c := range r.Cells() {
-		switch {
-		case c.State == CellBroken:
+		switch c.State {
+		case CellBroken:
 			return CellBroken
-		case c.State == CellUnknown:
+		case CellUnknown:
 			worst = CellUnknown
 		}
 	}
@@ -210,7 +210,11 @@ func (b *rowBuilder) owns(r *ServiceRow, unit string) {
 func (b *rowBuilder) containers() {
 	for i, c := range b.Containers.Value {
 		user := notRoot(c.User)
-		r := b.row(user, c.Name)
+		name := c.Name
+		if c.Unit != "" && name == "systemd-"+stem(c.Unit) { // a quadlet names it so by itself
+			name = stem(c.Unit)
+		}
+		r := b.row(user, name)
 		if r.Container != "" && (r.box.Running() || !c.Running()) {
 			continue // of two engines' the one that runs
 		}

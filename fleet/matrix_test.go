@@ -148,7 +148,7 @@ func TestUndeclared(t *testing.T) {
 		DeclaredUnit{Name: "left.service", Origin: FromNowhere}, DeclaredUnit{Name: "run-u1.service", Origin: FromTransient},
 		DeclaredUnit{Name: "own.service", Origin: FromHand, File: "/run/systemd/system/own.service"}, DeclaredUnit{Name: "memos.service", Origin: FromQuadlet, File: "/etc/containers/systemd/memos.container"})
 	st.with(Container{Engine: "podman", User: "root", Name: "handmade", ID: "1", State: "running"}, Container{Engine: "podman", User: "root", Name: "done", ID: "2", State: "exited"},
-		Container{Engine: "podman", User: "ada", Name: "notes", ID: "3", State: "running", Unit: "notes.service", UserUnit: true}, Container{Engine: "podman", User: "root", Name: "memos", ID: "4", State: "running", Unit: "memos.service"})
+		Container{Engine: "podman", User: "ada", Name: "notes", ID: "3", State: "running", Unit: "notes.service", UserUnit: true}, Container{Engine: "podman", User: "root", Name: "systemd-memos", ID: "4", State: "running", Unit: "memos.service"})
 	st.Listens.Value = []Listener{{Proto: "tcp", Address: "0.0.0.0", Port: 8000, Process: "python3", PID: 9}, {Proto: "tcp", Address: "0.0.0.0", Port: 22, Process: "sshd", Unit: "sshd.service"}, {Proto: "tcp", Address: "0.0.0.0", Port: 111, Process: "systemd"}}
 	for name, c := range map[string]struct {
 		state CellState
@@ -251,6 +251,18 @@ func TestWhereSitesLead(t *testing.T) {
 	storage.Sites = Unknown[[]Proxy](errors.New("its admin API does not answer"), matrixNow, "caddy")
 	holds(t, "an unread proxy", rowOf(t, "app@cloud", storage, c).Exposed, CellUnknown, "admin API")
 	holds(t, "beside an unread proxy", rowOf(t, "twin@cloud", storage, c).Exposed, CellYes, "twin.example.org by cloud")
+}
+
+// TestOfflineProxy: a host that the tailnet calls offline serves nobody; one that only
+// does not answer may.
+func TestOfflineProxy(t *testing.T) {
+	st, away := declaring("storage", DeclaredUnit{Name: "left.service", Origin: FromNowhere}), State{Host: Host{ID: "away", Name: "away"}}
+	away = away.Lost(errors.New("no answer"), matrixNow)
+	holds(t, "it does not answer", rowOf(t, "left@storage", st, away).Exposed, CellUnknown, "away: ")
+	holds(t, "nor do its monitors", rowOf(t, "left@storage", st, away).Monitored, CellUnknown, "away")
+	away.Host.Presence = Known(Presence{Online: false}, matrixNow, "tailscale")
+	holds(t, "it is offline", rowOf(t, "left@storage", st, away).Exposed, CellNo, "")
+	holds(t, "its monitors too", rowOf(t, "left@storage", st, away).Monitored, CellNo, "")
 }
 
 // TestPastTheProxy: what the internet reaches past the proxy is broken, unless meant.

@@ -46,8 +46,8 @@ type watching struct {
 func (s Snapshot) ways(now time.Time) *ways {
 	w := &ways{hosts: s.Hosts, led: map[HostID][]led{}, ports: map[HostID]map[uint16]bool{}, opens: map[HostID][]Exposure{}}
 	for _, st := range s.Hosts {
-		if st.Sleeps() {
-			continue
+		if st.Sleeps() || st.offline() {
+			continue // it serves nobody, and watches nothing
 		}
 		w.opens[st.Host.ID] = s.ExposuresOf(st, now, nil)
 		w.watch(st, now)
@@ -69,6 +69,12 @@ func (s Snapshot) ways(now time.Time) *ways {
 		}
 	}
 	return w
+}
+
+// offline tells whether the tailnet says that a host which is not reached is not there.
+func (s State) offline() bool {
+	p := s.Host.Presence
+	return s.Reach.Err != "" && p.Current() && !p.Value.Online
 }
 
 // watch takes in what the monitors of a host ask.
@@ -355,18 +361,18 @@ func (w *ways) guarded(l leadingSite, now time.Time) Cell {
 	if cond := Condition(a.When); cond != "" {
 		return cell(CellPart, what, ": ", a.Kind, " only for ", cond)
 	}
-	for _, up := range a.Upstream {
-		host, port, ok := Upstream{Dial: up}.Address()
-		if !ok {
-			return cell(CellUnknown, what, ": ", a.Kind, " asks ", up, ", and what that is, is not known")
-		}
-		id, ok := w.place(l.Proxy, host)
-		if !ok {
-			return cell(CellYes, what, ": ", a.Kind, " of ", up, ", which is no host of the fleet")
-		}
-		return w.asked(id, port, what+": "+a.Kind, now)
+	if len(a.Upstream) == 0 {
+		return cell(CellYes, what, ": ", a.Kind)
 	}
-	return cell(CellYes, what, ": ", a.Kind)
+	host, port, ok := Upstream{Dial: a.Upstream[0]}.Address()
+	if !ok {
+		return cell(CellUnknown, what, ": ", a.Kind, " asks ", a.Upstream[0], ", and what that is, is not known")
+	}
+	id, ok := w.place(l.Proxy, host)
+	if !ok {
+		return cell(CellYes, what, ": ", a.Kind, " of ", a.Upstream[0], ", which is no host of the fleet that is known")
+	}
+	return w.asked(id, port, what+": "+a.Kind, now)
 }
 
 // asked is how the sign-in is that a route asks.
