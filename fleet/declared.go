@@ -163,6 +163,19 @@ func (d Declared) Unit(name string) (DeclaredUnit, bool) {
 	return DeclaredUnit{}, false
 }
 
+// Brief is what of it a first look needs: without the units that every host has, and
+// without those that neither run nor should.
+func (d Declared) Brief() Declared {
+	listed := map[string]bool{}
+	for _, e := range d.Registry.Entries {
+		listed[e.Unit] = true
+	}
+	d.Units = slices.DeleteFunc(slices.Clone(d.Units), func(u DeclaredUnit) bool {
+		return !listed[u.Name] && (platform.MatchString(u.Name) || !u.Runs() && u.Active != "failed" && len(u.WantedBy) == 0)
+	})
+	return d
+}
+
 // declared are the units of the host with how the newest reading of them stands, where
 // that is newer; why is why they cannot be judged by.
 func (s State) declared(now time.Time) (d Declared, why string) {

@@ -253,6 +253,23 @@ func TestWhereSitesLead(t *testing.T) {
 	holds(t, "beside an unread proxy", rowOf(t, "twin@cloud", storage, c).Exposed, CellYes, "twin.example.org by cloud")
 }
 
+// TestBrief: what is kept for the next start makes the same rows.
+func TestBrief(t *testing.T) {
+	st := declaring("storage", DeclaredUnit{Name: "systemd-journald.service"}, DeclaredUnit{Name: "dbus.service"}, DeclaredUnit{Name: "left.service", Origin: FromNowhere},
+		DeclaredUnit{Name: "app.service", Active: "inactive", Type: "notify"}, DeclaredUnit{Name: "idle.service", Active: "inactive", WantedBy: []string{}})
+	st.Declared.Value.Registry = Registry{There: true, Entries: []RegistryEntry{{Name: "dbus", Unit: "dbus.service"}}}
+	brief := st
+	brief.Declared = Derive(st.Declared, Declared.Brief)
+	if n := len(brief.Declared.Value.Units); n != 3 || len(st.Declared.Value.Units) != 5 {
+		t.Errorf("%d units are kept", n)
+	}
+	for _, name := range []string{"left@storage", "app@storage", "dbus@storage"} {
+		if a, b := rowOf(t, name, st), rowOf(t, name, brief); a.Defined != b.Defined || a.Configured != b.Configured || a.Missing != b.Missing {
+			t.Errorf("%s: %+v, of what is kept %+v", name, a, b)
+		}
+	}
+}
+
 // TestOfflineProxy: a host that the tailnet calls offline serves nobody; one that only
 // does not answer may.
 func TestOfflineProxy(t *testing.T) {

@@ -96,7 +96,7 @@ func keepHost(s fleet.State) host {
 		Secrets:     keep(s.Secrets), // its lists are bounded where they are read
 		Firewall:    keep(s.Firewall),
 		Monitors:    keep(first(s.Monitors, maxMonitors)),
-		Declared:    keep(s.Declared), // its lists are bounded where they are read
+		Declared:    keep(fleet.Derive(s.Declared, fleet.Declared.Brief)), // its lists are bounded where they are read
 	}
 }
 
