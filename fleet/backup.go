@@ -32,6 +32,7 @@ type BackupJob struct {
 	Snapshots      int          `json:"snapshots,omitempty"`
 	Size           uint64       `json:"size,omitempty"`        // bytes the newest snapshot holds, where told
 	Sizes          []SizeAt     `json:"sizes,omitempty"`       // of its snapshots, oldest first: the newest of each day, of 31 days at most; none where not told
+	Paths          []string     `json:"paths,omitempty"`       // what its newest snapshot holds; none where not told
 	Repo           *BackupRepo  `json:"repo,omitempty"`        // what it saves into; nil: not known
 	RestoreTest    *RestoreTest `json:"restoreTest,omitempty"` // the last one; nil: never, or not known
 	Next           time.Time    `json:"next,omitzero"`

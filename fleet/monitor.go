@@ -17,10 +17,18 @@ type Monitor struct {
 	Version   string  `json:"version,omitempty"`
 	Targets   int     `json:"targets,omitempty"` // what Prometheus asks
 	Down      int     `json:"down,omitempty"`    // and of those, what does not answer
+	Watched   []Watch `json:"watched,omitempty"` // what Prometheus asks, the first thousand
 	Alarms    []Alarm `json:"alarms"`
 	Err       string  `json:"error,omitempty"` // why its alarms are not known
 	Cure      string  `json:"cure,omitempty"`
 	None      bool    `json:"none,omitempty"` // it is not meant to be asked: Err says so, and it is no problem
+}
+
+// Watch is something that a monitor asks again and again.
+type Watch struct {
+	Job     string `json:"job"`
+	Address string `json:"address"` // "storage:9100", or a URL that something asks for it
+	Health  string `json:"health"`  // "up", "down", "unknown"
 }
 
 // Name is what the monitor is called among those of all hosts.

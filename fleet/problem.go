@@ -116,6 +116,7 @@ func (s State) problems(now time.Time) []Problem {
 		return b
 	}
 	s.systemProblems(&b)
+	s.missingProblems(now, &b)
 	s.containerProblems(&b)
 	s.backupProblems(&b)
 	s.metricProblems(&b)
@@ -376,6 +377,7 @@ func (s State) unreadProblems(b *bench) {
 	unreadSeldom(b, "listeners", s.Listens)
 	unreadSeldom(b, "sites", s.Sites)
 	unreadSeldom(b, "services", s.Services)
+	unreadSeldom(b, "declared", s.Declared)
 	if !s.System.Current() || s.System.Value.UID == 0 { // else as of deploys
 		unreadSeldom(b, "secrets", s.Secrets)
 		unreadSeldom(b, "firewall", s.Firewall)

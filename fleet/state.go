@@ -30,6 +30,7 @@ type State struct {
 	Secrets     Fact[HostSecrets] // those that it decrypts; asked seldom
 
 	Firewall Fact[Firewall] // what it lets through to whom; asked seldom
+	Declared Fact[Declared] // what its modules say should be there; asked seldom
 
 	DNS        Fact[[]DNSServer]   // its DNS servers, and how they block; asked seldom
 	MDNS       Fact[[]MDNS]        // its names in the local network; asked seldom
@@ -96,6 +97,7 @@ func (s State) Lost(err error, at time.Time) State {
 	lose(&s.Services, why, at)
 	lose(&s.Secrets, why, at)
 	lose(&s.Firewall, why, at)
+	lose(&s.Declared, why, at)
 	lose(&s.Monitors, why, at)
 	lose(&s.DNS, why, at)
 	lose(&s.MDNS, why, at)

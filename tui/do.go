@@ -50,6 +50,8 @@ func (m *Model) newScreen(p screen.Place) screen.Screen {
 			return hostscreen.NewNetwork(p)
 		}
 		return networkscreen.New()
+	case screen.Matrix:
+		return hostscreen.NewMatrix()
 	case screen.Snapshots:
 		return snapshotscreen.New(m.ctx, p)
 	case screen.Health:
@@ -115,6 +117,7 @@ func init() { // a variable alone would refer to itself
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
 		"network":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Network}}) },
+		"matrix":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Matrix}}) },
 		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
 		"dns":        func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.DNS}}) },
 		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
@@ -267,7 +270,7 @@ func (m *Model) quit() {
 }
 
 // ofAll are screens on which refresh means every host, unless some are marked.
-var ofAll = []string{screen.Fleet, screen.Containers, screen.Backups, screen.Secrets, screen.Exposure, screen.DNS, screen.Network}
+var ofAll = []string{screen.Fleet, screen.Containers, screen.Backups, screen.Secrets, screen.Exposure, screen.DNS, screen.Network, screen.Matrix}
 
 // refresh asks the hosts in question again, or all of them.
 func (m *Model) refresh() {

@@ -179,6 +179,11 @@ func networked(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.PlainlyNetworked(*s) })
 }
 
+// declaring has storage tell what its modules declare.
+func declaring(o *tui.Options) {
+	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Declaring(*s) })
+}
+
 // secretive has storage decrypt secrets, and the flake hold their files.
 func secretive(o *tui.Options) {
 	o.Store.Update("n-storage", func(s *fleet.State) { *s = tuitest.Secretive(*s) })
@@ -280,6 +285,10 @@ var stories = []struct {
 	{"network-queues", networked, []string{"K", "enter", "v", "v", "v"}, "cake"},
 	{"network-chains", networked, []string{"K", "enter", "v", "v", "v", "v"}, "nixos-fw"},
 	{"network-unread", networked, []string{"K", "see storage", "/", "storage", "enter", "enter", "v"}, "root's to see"},
+	{"matrix", declaring, []string{"O"}, "old-wiki"},
+	{"matrix-open", declaring, []string{"O", "/", "immich-server", "enter", "enter"}, "defined"},
+	{"matrix-none", func(*tui.Options) {}, []string{"O", "/", "zzz", "enter"}, "Nothing matches"},
+	{"matrix-ascii", func(o *tui.Options) { declaring(o); o.Glyphs = "ascii" }, []string{"O"}, "old-wiki"},
 	{"tailnet", tailnetted, []string{":", "Tailnet", "enter"}, "relay fra 48 ms"},
 	{"tailnet-stale", tailnetted, []string{":", "Tailnet", "enter", "/", "stale", "enter"}, "2 of 10"},
 	{"tailnet-none", func(*tui.Options) {}, []string{":", "Tailnet", "enter"}, "No node of a tailnet"},

@@ -43,6 +43,7 @@ func builtin() []screen.Binding {
 		{ID: "backups", Title: "all backups", Help: "the backups of all hosts in one list, what is broken first", Keys: []string{"B"}, In: []string{"global"}},
 		{ID: "exposure", Title: "exposure", Help: "who listens on all hosts, and whether the internet, the LAN and the tailnet reach it", Keys: []string{"E"}, In: []string{"global"}},
 		{ID: "network", Title: "networks", Help: "how all hosts are on their networks: WAN, rates, WireGuard, leases, drops", Keys: []string{"K"}, In: []string{"global"}},
+		{ID: "matrix", Title: "service matrix", Help: "the services of all hosts: defined, configured, with secrets, exposed, protected, monitored, backed up", Keys: []string{"O"}, In: []string{"global"}},
 		{ID: "snapshots", Title: "snapshots", Help: "snapshots of the backup, their files, and how two differ", Keys: []string{"f"}, In: []string{"backups"}},
 		{ID: "difference", Title: "difference", Help: "how the two marked snapshots differ; of one: from the one before", Keys: []string{"d"}, In: []string{"snapshots"}},
 		{ID: "copy", Title: "copy", Help: "copy to the clipboard of your terminal", Keys: []string{"y"}, In: []string{"global"}},

@@ -23,6 +23,7 @@ func (r *readers) siteCollectors() []watch.Collector {
 		{Name: "firewall", Every: everySites, Looked: lookedSites, Slow: true, Timeout: firewallTime, Read: readFirewall},
 		{Name: "networking", Every: everySites, Looked: lookedSites, Slow: true, Read: readNetworking},
 		{Name: "sites", Every: everySites, Looked: lookedSites, Slow: true, Timeout: sitesTime, Read: r.readSites},
+		{Name: "declared", Every: everySites, Looked: lookedSites, Slow: true, Timeout: declaredTime, Read: readDeclared},
 	}
 }
 

@@ -55,7 +55,7 @@ func rootCommand() *cobra.Command {
 		containersCommand(&o), containerCommand(&o), podsCommand(&o), networksCommand(&o), volumesCommand(&o), imagesCommand(&o), imageCommand(&o),
 		unitsCommand(&o), timersCommand(&o), unitCommand(&o),
 		backupsCommand(&o), backupCommand(&o),
-		sitesCommand(&o), publicCommand(&o), listensCommand(&o), exposureCommand(&o), networkCommand(&o), traceCommand(&o), tailnetCommand(&o), dnsCommand(&o),
+		sitesCommand(&o), publicCommand(&o), servicesCommand(&o), listensCommand(&o), exposureCommand(&o), networkCommand(&o), traceCommand(&o), tailnetCommand(&o), dnsCommand(&o),
 		secretsCommand(&o),
 		metricsCommand(&o), alarmsCommand(&o),
 		deployCommand(&o), rollbackCommand(&o), deploysCommand(&o), historyCommand(&o), attachCommand(&o), confirmCommand(&o), cancelCommand(&o), extendCommand(&o), rebootCommand(&o), pauseCommand(&o), resumeCommand(&o),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -176,7 +177,7 @@ func (e *evidence) count(f listing) {
 	}
 	e.listed, e.Snapshots = true, len(f.mine)
 	if s, ok := newest(f.mine); ok {
-		e.NewestSnapshot, e.Size, e.Sizes = s.At, s.Size, sizes(f.mine)
+		e.NewestSnapshot, e.Size, e.Sizes, e.Paths = s.At, s.Size, sizes(f.mine), saved(f.mine, s.At)
 	}
 	e.trouble = ""
 	e.source(fromSnapshots)
@@ -190,8 +191,29 @@ func (e *evidence) listDue(now time.Time) bool {
 
 // forget drops what was known of a job's snapshots.
 func (e *evidence) forget() {
-	e.listed, e.Snapshots, e.NewestSnapshot, e.Size, e.Sizes = false, 0, time.Time{}, 0, nil
+	e.listed, e.Snapshots, e.NewestSnapshot, e.Size, e.Sizes, e.Paths = false, 0, time.Time{}, 0, nil, nil
 	e.drop(fromSnapshots)
+}
+
+// maxPaths bounds the paths that are known of what a job saves.
+const maxPaths = 200
+
+// saved are the paths in the newest snapshot, and in those that were made within a day
+// before it: a job may make several of different paths.
+func saved(list []Snapshot, newest time.Time) []string {
+	var paths []string
+	for _, s := range list {
+		if newest.Sub(s.At) > 24*time.Hour {
+			continue
+		}
+		for _, p := range s.Paths {
+			if len(paths) < maxPaths && strings.HasPrefix(p, "/") && !slices.Contains(paths, p) {
+				paths = append(paths, p)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // hosts are whose snapshots there are, the first few.

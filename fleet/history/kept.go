@@ -76,6 +76,7 @@ type host struct {
 	DNS         fact[[]fleet.DNSServer]  `json:"dns,omitzero"`
 	MDNS        fact[[]fleet.MDNS]       `json:"mdns,omitzero"`
 	Networking  fact[fleet.Networking]   `json:"networking,omitzero"`
+	Declared    fact[fleet.Declared]     `json:"declared,omitzero"`
 }
 
 func keepHost(s fleet.State) host {
@@ -101,7 +102,8 @@ func keepHost(s fleet.State) host {
 		Monitors:    keep(first(s.Monitors, maxMonitors)),
 		DNS:         keep(first(s.DNS, maxDNS)),
 		MDNS:        keep(first(s.MDNS, maxDNS)),
-		Networking:  keep(s.Networking), // its lists are bounded where they are read
+		Networking:  keep(s.Networking),                                   // its lists are bounded where they are read
+		Declared:    keep(fleet.Derive(s.Declared, fleet.Declared.Brief)), // its lists are bounded where they are read
 	}
 }
 
@@ -129,6 +131,7 @@ func (k host) state(now time.Time) fleet.State {
 		DNS:         k.DNS.give(now),
 		MDNS:        k.MDNS.give(now),
 		Networking:  k.Networking.give(now),
+		Declared:    k.Declared.give(now),
 	}
 }
 

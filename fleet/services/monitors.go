@@ -23,6 +23,7 @@ const (
 	monitorTime = 12 * time.Second
 	maxRaised   = 500             // alarms of one of them
 	maxLabels   = 40              // of each
+	maxWatched  = 1000            // targets
 	maxSkew     = 5 * time.Minute // of its clock to ours: since when something is wrong is told by it
 )
 
@@ -174,7 +175,9 @@ func askPrometheus(ctx context.Context, a asker, m *fleet.Monitor) error {
 	}
 	var targets wrapped[struct {
 		Active []struct {
-			Health string `json:"health"`
+			Health string            `json:"health"`
+			Pool   string            `json:"scrapePool"`
+			Labels map[string]string `json:"labels"`
 		} `json:"activeTargets"`
 	}]
 	if err := a.json(ctx, "/api/v1/targets", url.Values{"state": {"active"}}, nil, &targets); err != nil {
@@ -186,6 +189,11 @@ func askPrometheus(ctx context.Context, a asker, m *fleet.Monitor) error {
 	for _, t := range targets.Data.Active {
 		if m.Targets++; t.Health == "down" {
 			m.Down++
+		}
+		if len(m.Watched) < maxWatched {
+			m.Watched = append(m.Watched, fleet.Watch{
+				Job: fleet.Short(fleet.Clean(cmp.Or(t.Labels["job"], t.Pool)), 80), Address: fleet.Short(fleet.Clean(t.Labels["instance"]), 200), Health: fleet.Short(fleet.Clean(t.Health), 20),
+			})
 		}
 	}
 	return nil

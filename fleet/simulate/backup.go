@@ -112,7 +112,7 @@ func (m *machine) snapshots(b backup, latest bool) []snapshot {
 		added := uint64(float64(b.size) / 200 * share(m.seed, id))
 		files := int(b.size>>20) + 1
 		s := snapshot{
-			Time: at, Tree: hexID(m.seed, 64, id, "tree"), Paths: []string{"/var/lib/" + b.name}, Hostname: m.name, Username: "root",
+			Time: at, Tree: hexID(m.seed, 64, id, "tree"), Paths: b.saves(m.name), Hostname: m.name, Username: "root",
 			Program: "restic 0.18.1", ID: id, Short: id[:8],
 			Summary: summary{Start: at, End: at.Add(4 * time.Minute), New: files / 900, Changed: files / 300, Same: files - files/900 - files/300,
 				Added: added, Packed: added * 3 / 4, Files: files, Processed: b.size - uint64(count-1-i)*added/8},

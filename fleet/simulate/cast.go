@@ -84,6 +84,7 @@ func storage(m *machine) {
 	m.ports = []int{80, 443, 2019, 8000, 19999}
 	m.programs = append(m.programs, "podman", "netdata", "caddy", "restic", "rustic", "rustic-ovh", "restic-documents", "restic-photos", "restic-cottage", "restic-vm")
 	m.files = append(m.files, "/etc/services.json", "/etc/rustic")
+	m.odd()
 	for i, name := range shelf {
 		m.container(name, shelfImage(name), uint16(3000+i*37))
 	}
@@ -138,6 +139,8 @@ func cloud(m *machine) {
 	m.generations(5, 201)
 	m.daemons("caddy", "Caddy", "netdata", "netdata - Real-time performance monitoring", "redis-authelia", "Redis Server - redis-authelia")
 	m.ports, m.programs = []int{80, 443, 2019}, append(m.programs, "podman", "netdata", "caddy", "restic", "restic-state")
+	m.files = append(m.files, "/etc/services.json")
+	m.odd()
 	m.container("authelia", "docker.io/authelia/authelia:4.39", 9091).health = "healthy"
 	m.container("lldap", "docker.io/lldap/lldap:stable", 17170).health = "healthy"
 	m.container("dex", "ghcr.io/dexidp/dex:v2.45.0", 5556).health = "unhealthy"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,12 @@ func (a alert) labels() map[string]string {
 
 func (a alert) annotations() map[string]string { return map[string]string{"summary": a.summary} }
 
+// targets are what the Prometheus of this world asks; the first two do not answer.
+var targets = []string{
+	"laptop:9100", "cloud:2586", "storage:9100", "cloud:9100", "router:9100", "r2s:9100", "desktop:9100", "vault:9100", "cottage:9100", "raspi3:9100",
+	"cloud:9091", "https://vault.fleet.example/alive", "https://photos.fleet.example", "storage:3000",
+}
+
 // prometheus answers as Prometheus 2.42 does.
 func (m *machine) prometheus(w http.ResponseWriter, r *http.Request) {
 	var list []object
@@ -59,12 +66,15 @@ func (m *machine) prometheus(w http.ResponseWriter, r *http.Request) {
 		list = append(list, object{"labels": object{"alertname": "LoadIsHigh", "instance": "storage:9100"}, "annotations": object{}, "state": "pending", "activeAt": m.began.UTC(), "value": "1e+00"})
 		answer(w, object{"status": "success", "data": object{"alerts": list}})
 	case "/api/v1/targets":
-		for i := range 14 {
-			health := "up"
+		for i, address := range targets {
+			health, job := "up", "node"
 			if i < 2 {
 				health = "down"
 			}
-			list = append(list, object{"health": health})
+			if !strings.HasSuffix(address, ":9100") {
+				job = "services"
+			}
+			list = append(list, object{"health": health, "scrapePool": job, "labels": object{"job": job, "instance": address}})
 		}
 		answer(w, object{"status": "success", "data": object{"activeTargets": list}})
 	default:

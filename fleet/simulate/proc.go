@@ -46,7 +46,7 @@ func (m *machine) services() string {
 			list = append(list, fmt.Sprintf("%q:{\"listenPort\":%d,\"exposePort\":%d,\"portMapping\":null}", b.name, b.ports[0].inside, b.ports[0].host))
 		}
 	}
-	return "{" + strings.Join(list, ",") + "}\n"
+	return "{" + strings.Join(append(list, extraEntries[m.name]...), ",") + "}\n"
 }
 
 // ticks are hundredths of seconds that all cores were busy, and idle.

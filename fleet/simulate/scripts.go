@@ -24,6 +24,7 @@ func init() { // not in the declaration: scripts run programs, which run scripts
 		{"# One unit: what systemd tells of it", tellUnit},
 		{"# Who listens where on a host", tellListens},
 		{"# What a host tells of DNS", tellDNS},
+		{"# What the modules of a host declare", tellDeclared},
 		{"# Which secrets a host decrypts", tellSecrets},
 		{"# What the firewall of a host is made of", tellFirewall},
 		{"# How a host is on its networks", tellNetworking},

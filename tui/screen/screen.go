@@ -92,6 +92,10 @@ const Exposure = "exposure"
 // place has a host; its tab is the list that is open.
 const Network = "network"
 
+// Matrix is the screen of the services of all hosts, and whether they are as they
+// should be.
+const Matrix = "matrix"
+
 // Snapshots is the screen of the snapshots of one backup job: the place's item.
 const Snapshots = "snapshots"
 

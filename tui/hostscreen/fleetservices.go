@@ -1,0 +1,337 @@
+package hostscreen
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/screen"
+	"github.com/sextant-fleet/sextant/tui/widget"
+	"github.com/sextant-fleet/sextant/tui/words"
+)
+
+// Matrix is the screen of the services of all hosts: whether each is as it should be,
+// what is broken first, with the reasons of the selected one below it.
+type Matrix struct {
+	*tableTab
+	matrix fleet.Matrix
+	of     map[fleet.HostID][]fleet.ServiceRow
+	below  widget.Scroll // of the reasons
+	shown  string        // whose those are
+}
+
+// matrixTitles are what the cells are called in a narrow column, and matrixLetters in
+// two lines a row.
+var (
+	matrixTitles  = []string{"define", "config", "secret", "expose", "protect", "monitor", "backup"}
+	matrixLetters = []string{"D", "C", "S", "E", "P", "M", "B"}
+)
+
+// NewMatrix makes the screen.
+func NewMatrix() *Matrix {
+	s := &Matrix{of: map[fleet.HostID][]fleet.ServiceRow{}}
+	columns := []widget.Column{{Title: "service", Width: 10, Max: 24}, {Title: "host", Width: 7, Max: 14}}
+	for _, title := range matrixTitles {
+		columns = append(columns, widget.Column{Title: title, Width: len(title)})
+	}
+	s.tableTab = &tableTab{
+		several: true,
+		columns: append(columns, widget.Column{Title: "", Width: 8, Max: 14}),
+		rows:    s.rows,
+		cells:   s.cells,
+		lines:   s.lines,
+		detail:  s.detail,
+		order: func(a, b row) int {
+			return cmp.Compare(serviceWeight(s.at(a.of, a.at)), serviceWeight(s.at(b.of, b.at)))
+		},
+		aim: s.aim,
+		log: s.logOf,
+		age: func(c *screen.Context, _ fleet.State) widget.Line { return s.holes(c) },
+		missing: func(c *screen.Context, _ fleet.State) []widget.Line {
+			lines := []widget.Line{widget.T("No service is known on any host.")}
+			if l := s.holes(c); len(l) > 0 {
+				lines = append(lines, l)
+			}
+			return lines
+		},
+	}
+	return s
+}
+
+func (s *Matrix) at(st fleet.State, i int) fleet.ServiceRow {
+	if list := s.of[st.Host.ID]; i >= 0 && i < len(list) {
+		return list[i]
+	}
+	return fleet.ServiceRow{}
+}
+
+// serviceWeight is where a service stands among others: what is missing and what is
+// not declared first, then what is broken, then what is not known.
+func serviceWeight(r fleet.ServiceRow) int {
+	switch {
+	case r.Missing:
+		return 0
+	case r.Undeclared:
+		return 1
+	case r.Worst() == fleet.CellBroken:
+		return 2
+	case r.Worst() == fleet.CellUnknown:
+		return 3
+	}
+	return 4
+}
+
+func (s *Matrix) rows(_ *screen.Context, st fleet.State) []row {
+	var rows []row
+	for i, r := range s.of[st.Host.ID] {
+		more := []string{st.Host.Name, r.Unit, r.Container, r.User, r.Says(), strings.Join(r.Names, " ")}
+		for _, c := range r.Cells() {
+			more = append(more, c.Why)
+		}
+		rows = append(rows, row{id: r.Name + "/" + r.User, name: r.Name, more: strings.Join(more, " "), at: i})
+	}
+	return rows
+}
+
+func (s *Matrix) cells(c *screen.Context, st fleet.State, at int) []widget.Line {
+	r := s.at(st, at)
+	cells := []widget.Line{widget.T(serviceName(r)), widget.T(st.Host.Name)}
+	for _, one := range r.Cells() {
+		cells = append(cells, cellLine(c, one))
+	}
+	return append(cells, saysLine(r))
+}
+
+func (s *Matrix) lines(c *screen.Context, st fleet.State, at int) [2]widget.Line {
+	r := s.at(st, at)
+	second := widget.T("  ")
+	for i, one := range r.Cells() {
+		role, sign, _ := cellSign(c, one.State)
+		second = second.And(themes.Dim, matrixLetters[i]).And(role, sign).And(themes.Text, " ")
+	}
+	first := widget.T(serviceName(r)).And(themes.Dim, "  "+st.Host.Name)
+	if r.Says() != "" {
+		first = first.And(themes.Text, "  ").Join(saysLine(r))
+	}
+	return [2]widget.Line{first, second}
+}
+
+func serviceName(r fleet.ServiceRow) string {
+	if r.User != "" {
+		return r.User + ": " + r.Name
+	}
+	return r.Name
+}
+
+func saysLine(r fleet.ServiceRow) widget.Line {
+	switch {
+	case r.Missing:
+		return widget.L(themes.Fail, "missing")
+	case r.Undeclared:
+		return widget.L(themes.Warn, "not declared")
+	}
+	return nil
+}
+
+// cellSign is a cell in a sign and a word, and its colour.
+func cellSign(c *screen.Context, state fleet.CellState) (role themes.Role, sign, word string) {
+	switch state {
+	case fleet.CellYes:
+		return themes.OK, c.Glyphs.Check, "yes"
+	case fleet.CellPart:
+		return themes.Warn, "/", "part"
+	case fleet.CellNo:
+		return themes.Dim, c.Glyphs.None, "no"
+	case fleet.CellBroken:
+		return themes.Fail, c.Glyphs.Cross, "BAD"
+	}
+	return themes.Unknown, c.Glyphs.Unknown, ""
+}
+
+func cellLine(c *screen.Context, one fleet.Cell) widget.Line {
+	role, sign, word := cellSign(c, one.State)
+	return widget.L(role, strings.TrimSpace(sign+" "+word))
+}
+
+// detail tells the reason of each cell.
+func (s *Matrix) detail(c *screen.Context, st fleet.State, at, w int) widget.Doc {
+	r := s.at(st, at)
+	d := widget.Doc{}.Field(w, label, "service", widget.L(themes.Title, serviceName(r)).And(themes.Dim, "  on "+st.Host.Name))
+	if says := r.Says(); says != "" {
+		d = d.Field(w, label, "", saysLine(r))
+	}
+	for i, one := range r.Cells() {
+		d = d.Field(w, label, fleet.CellNames[i], cellLine(c, one).And(themes.Text, "  "+one.Why))
+	}
+	if of := strings.Join(slices.DeleteFunc([]string{r.Unit, containerOf(r), r.Process}, func(t string) bool { return t == "" }), ", "); of != "" {
+		d = d.Field(w, label, "runs as", widget.L(themes.Dim, of))
+	}
+	if len(r.Ports) > 0 {
+		var ports []string
+		for _, p := range r.Ports {
+			ports = append(ports, fmt.Sprint(p))
+		}
+		d = d.Field(w, label, "ports", widget.L(themes.Dim, strings.Join(ports, " ")))
+	}
+	for _, n := range s.matrix.Notes {
+		if strings.HasPrefix(n, st.Host.Name+": ") {
+			d = d.Field(w, label, "note", widget.L(themes.Dim, strings.TrimPrefix(n, st.Host.Name+": ")))
+		}
+	}
+	if st.Declared.HasValue() {
+		d = d.Field(w, label, "source", widget.L(themes.Dim, st.Declared.Source+", "+words.AgoLong(st.Declared.At, c.Now)))
+	}
+	return d
+}
+
+func containerOf(r fleet.ServiceRow) string {
+	if r.Container == "" {
+		return ""
+	}
+	return r.Engine + " container " + r.Container
+}
+
+func (s *Matrix) aim(st fleet.State, at int, t *fleet.Target) {
+	if r := s.at(st, at); r.User == "" {
+		t.Unit = r.Unit
+	}
+}
+
+func (s *Matrix) logOf(st fleet.State, at int) (fleet.LogSource, string) {
+	r := s.at(st, at)
+	if r.User != "" {
+		return fleet.LogSource{}, "the log of a user's unit is in the list of units (4)"
+	}
+	return unitLog(r.Unit)
+}
+
+// holes names the hosts of whose modules nothing is known, or only from before.
+func (s *Matrix) holes(c *screen.Context) widget.Line {
+	var missing, old, asked []string
+	for _, st := range s.states {
+		f, name := st.Declared, st.Host.Name
+		switch {
+		case f.Current() || f.None || st.Sleeps():
+		case f.HasValue():
+			old = append(old, name+" "+words.Ago(f.At, c.Now))
+		case !f.Asked() && st.Reach.Err == "":
+			asked = append(asked, name)
+		default:
+			missing = append(missing, name)
+		}
+	}
+	return named(nil, c, []naming{{themes.Unknown, "? not known: ", missing}, {themes.Unknown, "from before: ", old}, {themes.Dim, c.Glyphs.Asking + " asking: ", asked}})
+}
+
+// Place implements screen.Screen.
+func (s *Matrix) Place() screen.Place { return screen.Place{Screen: screen.Matrix} }
+
+// Title implements screen.Screen.
+func (s *Matrix) Title(*screen.Context) []string {
+	t := []string{"Service matrix"}
+	if s.open != "" {
+		t = append(t, s.name(s.open))
+	}
+	return t
+}
+
+// Scopes implements screen.Screen. What can be done to units is in the group of
+// deploys, too.
+func (s *Matrix) Scopes() []string { return append(s.scopes(), "exposure", "deploys") }
+
+// Hints implements screen.Screen.
+func (s *Matrix) Hints(*screen.Context) []string {
+	if s.open != "" {
+		return []string{"back", "logs", "menu", "copy", "shell", "help"}
+	}
+	return []string{"back", "enter", "logs", "find", "menu", "refresh", "shell", "help"}
+}
+
+// Open implements screen.Screen.
+func (s *Matrix) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
+
+// Close implements screen.Screen.
+func (s *Matrix) Close() {}
+
+// Fresh implements screen.Screen.
+func (s *Matrix) Fresh(c *screen.Context) screen.Effect {
+	s.matrix = c.Snap.Matrix(c.Now)
+	clear(s.of)
+	for _, r := range s.matrix.Rows {
+		s.of[r.HostID] = append(s.of[r.HostID], r)
+	}
+	s.take(c, c.Snap.Hosts)
+	return nil
+}
+
+// Receive implements screen.Screen.
+func (s *Matrix) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
+	return s.receive(c, fleet.State{}, msg)
+}
+
+// roomBelow is how many lines the reasons need below the list; where the screen has
+// fewer, they are opened.
+const roomBelow = 20
+
+// Draw implements screen.Screen.
+func (s *Matrix) Draw(c *screen.Context, p widget.Pane) {
+	r, ok := s.row()
+	if s.open != "" || !ok || c.W < screen.Narrow || p.H < roomBelow {
+		s.draw(c, fleet.State{}, p)
+		return
+	}
+	if s.shown != r.id {
+		s.shown = r.id
+		s.below.Reset()
+	}
+	d := s.detail(c, r.of, r.at, p.W-2)
+	rows := max(p.H/2, p.H-len(d)-1)
+	s.draw(c, fleet.State{}, p.Sub(0, 0, p.W, rows))
+	d.Draw(p.Sub(1, rows+1, p.W-2, p.H-rows-1), &s.below)
+}
+
+// Do implements screen.Screen.
+func (s *Matrix) Do(c *screen.Context, id string) screen.Effect {
+	return s.do(c, fleet.State{}, id)
+}
+
+// Tap implements screen.Screen: the first tap selects a row, one on the selected row
+// opens it.
+func (s *Matrix) Tap(c *screen.Context, target any) screen.Effect {
+	return s.tap(c, fleet.State{}, target)
+}
+
+// Back implements screen.Screen: what is open goes first, then the filter.
+func (s *Matrix) Back(c *screen.Context) bool { return s.back(c, fleet.State{}) }
+
+// Target implements screen.Screen: the unit of the service.
+func (s *Matrix) Target(*screen.Context) fleet.Target {
+	var t fleet.Target
+	s.target(fleet.State{}, &t)
+	return t
+}
+
+// Focus implements screen.Screen.
+func (s *Matrix) Focus(*screen.Context) fleet.Focus { return fleet.Focus{Tab: "services"} }
+
+// Finding implements screen.Finder.
+func (s *Matrix) Finding() (text, label string) {
+	return s.filter, fmt.Sprintf("%d of %d", s.list.Len(), len(s.byID))
+}
+
+// Find implements screen.Finder.
+func (s *Matrix) Find(c *screen.Context, text string, _ bool) { s.find(c, text) }
+
+// Copy implements screen.Copier.
+func (s *Matrix) Copy(*screen.Context) (what, text string) {
+	r, ok := s.row()
+	if !ok {
+		return "", ""
+	}
+	return "service", r.name
+}
