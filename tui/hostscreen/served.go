@@ -48,18 +48,24 @@ func (s *served) draw(c *screen.Context, st fleet.State, p widget.Pane) {
 	s.table().draw(c, st, p)
 }
 
-// drawViews names the lists, with how many rows each has where there is room for that.
+// drawViews names the lists, with how many rows each has where there is room for that:
+// of all, of the open one, of none.
 func (s *served) drawViews(p widget.Pane) {
-	var names []string
-	room := p.W
-	for i, name := range s.names {
-		names = append(names, counted(name, len(s.views[i].byID)))
-		room -= widget.Width(names[i]) + 2
+	for _, told := range []func(int) bool{func(int) bool { return true }, func(i int) bool { return i == s.at }, func(int) bool { return false }} {
+		var names []string
+		room := p.W
+		for i, name := range s.names {
+			if told(i) {
+				name = counted(name, len(s.views[i].byID))
+			}
+			names = append(names, name)
+			room -= widget.Width(name) + 2
+		}
+		if room >= 0 || !told(s.at) {
+			drawNames(p, names, s.at)
+			return
+		}
 	}
-	if room < 0 {
-		names = s.names
-	}
-	drawNames(p, names, s.at)
 }
 
 func (s *served) do(c *screen.Context, st fleet.State, id string) screen.Effect {
