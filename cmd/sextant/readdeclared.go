@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/fleet/services"
 	"github.com/sextant-fleet/sextant/fleet/watch"
-
-	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // declaredTime bounds a reading of what a host declares.
