@@ -93,7 +93,7 @@ func PauseBlocking(ctx context.Context, l link.Link, d fleet.DNSServer, length t
 	case b.Enabled && length > 2*lastSecond:
 		err = errors.New("it was asked to, and still blocks")
 	case !b.Enabled && b.Until.IsZero():
-		err = fleet.WithCure(errors.New("it is off, and nothing turns it on again"), "sextant dns resume "+l.Host().Name)
+		err = fleet.WithCure(errors.New("it is off, and nothing turns it on again"), "sextant dns resume "+l.Host().Name+" --server "+d.Key())
 	}
 	return b, err
 }

@@ -57,8 +57,8 @@ func TestPauseAndResume(t *testing.T) {
 // asked for.
 func TestAPauseThatHasNoEnd(t *testing.T) {
 	l, _ := blockyHost(onAt4000, &stub{status: []string{`{"enabled":true}`, `{"enabled":false}`}})
-	_, err := PauseBlocking(t.Context(), l, fleet.DNSServer{Address: "127.0.0.1:4000"}, time.Minute, nil)
-	if err == nil || !strings.Contains(err.Error(), "nothing turns it on again") || fleet.Cure(err) != "sextant dns resume router" {
+	_, err := PauseBlocking(t.Context(), l, fleet.DNSServer{Kind: "blocky", Unit: "blocky.service", Address: "127.0.0.1:4000"}, time.Minute, nil)
+	if err == nil || !strings.Contains(err.Error(), "nothing turns it on again") || fleet.Cure(err) != "sextant dns resume router --server blocky/blocky.service" {
 		t.Errorf("%v", err)
 	}
 }
