@@ -32,7 +32,7 @@ func (r *readers) readDNS(ctx context.Context, a watch.Ask) watch.Change {
 	}
 	r.needContainers(ctx, a, &st)
 	var listens fleet.Fact[[]fleet.Listener]
-	if services.HasDNS(st) && !st.Listens.Usable(time.Now()) {
+	if services.HasDNS(st) && !st.Listens.Current() {
 		listens = network.Listens(ctx, a.Link)
 		st.Listens = st.Listens.Refresh(listens)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -19,7 +18,7 @@ func (s *server) ofContainer(st fleet.State) error {
 	i := slices.IndexFunc(st.Containers.Value, func(c fleet.Container) bool {
 		return c.Name == s.Container && (c.User == s.User || s.User == "" && c.User == "root")
 	})
-	c, known := st.Containers.Value[i], st.Listens.Usable(time.Now())
+	c, known := st.Containers.Value[i], st.Listens.Current()
 	var others error
 	for _, p := range c.Ports {
 		if p.Protocol != "tcp" || p.Host == 0 || slices.Contains(blockyKind.not, p.Container) {
