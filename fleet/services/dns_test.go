@@ -58,10 +58,10 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/blocking/status":
 		js(next(&s.status))
 	case path == "/api/blocking/disable" && strings.Contains(r.URL.RawQuery, "groups=nope"):
-		http.Error(w, "group 'nope' is unknown", 400)
+		http.Error(w, "group 'nope' is unknown", http.StatusBadRequest)
 	case path == "/api/blocking/disable", path == "/api/blocking/enable", path == "/api/lists/refresh":
 	case path == "/api/stats" && s.stats == "":
-		http.Error(w, "statistics are disabled", 503)
+		http.Error(w, "statistics are disabled", http.StatusServiceUnavailable)
 	case path == "/api/stats":
 		js(s.stats)
 	case path == "/metrics" && len(s.metrics) > 0:
