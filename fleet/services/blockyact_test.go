@@ -169,12 +169,14 @@ func TestRefreshOfLists(t *testing.T) {
 		out, err  string // what it ends with
 		said, not string
 	}{
-		"it answers in time":        {stub: &stub{metrics: then(figures(20, 1, 6000))}, out: "the lists were refreshed: 20 entries in 1 groups"},
-		"attempts failed":           {stub: &stub{metrics: then(figures(20, 3, 6000))}, out: "the lists were refreshed: 20 entries in 1 groups (2 attempts to download failed)"},
-		"cut off, some are done":    {stub: &stub{refresh: late, metrics: then(figures(15, 1, 6000), figures(20, 2, 6010))}, err: "nothing has moved for 0s; whether all groups are done is not known: a group or more were made anew, 20 entries in 1 groups (1 attempts to download failed)", said: "15 entries after"},
-		"cut off, nothing moves":    {stub: &stub{refresh: late, metrics: first}, err: "whether all groups are done is not known: no group was made anew"},
-		"closed at once":            {stub: &stub{refresh: cut, metrics: first}, err: "it is not known whether it refreshes its lists", not: "cut off"},
-		"it says that it failed":    {stub: &stub{metrics: first, refresh: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no route\x1b[31m", http.StatusInternalServerError) }}, err: "it says: no route"},
+		"it answers in time":     {stub: &stub{metrics: then(figures(20, 1, 6000))}, out: "the lists were refreshed: 20 entries in 1 groups"},
+		"attempts failed":        {stub: &stub{metrics: then(figures(20, 3, 6000))}, out: "the lists were refreshed: 20 entries in 1 groups (2 attempts to download failed)"},
+		"cut off, some are done": {stub: &stub{refresh: late, metrics: then(figures(15, 1, 6000), figures(20, 2, 6010))}, err: "nothing has moved for 0s; whether all groups are done is not known: a group or more were made anew, 20 entries in 1 groups (1 attempts to download failed)", said: "15 entries after"},
+		"cut off, nothing moves": {stub: &stub{refresh: late, metrics: first}, err: "whether all groups are done is not known: no group was made anew"},
+		"closed at once":         {stub: &stub{refresh: cut, metrics: first}, err: "it is not known whether it refreshes its lists", not: "cut off"},
+		"it says that it failed": {stub: &stub{metrics: first, refresh: func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no route\x1b[31m", http.StatusInternalServerError)
+		}}, err: "it says: no route"},
 		"cut off without metrics":   {stub: &stub{stats: someStats, refresh: late}, err: "how it ends is not known: it has no metrics at /metrics"},
 		"without metrics":           {stub: &stub{stats: someStats}, out: "Blocky says that its lists were refreshed; whether attempts to download failed is not known: it has no metrics at /metrics"},
 		"started anew":              {stub: &stub{metrics: then(strings.Replace(figures(20, 0, 6000), "seconds 1000", "seconds 5500", 1))}, err: "started anew"},
