@@ -64,12 +64,13 @@ type NameCount struct {
 type DNSLists struct {
 	Groups    []ListGroup `json:"groups"`
 	Refreshed time.Time   `json:"refreshed,omitzero"` // when a group was last made anew; zero: not told
-	Failed    uint64      `json:"failedDownloads"`    // since it started
+	Failed    uint64      `json:"failedAttempts"`     // to download a list, since it started; each list is tried several times
 	Unread    string      `json:"unread,omitempty"`   // why Refreshed and Failed are not known
 	Started   time.Time   `json:"started,omitzero"`   // its process; zero: not told
 	Period    Seconds     `json:"period,omitempty"`   // between two refreshes; 0: not known, below 0: it refreshes nothing by itself
 	At        time.Time   `json:"at"`
-	// When Failed last rose: not before FailedFrom, and it was seen at FailedSeen.
+	// When Failed last rose: not before FailedFrom, which is Started at first sight, and
+	// it was seen at FailedSeen.
 	FailedFrom time.Time `json:"failedFrom,omitzero"`
 	FailedSeen time.Time `json:"failedSeen,omitzero"`
 }
@@ -90,8 +91,18 @@ func (l DNSLists) Entries() uint64 {
 	return n
 }
 
-// Key names the server among those of its host.
-func (d DNSServer) Key() string { return d.Kind + "/" + cmp.Or(d.Container, d.Unit) }
+// None tells whether it is known that the server has no lists.
+func (l DNSLists) None() bool { return len(l.Groups) == 0 && l.Failed == 0 && l.Unread == "" }
+
+// Key names the server among those of its host: "blocky/blocky.service", and of a user's
+// container "blocky/dns@alice".
+func (d DNSServer) Key() string {
+	key := d.Kind + "/" + cmp.Or(d.Container, d.Unit)
+	if d.User != "" {
+		key += "@" + d.User
+	}
+	return key
+}
 
 // Name is what the server is called on its host: its unit or container.
 func (d DNSServer) Name() string { return cmp.Or(d.Container, strings.TrimSuffix(d.Unit, ".service")) }
@@ -153,15 +164,30 @@ func Length(d time.Duration) string {
 	return text
 }
 
-// DNSServerOf finds a DNS server of the host by its key, or by the name of its unit or
-// container.
-func (s State) DNSServerOf(key string) (DNSServer, bool) {
+// DNSServersOf are the DNS servers of the host that a key means, or the name of a unit or
+// container; several may have one name. Without a key all are meant but those that are
+// not meant to be asked, or where there are no others, these.
+func (s State) DNSServersOf(key string) (list []DNSServer) {
 	for _, d := range s.DNS.Value {
-		if d.Key() == key || d.Name() == key || d.Unit == key {
-			return d, true
+		switch {
+		case key != "" && d.Key() == key:
+			return []DNSServer{d}
+		case key == "" && !d.None, key != "" && (d.Name() == key || d.Unit == key):
+			list = append(list, d)
 		}
 	}
-	return DNSServer{}, false
+	if key == "" && len(list) == 0 {
+		return s.DNS.Value
+	}
+	return list
+}
+
+// dnsArgs are the words of a command that name a DNS server of the host.
+func (s State) dnsArgs(d DNSServer) string {
+	if len(s.DNSServersOf("")) > 1 {
+		return s.Host.Name + " --server " + d.Key()
+	}
+	return s.Host.Name
 }
 
 // TakeDNS takes in a newer reading of the host's DNS servers. What their counters
@@ -204,14 +230,33 @@ func (l *DNSLists) follow(old DNSLists) {
 	}
 }
 
-// refreshTime is how long a refresh of lists may take: one that ended that long after
-// a download was seen to have failed had begun after it.
+// refreshTime is how long the first refresh may take, that of the start.
 const refreshTime = 5 * time.Minute
 
-// Failing tells whether downloads of lists failed, and no refresh since went without.
-// All of it is by the host's clock.
-func (l DNSLists) Failing() bool {
-	return l.Failed > 0 && l.Refreshed.Sub(l.FailedSeen) <= refreshTime
+// Failing tells whether attempts to download failed, and with them lists: see failing.
+func (l DNSLists) Failing() bool { return l.failing() != "" }
+
+// failing is what tells that lists are not as they should be after attempts to download
+// them failed: an attempt that failed says little, for each list is tried several times.
+// All of it is by the host's clock. At first sight attempts may have failed at any time
+// since the start: then a refresh that ended well after the start is trusted.
+func (l DNSLists) failing() string {
+	if l.Failed == 0 {
+		return ""
+	}
+	for _, g := range l.Groups {
+		if g.Deny == 0 && g.Allow == 0 {
+			return g.Name + " has no entries"
+		}
+	}
+	since := l.FailedFrom
+	if since.Equal(l.Started) {
+		since = since.Add(refreshTime)
+	}
+	if l.FailedFrom.IsZero() || l.Refreshed.After(since) {
+		return ""
+	}
+	return "no refresh is known to have ended since"
 }
 
 // Limits of the age of lists.
@@ -291,21 +336,21 @@ func (d DNSServer) explains() (keys []string) {
 // on purpose.
 func (s State) blockingProblems(d DNSServer, now time.Time, add func(what string, sev Severity, since time.Time, format string, args ...any) *Problem) {
 	lists := d.Lists != nil && d.NoLists == ""
-	if off := d.Blocking; off != nil && !off.Enabled && off.Until.IsZero() && (!lists || len(d.Lists.Groups) > 0) {
+	if off := d.Blocking; off != nil && !off.Enabled && off.Until.IsZero() && (!lists || !d.Lists.None()) {
 		add("/off", SeverityWarn, time.Time{}, "%s is off, and nothing turns it on again", strings.TrimSpace("blocking "+strings.Join(off.Groups, ", "))).Cure =
-			"sextant dns resume " + s.Host.Name
+			"sextant dns resume " + s.dnsArgs(d)
 	}
 	if !lists {
 		return
 	}
-	if d.Lists.Failing() {
+	if why := d.Lists.failing(); why != "" {
 		skew := d.At.Sub(d.Lists.At) // between the host's clock and ours
-		add("/downloads", SeverityWarn, d.Lists.FailedSeen.Add(skew), "%d downloads of its lists failed since it started", d.Lists.Failed).Cure =
-			fmt.Sprintf("its log says which (sextant logs %s %s); then sextant dns refresh %s", s.Host.Name, cmp.Or(d.Unit, d.Container), s.Host.Name)
+		add("/downloads", SeverityWarn, d.Lists.FailedSeen.Add(skew), "%d attempts to download lists failed since it started, and %s", d.Lists.Failed, why).Cure =
+			fmt.Sprintf("its log says which (sextant logs %s %s); then sextant dns refresh %s", s.Host.Name, cmp.Or(d.Unit, d.Container), s.dnsArgs(d))
 	}
 	if since := now.Sub(d.At); d.Lists.Stale(since) {
 		days := d.Lists.Age(since).Hours() / 24
-		add("/lists", SeverityWarn, time.Time{}, "its lists were last refreshed %.1f days ago", days).Cure = "sextant dns refresh " + s.Host.Name
+		add("/lists", SeverityWarn, time.Time{}, "its lists were last refreshed %.1f days ago", days).Cure = "sextant dns refresh " + s.dnsArgs(d)
 	}
 }
 

@@ -31,28 +31,40 @@ func dnsKeys(st State, now time.Time) (keys []string, what string) {
 
 func TestProblemsOfDNS(t *testing.T) {
 	now := time.Now()
-	failed := func(seen, refreshed time.Duration) func(*DNSServer) {
+	failed := func(from, refreshed time.Duration) func(*DNSServer) {
 		return func(d *DNSServer) {
-			d.Lists.Failed, d.Lists.FailedSeen, d.Lists.Refreshed = 3, now.Add(-seen), now.Add(-refreshed)
+			d.Lists.Failed, d.Lists.FailedFrom, d.Lists.FailedSeen, d.Lists.Refreshed = 3, now.Add(-from), now, now.Add(-refreshed)
 		}
 	}
+	const start = 72 * time.Hour // its process
 	for name, c := range map[string]struct {
 		change func(*DNSServer)
 		want   string
 	}{
-		"well":                       {func(*DNSServer) {}, ""},
-		"paused":                     {func(d *DNSServer) { d.Blocking = &Blocking{Until: now.Add(time.Minute)} }, ""},
-		"off":                        {func(d *DNSServer) { d.Blocking = &Blocking{} }, "/off warn"},
-		"off, and without lists":     {func(d *DNSServer) { d.Blocking, d.Lists.Groups = &Blocking{}, nil }, ""},
-		"off, and lists not known":   {func(d *DNSServer) { d.Blocking, d.Lists, d.NoLists = &Blocking{}, nil, NoMetrics }, "/off warn"},
-		"without lists":              {func(d *DNSServer) { d.Lists.Groups, d.Lists.Refreshed = nil, time.Time{} }, ""},
-		"silent":                     {func(d *DNSServer) { d.Err, d.Silent, d.Blocking = "nothing answers", true, nil }, " warn"},
-		"unknown":                    {func(d *DNSServer) { d.Err, d.Blocking = "HTML", nil }, " unknown"},
-		"HTTP off":                   {func(d *DNSServer) { d.Err, d.None, d.Blocking = "off", true, nil }, ""},
-		"failed just now":            {failed(0, time.Minute), "/downloads warn"},
-		"failed before a refresh":    {failed(3*time.Hour, time.Minute), ""},
-		"failed with the refresh":    {failed(3*time.Minute, time.Minute), "/downloads warn"},
-		"failed, of an old reading":  {func(d *DNSServer) { failed(0, time.Minute)(d); d.NoLists = "metrics: late" }, ""},
+		"well":                     {func(*DNSServer) {}, ""},
+		"paused":                   {func(d *DNSServer) { d.Blocking = &Blocking{Until: now.Add(time.Minute)} }, ""},
+		"off":                      {func(d *DNSServer) { d.Blocking = &Blocking{} }, "/off warn"},
+		"off, and without lists":   {func(d *DNSServer) { d.Blocking, d.Lists.Groups = &Blocking{}, nil }, ""},
+		"off, and lists not known": {func(d *DNSServer) { d.Blocking, d.Lists, d.NoLists = &Blocking{}, nil, NoMetrics }, "/off warn"},
+		"without lists":            {func(d *DNSServer) { d.Lists.Groups, d.Lists.Refreshed = nil, time.Time{} }, ""},
+		"silent":                   {func(d *DNSServer) { d.Err, d.Silent, d.Blocking = "nothing answers", true, nil }, " warn"},
+		"unknown":                  {func(d *DNSServer) { d.Err, d.Blocking = "HTML", nil }, " unknown"},
+		"HTTP off":                 {func(d *DNSServer) { d.Err, d.None, d.Blocking = "off", true, nil }, ""},
+		"failed since the refresh": {failed(time.Minute, 2*time.Minute), "/downloads warn"},
+		"failed, then a refresh":   {failed(3*time.Minute, time.Minute), ""}, // a try that failed, and one that did not
+		"failed, an empty group": {func(d *DNSServer) {
+			failed(3*time.Minute, time.Minute)(d)
+			d.Lists.Groups = append(d.Lists.Groups, ListGroup{Name: "kids"})
+		}, "/downloads warn"},
+		"an empty group":            {func(d *DNSServer) { d.Lists.Groups = []ListGroup{{Name: "kids"}} }, ""},
+		"first sight, refreshed":    {failed(start, time.Hour), ""},
+		"first sight, at the start": {failed(start, start-time.Minute), "/downloads warn /lists warn"},
+		"first sight, never":        {func(d *DNSServer) { failed(start, 0)(d); d.Lists.Refreshed = time.Time{} }, "/downloads warn"},
+		"failed, since when unknown": {func(d *DNSServer) {
+			failed(0, time.Hour)(d)
+			d.Lists.FailedFrom, d.Lists.Started = time.Time{}, time.Time{}
+		}, ""},
+		"failed, of an old reading":  {func(d *DNSServer) { failed(time.Minute, time.Hour)(d); d.NoLists = "metrics: late" }, ""},
 		"two periods missed":         {func(d *DNSServer) { d.Lists.Refreshed = now.Add(-10 * time.Hour) }, "/lists warn"},
 		"one period missed":          {func(d *DNSServer) { d.Lists.Refreshed = now.Add(-7 * time.Hour) }, ""},
 		"never refreshed by itself":  {func(d *DNSServer) { d.Lists.Refreshed, d.Lists.Period = now.Add(-9000*time.Hour), -1 }, ""},
@@ -62,7 +74,9 @@ func TestProblemsOfDNS(t *testing.T) {
 		"all by another clock":       {func(d *DNSServer) { d.Lists.At, d.Lists.Refreshed = now.Add(-50*time.Hour), now.Add(-51*time.Hour) }, ""},
 		"too old by another clock":   {func(d *DNSServer) { d.Lists.At, d.Lists.Refreshed = now.Add(50*time.Hour), now.Add(30*time.Hour) }, "/lists warn"},
 		"some groups off for ever":   {func(d *DNSServer) { d.Blocking = &Blocking{Groups: []string{"ads"}} }, "/off warn"},
-		"off, and downloads failing": {func(d *DNSServer) { failed(0, time.Minute)(d); d.Blocking = &Blocking{} }, "/off warn /downloads warn"},
+		"off, and downloads failing": {func(d *DNSServer) { failed(time.Minute, time.Hour)(d); d.Blocking = &Blocking{} }, "/off warn /downloads warn"},
+		"off, no group, not read":    {func(d *DNSServer) { d.Blocking, d.Lists.Groups, d.Lists.Unread = &Blocking{}, nil, NoMetrics }, "/off warn"},
+		"off, no group, failed":      {func(d *DNSServer) { failed(start, time.Hour)(d); d.Blocking, d.Lists.Groups = &Blocking{}, nil }, "/off warn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keys, what := dnsKeys(blockyState(now, c.change), now)
@@ -116,7 +130,7 @@ func TestFailedDownloadsAreKept(t *testing.T) {
 	st.TakeDNS(read(0, 1, started))
 	st.TakeDNS(read(2, 1, started))
 	l := st.DNS.Value[0].Lists
-	if !l.FailedSeen.Equal(at) || !l.FailedFrom.Equal(started) || !l.Failing() {
+	if !l.FailedSeen.Equal(at) || !l.FailedFrom.Equal(started) || l.Failing() {
 		t.Errorf("it was seen first at the first reading: %+v", l)
 	}
 	broken := Known([]DNSServer{{Kind: "blocky", Unit: "blocky.service", At: at, Err: "late"}}, at, "api")
@@ -135,7 +149,7 @@ func TestFailedDownloadsAreKept(t *testing.T) {
 	}
 	later.DNS = later.DNS.Remember(at)
 	later.TakeDNS(read(9, 3, started))
-	if l = later.DNS.Value[0].Lists; !l.FailedFrom.Equal(at.Add(2*time.Minute)) || !l.FailedSeen.Equal(at.Add(9*time.Minute)) {
+	if l = later.DNS.Value[0].Lists; !l.FailedFrom.Equal(at.Add(2*time.Minute)) || !l.FailedSeen.Equal(at.Add(9*time.Minute)) || !l.Failing() {
 		t.Errorf("two more between the readings: %+v", l)
 	}
 	f := read(200, 3, started)
@@ -175,5 +189,31 @@ func TestWordsOfBlocking(t *testing.T) {
 	}
 	if list := []string{(DNSServer{None: true}).Word(now), (DNSServer{}).Word(now)}; !slices.Equal(list, []string{"-", "unknown"}) {
 		t.Errorf("%q", list)
+	}
+}
+
+// TestCuresNameTheServer: where a host has several, and of containers of one name each.
+func TestCuresNameTheServer(t *testing.T) {
+	now := time.Now()
+	st := blockyState(now, func(d *DNSServer) { d.Blocking = &Blocking{} })
+	cures := func() (list []string) {
+		for _, p := range st.Problems(now) {
+			list = append(list, p.Cure)
+		}
+		return list
+	}
+	if got := cures(); !slices.Equal(got, []string{"sextant dns resume router"}) {
+		t.Errorf("%q", got)
+	}
+	for _, user := range []string{"", "alice"} {
+		d := st.DNS.Value[0]
+		d.Unit, d.Container, d.User = "", "dns", user
+		st.DNS.Value = append(st.DNS.Value, d)
+	}
+	want := []string{"sextant dns resume router --server blocky/blocky.service", "sextant dns resume router --server blocky/dns", "sextant dns resume router --server blocky/dns@alice"}
+	got := cures()
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

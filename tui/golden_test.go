@@ -259,7 +259,7 @@ var stories = []struct {
 	{"alarms", monitoring, []string{"A"}, "HostDown"},
 	{"alarms-silenced", monitoring, []string{"A", "v", "G"}, "CertificateEndsSoon"},
 	{"dns", nameServing, []string{"Z", "j"}, "paused 4m10s"},
-	{"dns-off", nameServing, []string{"Z"}, "failed downloads"},
+	{"dns-off", nameServing, []string{"Z"}, "failed attempts"},
 	{"dns-name", nameServing, []string{"Z", "/", "conflict", "enter"}, "read"},
 	{"dns-menu", nameServing, []string{"Z", "j", "."}, "Enter do it"},
 	{"dns-none", func(*tui.Options) {}, []string{"Z"}, "No DNS server is known yet"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +19,7 @@ func dnsCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "dns [SEL…]", Short: "DNS servers that block (Blocky), and names in the local network (mDNS)", Args: cobra.ArbitraryArgs,
 		Long: "For each Blocky: whether it blocks, is paused or off; queries, blocked, cache and errors of the last 24 hours, or since it started where it keeps no statistics; its lists and when they were refreshed. " +
-			"For each host that answers by mDNS: by which program, and under which name. Exit code 1 with problems, 3 where something is not known.",
+			"For each host that answers by mDNS: by which program, and under which name. Exit code 1 with problems; 3 where of a host its servers or its names, or of a server how it blocks, is not known. Statistics and lists that are not known are told, and do not change it.",
 		RunE: func(cmd *cobra.Command, sel []string) error {
 			return failed(withHosts(cmd.Context(), *o, sel, dnsScope, func(_ *app, states []fleet.State) error {
 				return printDNS(cmd.OutOrStdout(), *o, states)
@@ -49,12 +50,18 @@ func printDNS(w io.Writer, o options, states []fleet.State) error {
 	rows, hosts, errs := gather(states, func(s fleet.State) fleet.Fact[[]fleet.DNSServer] { return s.DNS }, func(s fleet.State, d fleet.DNSServer) dnsRow {
 		return dnsRow{s.Host.Name, d, s.DNS.Source}
 	})
-	names, told, _ := gather(states, func(s fleet.State) fleet.Fact[[]fleet.MDNS] { return s.MDNS }, func(s fleet.State, m fleet.MDNS) nameRow {
+	names, told, unnamed := gather(states, func(s fleet.State) fleet.Fact[[]fleet.MDNS] { return s.MDNS }, func(s fleet.State, m fleet.MDNS) nameRow {
 		return nameRow{s.Host.Name, m, s.Host.Seen(), s.MDNS.At.UTC(), s.MDNS.Source}
 	})
 	for _, r := range rows {
 		if r.Err != "" && !r.None {
 			errs = append(errs, hostError{r.Host, r.Title() + " " + r.Name() + ": " + r.Err, r.Cure})
+		}
+	}
+	for _, e := range unnamed {
+		if !slices.ContainsFunc(errs, func(o hostError) bool { return o.Host == e.Host && o.Error == e.Error }) {
+			e.Error = "names in mDNS: " + e.Error
+			errs = append(errs, e)
 		}
 	}
 	now := time.Now()
@@ -128,34 +135,37 @@ func nameTable(t *table, rows []nameRow, hosts []hostFact, now time.Time) {
 }
 
 // dnsVerb is a command that does something with the DNS server of a host.
-func dnsVerb(o *options, v verb, what string, choose func(t *fleet.Target) error) *cobra.Command {
+func dnsVerb(o *options, v verb, what string, chosen func() map[string]string) *cobra.Command {
 	var server string
 	c := actCommand(o, v, what, dnsScope, func(t *fleet.Target, _ string) (string, error) {
-		t.DNS, t.Chosen = server, map[string]string{}
-		if choose != nil {
-			if err := choose(t); err != nil {
-				return "", usageError{err}
-			}
+		if t.DNS = server; chosen != nil {
+			t.Chosen = chosen()
 		}
 		return "dns-" + v.word, nil
 	})
 	c.Use, c.Short, c.Args = v.word+" HOST", v.title, cobra.ExactArgs(1)
-	c.Flags().StringVar(&server, "server", "", "which, where the host has several: its unit or container")
+	c.Flags().StringVar(&server, "server", "", "which, where the host has several: its unit or container, or as blocky/dns@alice that of a user")
 	return c
 }
 
 func dnsPauseCommand(o *options) *cobra.Command {
 	var length time.Duration
 	var groups []string
-	c := dnsVerb(o, verb{"pause", "Block nothing for a time", "paused"}, "", func(t *fleet.Target) error {
-		t.Chosen[idPause], t.Chosen[idLists] = length.String(), strings.Join(groups, ",")
+	chosen := func() map[string]string {
+		return map[string]string{idPause: length.String(), idLists: strings.Join(groups, ",")}
+	}
+	c := dnsVerb(o, verb{"pause", "Block nothing for a time", "paused"}, "", chosen)
+	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("groups") && len(groups) == 0 {
+			return usageError{errors.New("--groups: none is named; without it all are paused")}
+		}
 		for _, c := range []fleet.Choice{choicePause, choiceLists} {
-			if why := c.Wrong(*t); why != "" {
-				return fmt.Errorf("--%s", why)
+			if why := c.Wrong(fleet.Target{Chosen: chosen()}); why != "" {
+				return usageError{fmt.Errorf("--%s", why)}
 			}
 		}
 		return nil
-	})
+	}
 	c.Flags().DurationVar(&length, "for", 5*time.Minute, "how long: 30s, 5m, 1h30m")
 	c.Flags().StringSliceVar(&groups, "groups", nil, "groups of lists; without it all")
 	return c
@@ -166,7 +176,7 @@ func dnsResumeCommand(o *options) *cobra.Command {
 }
 
 func dnsRefreshCommand(o *options) *cobra.Command {
-	return dnsVerb(o, verb{"refresh", "Read all lists anew, and wait for how it ends; Ctrl-C only stops waiting", "refreshed"}, "", nil)
+	return dnsVerb(o, verb{"refresh", "Read all lists anew, and wait for how it ends; Ctrl-C may stop it", "refreshed"}, "", nil)
 }
 
 func dnsAskCommand(o *options) *cobra.Command {
@@ -208,6 +218,6 @@ func dnsAskCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&kind, "type", "A", "what is asked for: A, AAAA, MX, …")
-	c.Flags().StringVar(&server, "server", "", "which, where the host has several: its unit or container")
+	c.Flags().StringVar(&server, "server", "", "which, where the host has several: its unit or container, or as blocky/dns@alice that of a user")
 	return c
 }

@@ -77,12 +77,20 @@ func TestDemoDNS(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 		before := len(a.store.Snapshot().Audit)
-		lines, err := doDNS(t, a, "dns-pause", map[string]string{"for": "2s", "groups": "ads"})
+		lines, err := doDNS(t, a, "dns-pause", map[string]string{"for": "1m", "groups": "ads"})
 		if err != nil || len(lines) != 1 || !strings.HasPrefix(lines[0], "blocky: paused ") || !strings.HasSuffix(lines[0], ": ads") {
 			t.Errorf("%q %v", lines, err)
 		}
-		if got, _ = dnsJSON(t, a, "router"); got.Servers[0].Blocking.Until.IsZero() && !got.Servers[0].Blocking.Enabled {
-			t.Errorf("%+v", got.Servers[0].Blocking)
+		got, _ = dnsJSON(t, a, "router")
+		if b := got.Servers[0].Blocking; b.Enabled || time.Until(b.Until) < 30*time.Second || time.Until(b.Until) > time.Minute || !slices.Equal(b.Groups, []string{"ads"}) {
+			t.Errorf("%+v", b)
+		}
+		states, _ := a.pick([]string{"router"})
+		if p, err := planPause(t.Context(), fleet.Target{Hosts: states}); err != nil || !strings.Contains(strings.Join(p.Lines, "\n"), ": ads already: that is replaced") {
+			t.Errorf("%+v %v", p, err)
+		}
+		if lines, err = doDNS(t, a, "dns-pause", map[string]string{"for": "2s"}); err != nil || !strings.HasPrefix(lines[0], "blocky: paused ") {
+			t.Errorf("%q %v", lines, err)
 		}
 		time.Sleep(2200 * time.Millisecond)
 		if got, _ = dnsJSON(t, a, "router"); !got.Servers[0].Blocking.Enabled {
@@ -103,7 +111,7 @@ func TestDemoDNS(t *testing.T) {
 		for _, e := range a.store.Snapshot().Audit[before:] {
 			texts = append(texts, string(e.Level)+" "+e.Text)
 		}
-		if want := []string{"info blocky/blocky.service paused", "error blocky/blocky.service paused", "info blocky/blocky.service refreshed its lists"}; !slices.Equal(texts, want) {
+		if want := []string{"info blocky/blocky.service paused", "info blocky/blocky.service paused", "error blocky/blocky.service paused", "info blocky/blocky.service refreshed its lists"}; !slices.Equal(texts, want) {
 			t.Errorf("%q", texts)
 		}
 	})
@@ -136,8 +144,24 @@ func TestWhichDNSServerIsMeant(t *testing.T) {
 		}
 	}
 	st.DNS.Value[1].Err = "it publishes no port"
+	if _, d, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}}); err == nil {
+		t.Errorf("one of two that may be meant was chosen: %+v", d)
+	}
+	st.DNS.Value[1].None = true
 	if _, d, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}}); err != nil || d.Unit != "blocky.service" {
-		t.Errorf("of two of which one can be asked: %+v %v", d, err)
+		t.Errorf("of two of which one does not run: %+v %v", d, err)
+	}
+	st.DNS.Value = append(st.DNS.Value, fleet.DNSServer{Kind: "blocky", Container: "kids", User: "alice"})
+	if _, d, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}, DNS: "kids"}); err == nil || !strings.Contains(fleet.InFull(err), "--server blocky/kids@alice") {
+		t.Errorf("of two of one name: %+v %v", d, err)
+	}
+	if _, d, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}, DNS: "blocky/kids@alice"}); err != nil || d.User != "alice" {
+		t.Errorf("%+v %v", d, err)
+	}
+	st.Reach = fleet.Known(fleet.Reach{State: fleet.Up}, now, "ssh")
+	st.DNS = fleet.Known(st.DNS.Value[:1], now, "api").Remember(now)
+	if why := offDNS(fleet.Target{Hosts: []fleet.State{st}}); !strings.Contains(why, fleet.Remembered) {
+		t.Errorf("a remembered address is acted on: %q", why)
 	}
 	st.DNS = fleet.Unknown[[]fleet.DNSServer](errors.New("containers could not be read"), now, "probe")
 	if _, _, err := dnsOf(fleet.Target{Hosts: []fleet.State{st}}); err == nil || !strings.Contains(err.Error(), "containers could not be read") {
@@ -150,13 +174,16 @@ func TestWrongWordsOfDNS(t *testing.T) {
 		"dns pause web --for 0s":           "--for 0s",
 		"dns pause web --for 8000h":        "1 second to 7 days",
 		"dns pause web --groups ads,a;b":   "--groups",
+		"dns pause web --groups ads,":      "--groups: one has no name",
+		"dns pause web --groups ,":         "--groups: one has no name",
+		"dns pause web --groups=":          "--groups: none is named",
 		"dns ask web":                      "usage: sextant dns ask HOST NAME",
 		"dns ask web a_b/c":                "no name of DNS",
 		"dns ask web a.example --type x.y": "no type of DNS",
 		"dns resume":                       "usage: sextant dns resume HOST",
 	} {
 		args := append(strings.Fields(line), "--config", emptyFleet(t))
-		if _, err := command(t, args...); err == nil || code(err) != exitUsage && !strings.Contains(err.Error(), "no host matches") || !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), "no host matches") {
+		if _, err := command(t, args...); err == nil || code(err) != exitUsage || !strings.Contains(err.Error(), want) {
 			t.Errorf("sextant %s: %d %v", line, code(err), err)
 		}
 	}

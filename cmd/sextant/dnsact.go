@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,18 +55,24 @@ func wrongPause(t fleet.Target) string {
 // groupName is what a group of lists may be called here: Blocky divides them at commas.
 var groupName = regexp.MustCompile(`^[^\s,;&]{1,100}$`)
 
+// pausedGroups are those that were named; none: all are meant. What is between commas
+// may be empty, which is wrong.
 func pausedGroups(t fleet.Target) (list []string) {
+	if t.Chosen[idLists] == "" {
+		return nil
+	}
 	for g := range strings.SplitSeq(t.Chosen[idLists], ",") {
-		if g = strings.TrimSpace(g); g != "" {
-			list = append(list, g)
-		}
+		list = append(list, strings.TrimSpace(g))
 	}
 	return list
 }
 
 func wrongGroups(t fleet.Target) string {
 	for _, g := range pausedGroups(t) {
-		if !groupName.MatchString(g) {
+		switch {
+		case g == "":
+			return "groups: one has no name"
+		case !groupName.MatchString(g):
 			return "groups: " + fleet.Short(fleet.Clean(g), 40) + " cannot be one"
 		}
 	}
@@ -88,32 +93,33 @@ func question(t fleet.Target) (name, kind string) {
 }
 
 // dnsOf is the DNS server that a target means: the one it names, or the only one of its
-// host, or of several the only one that can be asked.
+// host that is meant to be asked. What was only remembered, or could not be read anew, is
+// not acted on: at its address something else may answer by now.
 func dnsOf(t fleet.Target) (fleet.State, fleet.DNSServer, error) {
 	if len(t.Hosts) != 1 {
 		return fleet.State{}, fleet.DNSServer{}, fmt.Errorf("%d hosts are meant; this is for one", len(t.Hosts))
 	}
 	st := t.Hosts[0]
-	list := st.DNS.Value
-	if open := slices.DeleteFunc(slices.Clone(list), func(d fleet.DNSServer) bool { return d.Err != "" }); len(open) > 0 {
-		list = open
-	}
 	refuse := func(why, cure string) (fleet.State, fleet.DNSServer, error) {
 		return st, fleet.DNSServer{}, &nixops.Refusal{Host: st.Host.Name, Why: why, Cure: cure}
 	}
-	switch d, ok := st.DNSServerOf(t.DNS); {
-	case t.DNS != "" && ok:
-		return st, d, nil
-	case t.DNS != "":
-		return refuse("no DNS server "+t.DNS+" there", "see sextant dns "+st.Host.Name)
+	see := "see sextant dns " + st.Host.Name
+	if !st.DNS.Current() {
+		why := "its DNS servers were not read now: "
+		if st.DNS.None {
+			why = ""
+		}
+		return refuse(why+cmp.Or(st.DNS.Err, "not asked yet"), cmp.Or(st.DNS.Cure, see))
+	}
+	switch list := st.DNSServersOf(t.DNS); {
 	case len(list) == 1:
 		return st, list[0], nil
 	case len(list) > 1:
-		return refuse("it has several DNS servers", "say which is meant: --server "+cmp.Or(list[0].Container, list[0].Unit))
-	case st.DNS.Err != "":
-		return refuse(st.DNS.Err, st.DNS.Cure)
+		return refuse("it has several DNS servers", "say which is meant: --server "+list[0].Key()+", or --server "+list[1].Key())
+	case t.DNS != "":
+		return refuse("no DNS server "+t.DNS+" there", see)
 	}
-	return refuse("no DNS server is known there", "see sextant dns "+st.Host.Name)
+	return refuse("no DNS server is known there", see)
 }
 
 // offDNS is why nothing can be done with a DNS server now.
@@ -159,7 +165,7 @@ func (a *app) dnsActions(d *nixops.Deployer) []fleet.Action {
 		{
 			ID: "dns-refresh", Title: "Refresh the lists", Help: "read all lists of the server anew; may take minutes", Scope: fleet.ScopeDNS, Danger: true,
 			Disabled: offDNS, Plan: planDNS("Refresh the lists of %s on %s", "it downloads all its lists; names are answered meanwhile",
-				"it goes on there, also when nobody waits any more"), Run: run("refreshed its lists", refreshDNS),
+				"to stop waiting for it may stop it"), Run: run("refreshed its lists", refreshDNS),
 		},
 		{
 			ID: "dns-ask", Title: "Ask for a name", Help: "what the server answers for a name, and why: is it blocked, and by which list", Keys: []string{"a"}, Scope: fleet.ScopeDNS,
@@ -191,6 +197,9 @@ func planPause(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 		p.Lines = []string{fmt.Sprintf("nothing is blocked for %s, for everybody who asks it", fleet.Length(length))}
 	}
 	p.Lines = append(p.Lines, "then it blocks again by itself")
+	if b := d.Blocking; b != nil && !b.Enabled {
+		p.Lines = append(p.Lines, "it is "+b.Word(time.Now())+" already: that is replaced, it is not added to")
+	}
 	return p, err
 }
 
@@ -206,6 +215,9 @@ func pauseDNS(ctx context.Context, l link.Link, d fleet.DNSServer, t fleet.Targe
 	length, err := pauseLength(t)
 	if err != nil {
 		return "", err
+	}
+	if why := wrongGroups(t); why != "" {
+		return "", errors.New(why)
 	}
 	b, err := services.PauseBlocking(ctx, l, d, length, pausedGroups(t))
 	return d.Name() + ": " + b.Word(time.Now()), err

@@ -30,12 +30,9 @@ func (r *readers) readDNS(ctx context.Context, a watch.Ask) watch.Change {
 	if err != nil {
 		return nil // the probe has said why nothing is known
 	}
-	if c := st.Containers; c.Err == fleet.Remembered && !c.Usable(time.Now()) {
-		st.Containers = fleet.Fact[[]fleet.Container]{} // too old to say that none of them is a DNS server
-	}
 	r.needContainers(ctx, a, &st)
 	var listens fleet.Fact[[]fleet.Listener]
-	if services.HasDNS(st) && !st.Listens.Usable(time.Now()) {
+	if services.HasDNS(st) && !st.Listens.Current() {
 		listens = network.Listens(ctx, a.Link)
 		st.Listens = st.Listens.Refresh(listens)
 	}

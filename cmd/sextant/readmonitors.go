@@ -43,9 +43,10 @@ func (r *readers) readMonitors(ctx context.Context, a watch.Ask) watch.Change {
 	return func(s *fleet.State) { s.Monitors = s.Monitors.Refresh(f) }
 }
 
-// needContainers reads the containers of a host into a state that has none yet.
+// needContainers reads the containers of a host into a state of which they are not
+// current: remembered ones may be gone.
 func (r *readers) needContainers(ctx context.Context, a watch.Ask, st *fleet.State) {
-	if !st.Containers.Asked() {
+	if !st.Containers.Current() && !st.Containers.None {
 		e := r.of(a.Link)
 		e.Expect(a.Known)
 		e.Read(ctx, a.Probed)

@@ -53,7 +53,7 @@ func (s *server) read(ctx context.Context, l link.Link, st fleet.State, told dns
 	}
 	s.Err, s.Cure = err.Error(), fleet.Cure(err)
 	s.None = errors.Is(err, errHTTPOff) || errors.Is(err, errNoPort)
-	s.Silent = errors.Is(err, web.ErrNone) || errors.Is(err, web.ErrLate)
+	s.Silent = errors.Is(err, web.ErrNone)
 }
 
 // blockyConfig is what of a configuration of Blocky's is read.
@@ -137,32 +137,6 @@ func (s *server) configured(st fleet.State, in any) error {
 	return err
 }
 
-// ofContainer takes the ports that a container publishes, or those at which it listens
-// on the host's network.
-func (s *server) ofContainer(st fleet.State) error {
-	i := slices.IndexFunc(st.Containers.Value, func(c fleet.Container) bool {
-		return c.Name == s.Container && (c.User == s.User || s.User == "" && c.User == "root")
-	})
-	c := st.Containers.Value[i]
-	for _, p := range c.Ports {
-		if p.Protocol == "tcp" && p.Host != 0 && !slices.Contains(blockyKind.not, p.Container) {
-			s.add("", p.Host)
-		}
-	}
-	for _, l := range st.Listens.Value {
-		if l.Container == c.ID && c.ID != "" && l.Process != "conmon" {
-			s.listens(l)
-		}
-	}
-	switch {
-	case len(s.at) > 0:
-		return nil
-	case !st.Listens.Usable(time.Now()):
-		return fmt.Errorf("where its HTTP API is, is not known: its container publishes no port, and who listens on the host could not be read: %s", cmp.Or(st.Listens.Err, "not asked yet"))
-	}
-	return errNoPort
-}
-
 // listens takes a port of its own, unless it is one of DNS.
 func (s *server) listens(l fleet.Listener) {
 	if l.Proto == "tcp" && !slices.Contains(blockyKind.not, l.Port) {
@@ -215,10 +189,15 @@ func address(text string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%q is no address of an HTTP API (ports.http)", word(text))
 	}
-	if ip = ip.Unmap(); ip.IsUnspecified() {
-		ip = netip.MustParseAddr("127.0.0.1")
+	return loopbackOfAll(netip.AddrPortFrom(ip.Unmap(), uint16(n))), nil
+}
+
+// loopbackOfAll is an address at which what listens at all of them is reached.
+func loopbackOfAll(at netip.AddrPort) netip.AddrPort {
+	if at.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), at.Port())
 	}
-	return netip.AddrPortFrom(ip, uint16(n)), nil
+	return at
 }
 
 // safePath is the path of metrics, where it is one.
@@ -276,22 +255,23 @@ func (s *server) ask(ctx context.Context, l link.Link) error {
 	s.Blocking, s.At = &b, time.Now()
 	var groups []fleet.ListGroup
 	s.Stats, groups, s.NoStats = c.stats(ctx)
-	var m blockyMetrics
-	if err = web.ErrNotFound; s.metrics != "" {
-		m, err = c.metrics(ctx, s.metrics)
-	}
-	switch {
-	case !errors.Is(err, web.ErrNotFound):
-		s.MetricsPath = s.metrics
+	none := fleet.NoMetrics
+	if s.metrics != "" {
+		m, err := c.metrics(ctx, s.metrics)
 		if err == nil {
+			s.MetricsPath = s.metrics
+			m.join(groups)
 			m.take(&s.DNSServer, clock, s.period)
 			return nil
 		}
-		s.NoLists = "its metrics: " + err.Error()
-	case s.Stats != nil:
-		s.Lists = &fleet.DNSLists{Groups: groups, Unread: fleet.NoMetrics, Period: s.period, At: s.At}
-	default:
-		s.NoLists = fleet.NoMetrics
+		none = "it has no metrics at " + s.metrics
+		if !errors.Is(err, web.ErrNotFound) {
+			s.MetricsPath, s.NoLists = s.metrics, "its metrics: "+err.Error()
+			return nil
+		}
+	}
+	if s.NoLists = none; len(groups) > 0 { // without any, it is not known whether it has lists
+		s.NoLists, s.Lists = "", &fleet.DNSLists{Groups: groups, Unread: none, Period: s.period, At: s.At}
 	}
 	return nil
 }

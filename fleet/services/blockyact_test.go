@@ -53,6 +53,38 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+// TestAPauseThatHasNoEnd: what is off for ever is an error, also right after a pause was
+// asked for.
+func TestAPauseThatHasNoEnd(t *testing.T) {
+	l, _ := blockyHost(onAt4000, &stub{status: []string{`{"enabled":true}`, `{"enabled":false}`}})
+	_, err := PauseBlocking(t.Context(), l, fleet.DNSServer{Kind: "blocky", Unit: "blocky.service", Address: "127.0.0.1:4000"}, time.Minute, nil)
+	if err == nil || !strings.Contains(err.Error(), "nothing turns it on again") || fleet.Cure(err) != "sextant dns resume router --server blocky/blocky.service" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestNothingIsChangedAtAnothersAddress: where no Blocky answers any more.
+func TestNothingIsChangedAtAnothersAddress(t *testing.T) {
+	d := fleet.DNSServer{Address: "127.0.0.1:4000", MetricsPath: "/metrics"}
+	for name, s := range map[string]*stub{"another": {status: []string{`{"status":"ok"}`}}, "nobody": nil} {
+		l := &webtest.Link{Name: "router"}
+		if s != nil {
+			l.Web = map[string]http.Handler{"tcp 127.0.0.1:4000": s}
+		}
+		_, pause := PauseBlocking(t.Context(), l, d, time.Minute, nil)
+		_, resume := ResumeBlocking(t.Context(), l, d)
+		_, refresh := RefreshLists(t.Context(), l, d, func(string) {})
+		for _, err := range []error{pause, resume, refresh} {
+			if err == nil || !strings.Contains(err.Error(), "nothing was changed") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if s != nil && (len(s.requests("able")) > 0 || len(s.requests("refresh")) > 0) {
+			t.Errorf("%q", s.asked)
+		}
+	}
+}
+
 // TestChangesAreSentOnce: also where the answer is bad, and then it is not said that
 // nothing was done.
 func TestChangesAreSentOnce(t *testing.T) {
@@ -61,7 +93,12 @@ func TestChangesAreSentOnce(t *testing.T) {
 		return err
 	})
 	n := 0
-	l := &webtest.Link{Name: "router", Web: map[string]http.Handler{"tcp 127.0.0.1:4000": http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) {
+	l := &webtest.Link{Name: "router", Web: map[string]http.Handler{"tcp 127.0.0.1:4000": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/blocking/status" {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, `{"enabled":false}`)
+			return
+		}
 		n++
 		panic(http.ErrAbortHandler) // the connection ends without an answer
 	})}}
@@ -103,9 +140,9 @@ func figures(entries, failed int, refreshed int64) string {
 
 // quick has a refresh watched quickly.
 func quick(t *testing.T) {
-	every, quiet := refreshEvery, refreshQuiet
-	refreshEvery, refreshQuiet = 10*time.Millisecond, 200*time.Millisecond
-	t.Cleanup(func() { refreshEvery, refreshQuiet = every, quiet })
+	every, quiet, cut := refreshEvery, refreshQuiet, refreshCut
+	refreshEvery, refreshQuiet, refreshCut = 10*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond
+	t.Cleanup(func() { refreshEvery, refreshQuiet, refreshCut = every, quiet, cut })
 }
 
 func refreshed(t *testing.T, ctx context.Context, s *stub) (string, string, error) {
@@ -120,58 +157,65 @@ func refreshed(t *testing.T, ctx context.Context, s *stub) (string, string, erro
 func TestRefreshOfLists(t *testing.T) {
 	quick(t)
 	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	late := func(http.ResponseWriter, *http.Request) {
+		time.Sleep(150 * time.Millisecond)
+		panic(http.ErrAbortHandler)
+	}
 	on := []string{`{"enabled":true}`}
 	first := []string{figures(10, 1, 5000), figures(10, 1, 5000)}
-	t.Run("it answers in time", func(t *testing.T) {
-		s := &stub{status: on, metrics: append(slices.Clone(first), figures(20, 1, 6000))}
-		if out, _, err := refreshed(t, t.Context(), s); err != nil || out != "the lists were refreshed: 20 entries in 1 groups" {
-			t.Errorf("%q %v", out, err)
+	then := func(more ...string) []string { return append(slices.Clone(first), more...) }
+	for name, c := range map[string]struct {
+		stub      *stub
+		out, err  string // what it ends with
+		said, not string
+	}{
+		"it answers in time":     {stub: &stub{metrics: then(figures(20, 1, 6000))}, out: "the lists were refreshed: 20 entries in 1 groups"},
+		"attempts failed":        {stub: &stub{metrics: then(figures(20, 3, 6000))}, out: "the lists were refreshed: 20 entries in 1 groups (2 attempts to download failed)"},
+		"cut off, some are done": {stub: &stub{refresh: late, metrics: then(figures(15, 1, 6000), figures(20, 2, 6010))}, err: "nothing has moved for 0s; whether all groups are done is not known: a group or more were made anew, 20 entries in 1 groups (1 attempts to download failed)", said: "15 entries after"},
+		"cut off, nothing moves": {stub: &stub{refresh: late, metrics: first}, err: "whether all groups are done is not known: no group was made anew"},
+		"closed at once":         {stub: &stub{refresh: cut, metrics: first}, err: "it is not known whether it refreshes its lists", not: "cut off"},
+		"it says that it failed": {stub: &stub{metrics: first, refresh: func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no route\x1b[31m", http.StatusInternalServerError)
+		}}, err: "it says: no route"},
+		"cut off without metrics":   {stub: &stub{stats: someStats, refresh: late}, err: "how it ends is not known: it has no metrics at /metrics"},
+		"without metrics":           {stub: &stub{stats: someStats}, out: "Blocky says that its lists were refreshed; whether attempts to download failed is not known: it has no metrics at /metrics"},
+		"started anew":              {stub: &stub{metrics: then(strings.Replace(figures(20, 0, 6000), "seconds 1000", "seconds 5500", 1))}, err: "started anew"},
+		"started anew, and cut off": {stub: &stub{refresh: late, metrics: then(strings.Replace(figures(20, 0, 6000), "seconds 1000", "seconds 5500", 1))}, err: "started anew"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := c.stub
+			s.status = on
+			out, said, err := refreshed(t, t.Context(), s)
+			if out != c.out || c.err == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), c.err) || !strings.Contains(said, c.said) || c.not != "" && strings.Contains(err.Error(), c.not) {
+				t.Errorf("%q %v; said %q", out, err, said)
+			}
+			if got := s.requests("refresh"); !slices.Equal(got, []string{"POST /api/lists/refresh"}) {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// TestARefreshKeepsItsRequestOpen: a newer Blocky may stop one whose request has ended.
+func TestARefreshKeepsItsRequestOpen(t *testing.T) {
+	quick(t)
+	first := []string{figures(10, 1, 5000), figures(10, 1, 5000), figures(20, 1, 6000)}
+	done := make(chan bool, 1)
+	s := &stub{status: []string{`{"enabled":true}`}, metrics: first, refresh: func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+			done <- false
+		case <-time.After(time.Second): // longer than nothing moves
+			done <- true
 		}
-		if got := s.requests("refresh"); !slices.Equal(got, []string{"POST /api/lists/refresh"}) {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("its answer is cut off", func(t *testing.T) {
-		s := &stub{status: on, refresh: cut, metrics: append(slices.Clone(first), figures(10, 1, 5000), figures(15, 1, 6000), figures(20, 1, 6010))}
-		out, said, err := refreshed(t, t.Context(), s)
-		if err != nil || out != "the lists were refreshed: 20 entries in 1 groups" || !strings.Contains(said, "15 entries after") || len(s.requests("refresh")) != 1 {
-			t.Errorf("%q %v; said %q", out, err, said)
-		}
-	})
-	t.Run("downloads fail", func(t *testing.T) {
-		s := &stub{status: on, refresh: cut, metrics: append(slices.Clone(first), figures(10, 3, 5000))}
-		if _, said, err := refreshed(t, t.Context(), s); err == nil || !strings.Contains(err.Error(), "2 downloads failed") || !strings.Contains(said, "2 downloads failed") {
-			t.Errorf("%v; said %q", err, said)
-		}
-	})
-	t.Run("it says that it failed", func(t *testing.T) {
-		s := &stub{status: on, metrics: first, refresh: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no route\x1b[31m", 500) }}
-		if _, _, err := refreshed(t, t.Context(), s); err == nil || err.Error() != "it says: no route" {
-			t.Errorf("%v", err)
-		}
-	})
-	t.Run("without metrics", func(t *testing.T) {
-		s := &stub{status: on, stats: someStats, refresh: cut}
-		if _, _, err := refreshed(t, t.Context(), s); err == nil || !strings.Contains(err.Error(), "how it ends is not known") {
-			t.Errorf("%v", err)
-		}
-		s.refresh = nil
-		if out, _, err := refreshed(t, t.Context(), s); err != nil || !strings.Contains(out, "whether downloads failed is not known") {
-			t.Errorf("%q %v", out, err)
-		}
-	})
-	t.Run("nobody waits", func(t *testing.T) {
-		ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer stop()
-		s := &stub{status: on, metrics: first, refresh: cut}
-		if _, _, err := refreshed(t, ctx, s); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "it goes on in Blocky") {
-			t.Errorf("%v", err)
-		}
-	})
-	t.Run("started anew", func(t *testing.T) {
-		s := &stub{status: on, metrics: append(slices.Clone(first), strings.Replace(figures(20, 0, 6000), "seconds 1000", "seconds 5500", 1))}
-		if _, _, err := refreshed(t, t.Context(), s); err == nil || !strings.Contains(err.Error(), "started anew") {
-			t.Errorf("%v", err)
-		}
-	})
+	}}
+	if out, _, err := refreshed(t, t.Context(), s); err != nil || !<-done || !strings.HasPrefix(out, "the lists were refreshed") {
+		t.Errorf("%q %v", out, err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	s.metrics = first
+	if _, _, err := refreshed(t, ctx, s); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "may go on, or stop it") {
+		t.Errorf("%v", err)
+	}
 }

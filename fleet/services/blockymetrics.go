@@ -45,6 +45,9 @@ func (c api) metrics(ctx context.Context, path string) (blockyMetrics, error) {
 			m.add(name, labels, v)
 		}
 	}
+	if err := lines.Err(); err != nil {
+		return m, web.Unreadable(path, err)
+	}
 	if !known {
 		return m, errors.New(path + " has none of Blocky's metrics: what listens there may be something else")
 	}
@@ -150,6 +153,15 @@ func (m *blockyMetrics) group(name string) *fleet.ListGroup {
 		}
 	}
 	return g
+}
+
+// join takes groups in that only the statistics tell.
+func (m *blockyMetrics) join(groups []fleet.ListGroup) {
+	for _, g := range groups {
+		if m.groups[g.Name] == nil && len(m.groups) < maxGroups {
+			m.groups[g.Name] = &g
+		}
+	}
 }
 
 // take puts into a server what its metrics tell; clock is the host's own when it

@@ -48,6 +48,16 @@ type server struct {
 	period  fleet.Seconds
 }
 
+// stopped are states of units and containers that do not run, and are not about to.
+var stopped = []string{"inactive", "failed", "exited", "stopped", "created", "configured", "paused", "dead", fleet.Absent}
+
+// active tells whether a unit runs.
+func active(u fleet.Unit) bool { return u.Active == "active" || u.Active == "reloading" }
+
+func unreadContainers(st fleet.State) error {
+	return fmt.Errorf("containers could not be read: %s", cmp.Or(st.Containers.Err, "not asked yet"))
+}
+
 // findBlocky gives the Blockys of a host: containers of its image, and its unit.
 func findBlocky(st fleet.State) []server {
 	var out []server
@@ -63,10 +73,12 @@ func findBlocky(st fleet.State) []server {
 		if c.User != "root" {
 			v.User = c.User
 		}
-		if v.Err = "its container does not run: " + c.State; c.Running() {
-			v.Err = ""
+		switch {
+		case !st.Containers.Current(): // it may be gone since, or another be in its place
+			v.Err = unreadContainers(st).Error()
+		case !c.Running():
+			v.Err, v.None = "its container does not run: "+c.State, slices.Contains(stopped, c.State)
 		}
-		v.None = v.Err != ""
 		out = append(out, v)
 	}
 	for _, u := range st.Units.Value {
@@ -74,8 +86,8 @@ func findBlocky(st fleet.State) []server {
 			continue
 		}
 		v := server{metrics: defaultMetrics, DNSServer: fleet.DNSServer{Kind: blockyKind.name, Unit: u.Name}}
-		if u.Active != "active" {
-			v.Err, v.None = "it does not run: its unit is "+u.Active, true
+		if !active(u) {
+			v.Err, v.None = "it does not run: its unit is "+u.Active, slices.Contains(stopped, u.Active)
 		}
 		out = append(out, v)
 	}
@@ -109,8 +121,8 @@ func dnsFact(st fleet.State, servers []server) fleet.Fact[[]fleet.DNSServer] {
 			list[i] = s.DNSServer
 		}
 		return fleet.Known(list, now, "its HTTP API")
-	case !c.Usable(now) && !c.None: // one may run in a container
-		return fleet.Unknown[[]fleet.DNSServer](fmt.Errorf("containers could not be read: %s", cmp.Or(c.Err, "not asked yet")), now, "probe")
+	case !c.Current() && !c.None: // one may run in a container
+		return fleet.Unknown[[]fleet.DNSServer](unreadContainers(st), now, "probe")
 	}
 	return fleet.Nothing[[]fleet.DNSServer]("no DNS server that can be asked (Blocky)", now, "probe")
 }
@@ -173,7 +185,7 @@ func parseDNS(out, mark string) dnsTold {
 
 // runs tells whether a unit of the system does.
 func runs(st fleet.State, unit string) bool {
-	return slices.ContainsFunc(st.Units.Value, func(u fleet.Unit) bool { return u.User == "" && u.Name == unit && u.Active == "active" })
+	return slices.ContainsFunc(st.Units.Value, func(u fleet.Unit) bool { return u.User == "" && u.Name == unit && active(u) })
 }
 
 // namesFact is what those that answer for names of the local network tell of theirs.

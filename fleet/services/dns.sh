@@ -52,6 +52,7 @@ blocky() {
 				some = key == "blocking"
 			}
 			/^[ \t]*#/ { next }
+			{ sub(/[ \t]#.*/, "") }
 			whole { print }
 			some && !period && /^[ \t]+["\47]?refreshPeriod["\47]?[ \t]*:/ { period = 1; sub(/^[ \t]+/, ""); print }
 		' "$file") || {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,10 +58,10 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api/blocking/status":
 		js(next(&s.status))
 	case path == "/api/blocking/disable" && strings.Contains(r.URL.RawQuery, "groups=nope"):
-		http.Error(w, "group 'nope' is unknown", 400)
+		http.Error(w, "group 'nope' is unknown", http.StatusBadRequest)
 	case path == "/api/blocking/disable", path == "/api/blocking/enable", path == "/api/lists/refresh":
 	case path == "/api/stats" && s.stats == "":
-		http.Error(w, "statistics are disabled", 503)
+		http.Error(w, "statistics are disabled", http.StatusServiceUnavailable)
 	case path == "/api/stats":
 		js(s.stats)
 	case path == "/metrics" && len(s.metrics) > 0:
@@ -186,12 +187,33 @@ func TestOlderBlockyAndWithoutStatistics(t *testing.T) {
 	if d = one(t, l, st); d.NoLists != fleet.NoMetrics || d.Lists != nil || d.Err != "" {
 		t.Errorf("without metrics: %+v", d)
 	}
+	s.stats = strings.Replace(someStats, `"lists":{"denylist":{"ads":11},"allowlist":{}},`, "", 1)
+	if d = one(t, l, st); d.Stats == nil || d.NoLists != fleet.NoMetrics || d.Lists != nil {
+		t.Errorf("statistics without lists are not 0 entries: %+v", d)
+	}
 	s.stats = someStats
 	if d = one(t, l, st); d.Lists == nil || d.Lists.Entries() != 11 || d.Lists.Unread != fleet.NoMetrics || d.NoLists != "" {
 		t.Errorf("lists by the statistics: %+v", d)
 	}
 	if got := s.requests("/metrics"); len(got) != 1 {
 		t.Errorf("metrics that are off were asked for: %q", got)
+	}
+}
+
+// TestGroupsThatOnlyTheStatisticsTell: one of which no list was ever loaded has no metrics.
+func TestGroupsThatOnlyTheStatisticsTell(t *testing.T) {
+	s := &stub{status: []string{`{"enabled":true}`}, metrics: []string{newMetrics}, stats: strings.Replace(someStats, `{"ads":11}`, `{"ads":11,"kids":0}`, 1)}
+	l, st := blockyHost(onAt4000, s)
+	if d := one(t, l, st); len(d.Lists.Groups) != 3 || d.Lists.Groups[1].Deny != 531204 || d.Lists.Groups[2].Name != "kids" || !d.Lists.Failing() {
+		t.Errorf("%+v", d.Lists)
+	}
+	s.metrics = []string{newMetrics + strings.Repeat("x", 1<<17)}
+	if d := one(t, l, st); d.Lists != nil || !strings.Contains(d.NoLists, "/metrics cannot be read") {
+		t.Errorf("metrics that break off: %+v", d)
+	}
+	l, st = blockyHost(onAt4000, &stub{status: []string{`{"enabled":true}`}})
+	if d := one(t, l, st); d.NoLists != "it has no metrics at /metrics" {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -264,9 +286,14 @@ func TestBlockyInAContainer(t *testing.T) {
 		st.Containers = fleet.Known([]fleet.Container{c}, now, "podman")
 		return one(t, l, st)
 	}
+	if d := with(box); d.Address != "" || d.None || !strings.Contains(d.Err, "who listens at 127.0.0.1:8053 could not be read") {
+		t.Errorf("published, without listeners: %+v", d)
+	}
+	st.Listens = fleet.Known([]fleet.Listener{{Proto: "tcp", Address: "*", Port: 8053, Process: "conmon", Unit: box.Unit}}, now, "ss")
 	if d := with(box); d.Err != "" || d.Address != "127.0.0.1:8053" || d.Lists == nil || d.Key() != "blocky/dns" {
 		t.Errorf("published: %+v", d)
 	}
+	st.Listens = fleet.Fact[[]fleet.Listener]{}
 	box.Ports = nil
 	if d := with(box); d.None || !strings.Contains(d.Err, "who listens on the host could not be read") {
 		t.Errorf("without listeners: %+v", d)
@@ -285,6 +312,58 @@ func TestBlockyInAContainer(t *testing.T) {
 	}
 }
 
+// TestTwoBlockysInContainers: each is asked at the address that it publishes, and never
+// who listens there in its place.
+func TestTwoBlockysInContainers(t *testing.T) {
+	now := time.Now()
+	on, off := &stub{status: []string{`{"enabled":true}`}}, &stub{status: []string{`{"enabled":false,"autoEnableInSec":99}`}}
+	l := &webtest.Link{Name: "router", Web: map[string]http.Handler{"tcp 10.0.0.1:4000": on, "tcp 10.0.0.2:4000": off}}
+	st := fleet.State{Host: l.Host(), Units: fleet.Known([]fleet.Unit{}, now, "probe")}
+	box := func(name, ip, id string) fleet.Container {
+		return fleet.Container{Name: name, ID: strings.Repeat(id, 64), Image: "blocky", State: "running", User: "root", Ports: []fleet.Port{{HostIP: ip, Container: 4000, Host: 4000, Protocol: "tcp"}}}
+	}
+	st.Containers = fleet.Known([]fleet.Container{box("a", "10.0.0.1", "a"), box("b", "10.0.0.2", "b")}, now, "podman")
+	for name, c := range map[string]struct {
+		first fleet.Listener // at 10.0.0.1
+		err   string
+	}{
+		"its own":           {fleet.Listener{Process: "conmon", Container: strings.Repeat("a", 64)}, ""},
+		"Docker's":          {fleet.Listener{Process: "docker-proxy", Unit: "docker.service"}, ""},
+		"rootless":          {fleet.Listener{Process: "rootlessport"}, ""},
+		"another container": {fleet.Listener{Process: "conmon", Container: strings.Repeat("b", 64)}, "another container listens"},
+		"a stranger":        {fleet.Listener{Process: "caddy", Unit: "caddy.service"}, "caddy.service listens"},
+		"nobody told":       {fleet.Listener{}, "somebody who is not told listens"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.first.Proto, c.first.Address, c.first.Port = "tcp", "10.0.0.1", 4000
+			st.Listens = fleet.Known([]fleet.Listener{c.first, {Proto: "tcp", Address: "10.0.0.2", Port: 4000, Process: "conmon", Container: strings.Repeat("b", 64)}}, now, "ss")
+			before := len(on.requests("status"))
+			f, _ := DNS(t.Context(), l, st)
+			a, b := f.Value[0], f.Value[1]
+			if c.err == "" != (a.Err == "") || !strings.Contains(a.Err, c.err) || c.err == "" && !a.Blocking.Enabled {
+				t.Errorf("%+v", a)
+			}
+			if b.Address != "10.0.0.2:4000" || b.Blocking == nil || b.Blocking.Enabled {
+				t.Errorf("%+v", b)
+			}
+			if asked := len(on.requests("status")) > before; asked != (c.err == "") {
+				t.Errorf("it was asked: %v", asked)
+			}
+		})
+	}
+}
+
+// TestBlockyThatStarts: only what is stopped is told as stopped.
+func TestBlockyThatStarts(t *testing.T) {
+	l, st := blockyHost(onAt4000, &stub{status: []string{`{"enabled":true}`}})
+	for state, want := range map[string][2]bool{"active": {}, "reloading": {}, "inactive": {true, true}, "failed": {true, true}, "activating": {true, false}, "deactivating": {true, false}} {
+		st.Units.Value[0].Active = state
+		if d := one(t, l, st); (d.Err != "") != want[0] || d.None != want[1] {
+			t.Errorf("%s: %+v", state, d)
+		}
+	}
+}
+
 // TestNoDNSServer: none is only where all that could be one was read.
 func TestNoDNSServer(t *testing.T) {
 	l, st := blockyHost("", nil)
@@ -297,8 +376,13 @@ func TestNoDNSServer(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	st.Containers = fleet.Known([]fleet.Container{}, time.Now().Add(-time.Minute), "podman").Remember(time.Now())
-	if f, _ := DNS(t.Context(), l, st); !f.None {
+	if f, _ := DNS(t.Context(), l, st); f.None || !strings.Contains(f.Err, "containers could not be read: "+fleet.Remembered) {
 		t.Errorf("remembered: %+v", f)
+	}
+	old := fleet.Known([]fleet.Container{{Name: "dns", Image: "blocky", State: "running", User: "root"}}, time.Now(), "podman")
+	st.Containers = old.Refresh(fleet.Unknown[[]fleet.Container](errors.New("closed"), time.Now(), "podman"))
+	if f, _ := DNS(t.Context(), l, st); len(f.Value) != 1 || f.Value[0].None || !strings.Contains(f.Value[0].Err, "containers could not be read: closed") {
+		t.Errorf("one that was there before: %+v", f)
 	}
 	st.Containers = fleet.Fact[[]fleet.Container]{}
 	if f, _ := DNS(t.Context(), l, st); f.None || f.Err == "" {
@@ -355,5 +439,9 @@ func TestNothingAnswers(t *testing.T) {
 	l.Web = nil
 	if d := one(t, l, st); !d.Silent || !strings.Contains(d.Err, web.ErrNone.Error()) {
 		t.Errorf("%+v", d)
+	}
+	l.Raw = map[string]func(net.Conn){"tcp 127.0.0.1:4000": webtest.Answers()["silence"]}
+	if d := one(t, l, st); d.Silent || !strings.Contains(d.Err, web.ErrLate.Error()) {
+		t.Errorf("late is not silent: %+v", d)
 	}
 }

@@ -62,17 +62,17 @@ blocking:
   loading:
     refreshPeriod: 24h # token=hunter2
   refreshPeriod: 1h
-"ports":
+"ports": # token=hunter2
   # hunter2
   dns: 53
-  http:
-  - 127.0.0.1:4001
+  http: # hunter2
+  - 127.0.0.1:4001	# hunter2
 redis:
   password: hunter2
   http: 1
 prometheus:
-  enable: true
-  path: /m
+  enable: true # hunter2
+  path: /m #hunter2
 queryLog:
   target: db://user:hunter2@x/
 `
@@ -80,9 +80,8 @@ queryLog:
 // TestTheScriptReadsOnlyWhatIsNeeded: of a configuration of Blocky's ports, metrics and
 // the period leave the host, and nothing of what may be secret.
 func TestTheScriptReadsOnlyWhatIsNeeded(t *testing.T) {
-	config := strings.Replace(wholeConfig, "24h # token=hunter2", "24h", 1)
 	for _, option := range []string{"--config ", "--config=", "-c "} {
-		told := runDNS(t, map[string]string{"blocky.service": "/nix/store/x-blocky/bin/blocky serve " + option + file(t, config)}, "blocky")
+		told := runDNS(t, map[string]string{"blocky.service": "/nix/store/x-blocky/bin/blocky serve " + option + file(t, wholeConfig)}, "blocky")
 		s := server{DNSServer: fleet.DNSServer{Kind: "blocky", Unit: "blocky.service"}}
 		if err := s.place(fleet.State{}, told); err != nil || len(s.at) != 1 || s.at[0] != "127.0.0.1:4001" || s.metrics != "/m" || s.period.Duration() != 24*time.Hour {
 			t.Errorf("%s: %+v %v\n%v", option, s, err, told)

@@ -243,8 +243,10 @@ func lists(v fleet.DNSServer, now time.Time) widget.Line {
 		return widget.L(themes.Unknown, "? ").And(themes.Text, cmp.Or(v.NoLists, v.Err))
 	case v.NoLists != "":
 		line = widget.L(themes.Unknown, "? ").And(themes.Text, v.NoLists+"; before: ")
-	case len(l.Groups) == 0:
+	case l.None():
 		return widget.L(themes.Dim, "none")
+	case len(l.Groups) == 0:
+		line = widget.L(themes.Unknown, "? ").And(themes.Text, "no group is told")
 	}
 	for i, g := range l.Groups {
 		if i > 0 {
@@ -265,7 +267,7 @@ func lists(v fleet.DNSServer, now time.Time) widget.Line {
 	if l.Failing() {
 		role = themes.Warn
 	}
-	return line.And(role, "; "+n.Failed+" failed downloads")
+	return line.And(role, "; "+n.Failed+" failed attempts")
 }
 
 // tops are the first of a list that is counted.

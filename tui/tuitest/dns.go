@@ -35,7 +35,7 @@ func NameServing(st fleet.State) fleet.State {
 			Kind: "blocky", Container: "dns", Unit: "podman-dns.service", Address: "127.0.0.1:8053", Version: "v0.26.1", At: at, MetricsPath: "/metrics",
 			Blocking: &fleet.Blocking{}, NoStats: "this version has no statistics",
 			Stats: &fleet.DNSStats{Source: "metrics", Start: ago(3 * day), End: at, Queries: 9_120, Blocked: 310, Errors: 2},
-			Lists: &fleet.DNSLists{Groups: []fleet.ListGroup{{Name: "ads", Deny: 9_310}}, Refreshed: ago(2 * time.Hour), Failed: 3, Started: ago(3 * day), FailedFrom: ago(3 * time.Hour), FailedSeen: ago(2 * time.Hour), At: at},
+			Lists: &fleet.DNSLists{Groups: []fleet.ListGroup{{Name: "ads", Deny: 9_310}}, Refreshed: ago(5 * time.Hour), Failed: 3, Started: ago(3 * day), FailedFrom: ago(3 * time.Hour), FailedSeen: ago(2 * time.Hour), At: at},
 		}}, at, "its HTTP API")
 		name(fleet.MDNS{Responder: "avahi", State: "running", Name: "cloud-2.local", Wanted: "cloud.local", Publishes: &yes})
 	case "storage":

@@ -39,7 +39,9 @@ func DNS(d fleet.DNSServer, now time.Time) DNSCells {
 		if d.NoLists != "" {
 			old = "?" // it was so at an earlier reading
 		}
-		c.Entries = old + Many(l.Entries())
+		if len(l.Groups) > 0 || l.None() {
+			c.Entries = old + Many(l.Entries())
+		}
 		if l.Unread == "" {
 			c.Failed = old + Many(l.Failed)
 			if age := l.Age(now.Sub(d.At)); age >= 0 {
