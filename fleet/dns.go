@@ -373,3 +373,24 @@ func (a DNSAnswer) Line() string {
 	}
 	return line + ", " + cmp.Or(strings.TrimSpace(a.Code+" "+a.Response), "no answer")
 }
+
+// dnsEvents are what happened to the lists of the host's DNS servers, by our clock.
+func (s State) dnsEvents() []Event {
+	var list []Event
+	for _, v := range s.DNS.Value {
+		l := v.Lists
+		if l == nil || v.NoLists != "" {
+			continue
+		}
+		add := func(at time.Time, level Level, text string) {
+			if !at.IsZero() {
+				list = append(list, Event{At: at.Add(v.At.Sub(l.At)), Kind: EventDNS, Level: level, Text: text, Source: s.DNS.Source})
+			}
+		}
+		add(l.Refreshed, Info, v.Name()+" made its lists anew")
+		if l.Failed > 0 {
+			add(l.FailedSeen, Warn, fmt.Sprintf("%s: %d attempts to download lists failed", v.Name(), l.Failed))
+		}
+	}
+	return list
+}

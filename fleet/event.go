@@ -25,6 +25,7 @@ const (
 	EventReload      EventKind = "reload"      // a service took up a configuration
 	EventCertificate EventKind = "certificate" // issued
 	EventSecret      EventKind = "secret"      // changed, decrypted or not
+	EventDNS         EventKind = "dns"         // lists made anew, or not
 )
 
 // Event is something that happened to a host, or was done to it.

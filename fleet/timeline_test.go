@@ -22,6 +22,10 @@ func TestTimeline(t *testing.T) {
 	}}, now, "guard")
 	s.Units = Known([]Unit{{Name: "caddy.service", Active: "failed", Result: "exit-code", Exited: ago(30 * time.Minute)}, {Name: "ok.service", Active: "active"}}, now, "probe")
 	s.Backups = Known([]BackupJob{{Name: "home", State: BackupFailed, LastSuccess: ago(30 * time.Hour), LastRun: ago(6 * time.Hour), Error: "locked"}}, now, "units")
+	theirs := now.Add(2 * time.Hour) // the host's clock is two hours ahead
+	s.DNS = Known([]DNSServer{{
+		Kind: "blocky", Unit: "blocky.service", At: now, Lists: &DNSLists{At: theirs, Refreshed: theirs.Add(-5 * time.Minute), Failed: 2, FailedSeen: theirs.Add(-7 * time.Hour)},
+	}}, now, "blocky")
 	audit := []Event{
 		{At: ago(time.Hour), HostID: "n1", Host: "storage", Kind: EventDeploy, ID: "d1", Text: "to b: begun", Who: "ada"},
 		{At: ago(time.Hour - 8*time.Second), HostID: "n1", Host: "storage", Kind: EventConfirm, ID: "d1", Text: "confirm", Who: "ada"},
@@ -34,12 +38,14 @@ func TestTimeline(t *testing.T) {
 		got = append(got, e.Host+" "+string(e.Kind)+" "+e.Text)
 	}
 	want := []string{
+		"storage dns blocky made its lists anew",
 		"gone reboot restarted",
 		"storage rollback to a: refused",
 		"storage unit caddy.service failed exit-code",
 		"storage confirm confirm",
 		"storage deploy confirmed: 7 to 8; by ada@laptop",
 		"storage backup backup home failed: locked",
+		"storage dns blocky: 2 attempts to download lists failed",
 		"storage backup backup home well",
 	}
 	if !slices.Equal(got, want) {
@@ -48,7 +54,7 @@ func TestTimeline(t *testing.T) {
 	if e := Timeline([]State{s}, nil, time.Time{}); len(e) == 0 || e[len(e)-1].Kind != EventGeneration || e[len(e)-1].To.Generation != 7 {
 		t.Errorf("the generation that another tool made is missing: %+v", e)
 	}
-	if d := Timeline([]State{s}, nil, ago(2*time.Hour)); d[1].Duration != 10 || d[1].From.Generation != 7 || d[1].To.Generation != 8 {
-		t.Errorf("the deploy: %+v", d[1])
+	if d := Timeline([]State{s}, nil, ago(2*time.Hour)); d[2].Duration != 10 || d[2].From.Generation != 7 || d[2].To.Generation != 8 {
+		t.Errorf("the deploy: %+v", d[2])
 	}
 }
