@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -47,4 +48,12 @@ func (n Networking) BoundWord(d DHCPServer) string {
 		return "listens on " + strings.Join(links, ", ")
 	}
 	return "listens on all links"
+}
+
+// ActiveWord is how many of its leases hold, "8+" where not all of them were read.
+func (d DHCPServer) ActiveWord() string {
+	if d.Cut {
+		return strconv.Itoa(d.Active) + "+"
+	}
+	return strconv.Itoa(d.Active)
 }

@@ -269,7 +269,7 @@ func dhcpLine(c *screen.Context, st fleet.State) widget.Line {
 		switch {
 		case d.Unread != "":
 			l = l.And(themes.Unknown, "  ? ").And(themes.Text, d.Unread)
-		case d.Declined > 0:
+		case d.Declined > 0 && !d.Cut:
 			l = l.And(themes.Warn, fmt.Sprintf("  %d declined", d.Declined))
 		}
 	}

@@ -164,7 +164,7 @@ func below(c *screen.Context, r listing.Row, w int) widget.Doc {
 		d = d.Field(w, sheet.Label, "WAN", hostscreen.Uplink(n.WAN()).And(themes.Dim, "  "+n.WAN().Why))
 	}
 	for _, s := range n.DHCP {
-		d = d.Field(w, sheet.Label, "DHCP", widget.T(s.Unit+" "+n.BoundWord(s)).And(themes.Dim, fmt.Sprintf("  %d leases, %d over", s.Active, s.Expired)))
+		d = d.Field(w, sheet.Label, "DHCP", widget.T(s.Unit+" "+n.BoundWord(s)).And(themes.Dim, fmt.Sprintf("  %s leases, %d over", s.ActiveWord(), s.Expired)))
 	}
 	if f := st.Firewall; f.HasValue() {
 		d = d.Field(w, sheet.Label, "firewall", widget.T(fmt.Sprintf("%s, %d rules, %d ports sent on", f.Value.Kind, f.Value.Rules, len(f.Value.Sent))))
