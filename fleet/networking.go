@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -112,24 +111,44 @@ type Uplink struct {
 	Family    string      `json:"family"`            // "IPv4", "IPv6"
 	Metric    int         `json:"metric"`            // the least is taken
 	Neighbour string      `json:"neighbour,omitempty"`
-	Answers   *bool       `json:"answers"` // whether the gateway answered a ping; null: it was not asked
+	Answers   *bool       `json:"answers"`          // whether the gateway answered a ping; null: it was not asked
+	Unused    bool        `json:"unused,omitempty"` // the kernel passes it over: nothing is at its link's other end
 	State     UplinkState `json:"state"`
 	Why       string      `json:"why"`
 }
 
-// WAN is the uplink of the host: of those that are in the best state the preferred
-// one, IPv4 before IPv6.
+// WAN is the uplink of the host: the preferred one of IPv4, of IPv6 where it has none
+// of that.
 func (n Networking) WAN() Uplink {
 	if g, ok := n.Gap(PartRoutes); ok {
 		return Uplink{State: UplinkUnknown, Why: g.Why}
 	}
-	if len(n.Uplinks) == 0 {
-		return Uplink{State: UplinkNone, Why: "there is no default route"}
+	for _, family := range []string{"IPv4", "IPv6"} {
+		if u, ok := n.Preferred(family); ok {
+			return u
+		}
 	}
+	return Uplink{State: UplinkNone, Why: "there is no default route"}
+}
+
+// Preferred is the uplink that the kernel takes in a family: that of the least metric,
+// also where its link has no carrier, unless the kernel passes such over. Of several
+// of one metric it is the one in the best state.
+func (n Networking) Preferred(family string) (Uplink, bool) {
 	order := []UplinkState{UplinkUp, UplinkUnknown, UplinkDown}
-	return slices.MinFunc(n.Uplinks, func(a, b Uplink) int {
-		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), cmp.Compare(a.Family, b.Family), cmp.Compare(a.Metric, b.Metric))
-	})
+	of := slices.DeleteFunc(slices.Clone(n.Uplinks), func(u Uplink) bool { return u.Family != family })
+	if len(of) == 0 {
+		return Uplink{}, false
+	}
+	return slices.MinFunc(of, func(a, b Uplink) int {
+		unused := 0
+		if a.Unused != b.Unused {
+			if unused = -1; a.Unused {
+				unused = 1
+			}
+		}
+		return cmp.Or(unused, cmp.Compare(a.Metric, b.Metric), cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)))
+	}), true
 }
 
 // WGTunnel is a WireGuard interface. No key of it is ever read but the public ones of
@@ -182,8 +201,9 @@ type Queue struct {
 	Bytes      uint64 `json:"bytes"`
 	Packets    uint64 `json:"packets"`
 	Drops      uint64 `json:"drops"`
-	Overlimits uint64 `json:"overlimits"` // how often a packet had to wait for the rate
-	Backlog    uint64 `json:"backlog"`    // bytes that wait now
+	Overlimits uint64 `json:"overlimits"`      // how often a packet had to wait for the rate
+	Backlog    uint64 `json:"backlog"`         // bytes that wait now
+	Inner      bool   `json:"inner,omitempty"` // it is below another of the link, which counts its drops, too
 }
 
 // Shapes tells whether a queue holds its link to a rate, or is one that people choose
@@ -200,16 +220,18 @@ func (q Queue) Share() float64 {
 
 // DHCPServer is one that runs on a host, with what it has leased.
 type DHCPServer struct {
-	Unit     string  `json:"unit"`
-	Program  string  `json:"program"` // "kea", "dnsmasq"
-	Port     uint16  `json:"port"`    // where it should listen: 67, of IPv6 547
-	File     string  `json:"file,omitempty"`
-	Leases   []Lease `json:"leases"`
-	Active   int     `json:"active"`           // leases that hold now
-	Expired  int     `json:"expired"`          // those that do not any more; they are not in the list
-	Declined int     `json:"declined"`         // addresses that somebody else has
-	Unread   string  `json:"unread,omitempty"` // why its leases are not known
-	UpFor    Seconds `json:"upFor"`            // how long it runs
+	Unit     string      `json:"unit"`
+	Program  string      `json:"program"` // "kea", "dnsmasq"
+	Port     uint16      `json:"port"`    // where it should listen: 67, of IPv6 547
+	File     string      `json:"file,omitempty"`
+	Leases   []Lease     `json:"leases"`
+	Active   int         `json:"active"`           // leases that hold now
+	Expired  int         `json:"expired"`          // those that do not any more; they are not in the list
+	Declined int         `json:"declined"`         // addresses that somebody else has
+	Cut      bool        `json:"cut,omitempty"`    // not all of its file was read: there may be more, and older ones may be over
+	Unread   string      `json:"unread,omitempty"` // why its leases are not known
+	UpFor    Seconds     `json:"upFor"`            // how long it runs
+	Bound    *[]Listener `json:"bound"`            // who listens at its ports, read with it; null: that is not known
 }
 
 // LeaseState is how a lease stands.
@@ -237,20 +259,6 @@ func (n Networking) Peers() []WGPeer {
 		all = append(all, t.Peers...)
 	}
 	return all
-}
-
-// Bound are the listeners at the port of a DHCP server, and whether that is known.
-func (s State) Bound(d DHCPServer, now time.Time) ([]Listener, bool) {
-	if !s.Listens.Usable(now) {
-		return nil, false
-	}
-	var at []Listener
-	for _, l := range s.Listens.Value {
-		if l.Proto == "udp" && l.Port == d.Port {
-			at = append(at, l)
-		}
-	}
-	return at, true
 }
 
 // Serves are the links on which a DHCP server listens; empty: nobody knows, or it is
@@ -305,43 +313,32 @@ func (n Networking) PeersWord(now time.Time) string {
 }
 
 // LeasesWord is how many leases hold; "-" no DHCP server, "?" where those of one are
-// not known.
+// not known, "8+" where not all was read.
 func (n Networking) LeasesWord() string {
 	if len(n.DHCP) == 0 {
 		return "-"
 	}
-	all := 0
+	all, more := 0, ""
 	for _, d := range n.DHCP {
+		if d.Cut {
+			more = "+"
+		}
 		if d.Unread != "" {
 			return "?"
 		}
 		all += d.Active
 	}
-	return strconv.Itoa(all)
+	return strconv.Itoa(all) + more
 }
 
 // Drops are how many packets the queues of a link have dropped; false: it has none.
 func (n Networking) Drops(link string) (drops uint64, ok bool) {
 	for _, q := range n.Queues {
-		if q.Link == link {
+		if q.Link == link && !q.Inner {
 			drops, ok = drops+q.Drops, true
 		}
 	}
 	return drops, ok
-}
-
-// BoundWord is where a DHCP server listens, in a few words.
-func (n Networking) BoundWord(at []Listener, known bool) string {
-	links := n.Serves(at)
-	switch {
-	case !known:
-		return "where it listens is not known"
-	case len(at) == 0:
-		return "listens nowhere"
-	case len(links) == 0:
-		return "listens on all links"
-	}
-	return "listens on " + strings.Join(links, ", ")
 }
 
 // Bits are bytes a second as the bits a second in which links are sold: "250 Mbit/s".

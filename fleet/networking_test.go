@@ -31,7 +31,7 @@ func ofRouter() State {
 		}}},
 		DHCP: []DHCPServer{{Unit: "kea-dhcp4-server.service", Program: "kea", Port: 67, UpFor: 3600, Leases: []Lease{{Address: "192.168.1.5", State: LeaseActive}}, Active: 1}},
 	}, networkNow, "ip")
-	st.Listens = Known([]Listener{{Proto: "udp", Address: "192.168.1.1", Port: 67}}, networkNow, "ss")
+	st.Networking.Value.TakeListens([]Listener{{Proto: "udp", Address: "192.168.1.1", Port: 67, Unit: "kea-dhcp4-server.service"}})
 	return st
 }
 
@@ -44,6 +44,11 @@ func networkKeys(st State, now time.Time) string {
 		keys = append(keys, string(p.Severity)+" "+p.Key)
 	}
 	return strings.Join(keys, ", ")
+}
+
+// heard changes who listens on a router.
+func heard(list ...Listener) func(*State) {
+	return func(s *State) { s.Networking.Value.TakeListens(list) }
 }
 
 // TestNetworkProblems: an ordinary router has none, and what is wrong is told where it
@@ -72,12 +77,45 @@ func TestNetworkProblems(t *testing.T) {
 			s.Networking.Value.Uplinks = nil
 			s.Networking = s.Networking.Refresh(Unknown[Networking](errors.New("away"), networkNow, "ip"))
 		}, ""},
-		"LAN without carrier":  {func(s *State) { s.Networking.Value.Links[1].State = LinkNoCarrier }, "warn network:link lan"},
-		"LAN switched off":     {func(s *State) { s.Networking.Value.Links[1].State = LinkOff }, ""},
-		"DHCP listens nowhere": {func(s *State) { s.Listens.Value = nil }, "fail network:dhcp kea-dhcp4-server.service"},
-		"it has just started":  {func(s *State) { s.Listens.Value = nil; s.Networking.Value.DHCP[0].UpFor = 20 }, ""},
+		"LAN without carrier":     {func(s *State) { s.Networking.Value.Links[1].State = LinkNoCarrier }, "warn network:link lan"},
+		"LAN switched off":        {func(s *State) { s.Networking.Value.Links[1].State = LinkOff }, ""},
+		"DHCP listens nowhere":    {heard(), "fail network:dhcp kea-dhcp4-server.service"},
+		"others listen there":     {heard(Listener{Proto: "udp", Address: "192.168.122.1", Port: 67, Unit: "libvirtd.service"}, Listener{Proto: "udp", Port: 67, Unit: "kea-dhcp4-server.service", Container: "x"}), "fail network:dhcp kea-dhcp4-server.service"},
+		"whose it is is not told": {heard(Listener{Proto: "udp", Address: "0.0.0.0", Port: 67}), ""},
+		"it has just started":     {func(s *State) { heard()(s); s.Networking.Value.DHCP[0].UpFor = 20 }, ""},
 		"who listens is not known": {func(s *State) {
-			s.Listens = Unknown[[]Listener](errors.New("no"), networkNow, "ss")
+			s.Networking.Value.DHCP[0].Bound = nil
+		}, ""},
+		"dnsmasq of which nobody knows whether it leases": {func(s *State) {
+			s.Networking.Value.DHCP[0] = DHCPServer{Unit: "dnsmasq.service", Program: "dnsmasq", Port: 67, UpFor: 3600, Unread: "root's to see"}
+			heard(Listener{Proto: "udp", Address: "0.0.0.0", Port: 53})(s)
+		}, ""},
+		"dnsmasq of IPv6 alone": {func(s *State) {
+			s.Networking.Value.DHCP[0] = DHCPServer{Unit: "dnsmasq.service", Program: "dnsmasq", Port: 67, UpFor: 3600}
+			heard(Listener{Proto: "udp", Address: "::", Port: 547, Unit: "dnsmasq.service"})(s)
+		}, ""},
+		"dnsmasq that leases, nowhere": {func(s *State) {
+			s.Networking.Value.DHCP[0] = DHCPServer{Unit: "dnsmasq.service", Program: "dnsmasq", Port: 67, UpFor: 3600}
+			heard(Listener{Proto: "udp", Address: "0.0.0.0", Port: 53, Unit: "dnsmasq.service"})(s)
+		}, "fail network:dhcp dnsmasq.service"},
+		"preferred way down": {func(s *State) {
+			s.Networking.Value.Uplinks = []Uplink{{Link: "eth0", Family: "IPv4", Metric: 10, State: UplinkDown}, {Link: "lte0", Family: "IPv4", Metric: 20, State: UplinkUp}}
+		}, "warn network:wan IPv4"},
+		"preferred way passed over": {func(s *State) {
+			s.Networking.Value.Uplinks = []Uplink{{Link: "eth0", Family: "IPv4", Metric: 10, State: UplinkDown, Unused: true}, {Link: "lte0", Family: "IPv4", Metric: 20, State: UplinkUp}}
+		}, ""},
+		"IPv6 way down": {func(s *State) {
+			s.Networking.Value.Uplinks = append(s.Networking.Value.Uplinks, Uplink{Link: "eth0", Family: "IPv6", State: UplinkDown})
+		}, "warn network:wan IPv6"},
+		"all ways down": {func(s *State) {
+			s.Networking.Value.Uplinks = []Uplink{{Link: "eth0", Family: "IPv4", State: UplinkDown}, {Link: "lte0", Family: "IPv6", State: UplinkDown}}
+		}, "fail network:wan"},
+		"tunnel switched off": {func(s *State) {
+			s.Networking.Value.Links[4].State = LinkOff
+			s.Networking.Value.Tunnels[0].Peers[3].Handshake = networkNow.Add(-time.Hour)
+		}, ""},
+		"declined, of a cut journal": {func(s *State) {
+			s.Networking.Value.DHCP[0].Declined, s.Networking.Value.DHCP[0].Cut = 1, true
 		}, ""},
 		"declined": {func(s *State) {
 			d := &s.Networking.Value.DHCP[0]
@@ -107,13 +145,13 @@ func TestBound(t *testing.T) {
 		{[]Listener{{Proto: "udp", Address: "0.0.0.0", Port: 67}}, "listens on all links"},
 		{[]Listener{{Proto: "udp", Address: "0.0.0.0", Port: 53}, {Proto: "tcp", Address: "0.0.0.0", Port: 67}}, "listens nowhere"},
 	} {
-		st.Listens.Value = c.at
-		at, known := st.Bound(n.DHCP[0], networkNow)
-		if got := n.BoundWord(at, known); got != c.want {
+		n.TakeListens(c.at)
+		if got := n.BoundWord(n.DHCP[0]); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.at, got, c.want)
 		}
 	}
-	if got := n.BoundWord(nil, false); got != "where it listens is not known" {
+	n.DHCP[0].Bound = nil
+	if got := n.BoundWord(n.DHCP[0]); got != "where it listens is not known" {
 		t.Error(got)
 	}
 }

@@ -16,10 +16,13 @@ func (s State) networkProblems(now time.Time, b *bench) {
 	if s.Networking.Current() {
 		s.uplinkProblems(n, b)
 		for _, d := range n.DHCP {
-			s.bindProblem(d, now, b)
+			d.bindProblem(b)
 		}
 	}
 	for _, t := range n.Tunnels {
+		if l, ok := n.Link(t.Link); ok && l.State == LinkOff {
+			continue
+		}
 		for _, p := range t.Peers {
 			if p.Lost(s.Networking.At) {
 				s.peerProblem(t, p, b)
@@ -27,7 +30,7 @@ func (s State) networkProblems(now time.Time, b *bench) {
 		}
 	}
 	for _, d := range n.DHCP {
-		if d.Declined > 0 {
+		if d.Declined > 0 && !d.Cut {
 			b.add(Object{Kind: KindNetwork, Name: "declined " + d.Unit}, SeverityWarn, time.Time{}, "%s: %s", d.label(), declined(d)).Cure =
 				"find who has such an address without having asked for it, or take it out of the pool"
 		}
@@ -55,8 +58,15 @@ func (s State) uplinkProblems(n Networking, b *bench) {
 		return
 	}
 	wan := n.WAN()
-	if wan.State == UplinkDown || wan.State == UplinkNone {
+	alive := slices.ContainsFunc(n.Uplinks, func(u Uplink) bool { return u.State != UplinkDown })
+	if !alive && (wan.State == UplinkDown || wan.State == UplinkNone) {
 		b.add(Object{Kind: KindNetwork, Name: "wan"}, SeverityFail, time.Time{}, "the WAN is down: %s", wan.Why).Cure = "look at its link, its cable and the modem behind it: sextant network " + s.Host.Name + " --interfaces"
+	}
+	for _, family := range []string{"IPv4", "IPv6"} {
+		if u, ok := n.Preferred(family); ok && alive && u.State == UplinkDown {
+			b.add(Object{Kind: KindNetwork, Name: "wan " + family}, SeverityWarn, time.Time{}, "the preferred %s way is down, by %s: %s; another is there", family, u.Link, u.Why).Cure =
+				"look at its link, its cable and the modem behind it: sextant network " + s.Host.Name + " --interfaces"
+		}
 	}
 	for _, l := range n.Links {
 		if l.Meant() && l.State == LinkNoCarrier && l.Name != wan.Link {
@@ -86,9 +96,8 @@ func (l NetLink) Meant() bool {
 const justStarted = time.Minute
 
 // bindProblem is that a DHCP server runs and nothing of the host listens at its port.
-func (s State) bindProblem(d DHCPServer, now time.Time, b *bench) {
-	at, known := s.Bound(d, now)
-	if !known || !s.Listens.Current() || len(at) > 0 || d.UpFor.Duration() < justStarted {
+func (d DHCPServer) bindProblem(b *bench) {
+	if !d.Nowhere() || d.UpFor.Duration() < justStarted {
 		return
 	}
 	b.add(Object{Kind: KindNetwork, Name: "dhcp " + d.Unit}, SeverityFail, time.Time{}, "%s runs and listens nowhere: nobody gets an address by it", d.label()).Cure =

@@ -75,6 +75,7 @@ func (r *readers) lives() []watch.Live {
 				if f.Host == "" {
 					every = everyRateList
 				}
+				defer put(func(s *fleet.State) { s.Rates = nil })
 				return network.Rates(ctx, l, every, func(rates map[string]fleet.LinkRate) {
 					put(func(s *fleet.State) { s.Rates = rates })
 				})

@@ -29,6 +29,9 @@ func readNetworking(ctx context.Context, a watch.Ask) watch.Change {
 		return func(s *fleet.State) { s.Networking = s.Networking.Refresh(n) }
 	}
 	listens := network.Listens(ctx, a.Link)
+	if listens.Current() {
+		n.Value.TakeListens(listens.Value)
+	}
 	return func(s *fleet.State) {
 		s.TakeListens(listens)
 		s.Networking = s.Networking.Refresh(n)
@@ -107,12 +110,19 @@ func printNetworking(w io.Writer, o options, states []fleet.State, lists []*netw
 		Errors    []hostError     `json:"errors"`
 		Hosts     []hostFact      `json:"hosts"`
 	}{1, rows, walls, networkProblems(states, now), append(errs, unreadWalls(errs, unread)...), hosts}
-	fill := func(t *table, states []fleet.State) { fillNetworks(t, states, now) }
+	fill, known := func(t *table, states []fleet.State) { fillNetworks(t, states, now) }, func(s fleet.State) bool { return s.Networking.Current() }
+	list := ""
 	if i := slices.IndexFunc(lists, func(l *networkList) bool { return l.show }); i >= 0 {
-		fill = lists[i].fill
+		fill, list = lists[i].fill, lists[i].flag
+	}
+	switch list {
+	case "firewall":
+		known, errs = func(s fleet.State) bool { return s.Firewall.HasValue() || s.Networking.Current() }, unread
+	case "":
+		errs = slices.Concat(errs, unread)
 	}
 	err := o.write(w, out, func(t *table) {
-		fill(t, slices.DeleteFunc(slices.Clone(states), func(s fleet.State) bool { return !s.Networking.Current() }))
+		fill(t, slices.DeleteFunc(slices.Clone(states), func(s fleet.State) bool { return !known(s) }))
 		for _, f := range out.Problems {
 			t.note(string(f.Severity) + " " + f.Host + ": " + f.What)
 			cureNote(t, f.Cure)
@@ -123,7 +133,16 @@ func printNetworking(w io.Writer, o options, states []fleet.State, lists []*netw
 	if err == nil && slices.ContainsFunc(out.Problems, func(f fleet.Finding) bool { return f.Acked == nil }) {
 		return exitCode(exitProblem)
 	}
+	if err == nil && list != "firewall" && slices.ContainsFunc(states, hasGap) {
+		return exitCode(exitUnknown)
+	}
 	return cmp.Or(err, unknown(errs))
+}
+
+// hasGap tells whether a part of the host's networks is not known while the rest is.
+func hasGap(s fleet.State) bool {
+	n := s.Networking.Value
+	return s.Networking.Current() && (len(n.Unread) > 0 || slices.ContainsFunc(n.DHCP, func(d fleet.DHCPServer) bool { return d.Unread != "" }))
 }
 
 func networkingOf(s fleet.State) fleet.Fact[[]fleet.Networking] {
@@ -182,8 +201,11 @@ func fillNetworks(t *table, states []fleet.State, now time.Time) {
 		wan := n.WAN()
 		rate := s.Rate(wan.Link)
 		in, out := rateWord(rate.Rx), rateWord(rate.Tx)
-		if wan.Link == "" {
+		switch {
+		case wan.State == fleet.UplinkNone:
 			in, out = "-", "-"
+		case wan.Link == "":
+			in, out = "?", "?"
 		}
 		wall := "?"
 		if s.Firewall.HasValue() {
@@ -204,7 +226,11 @@ func dropsWord(n fleet.Networking) string {
 	if _, unread := n.Gap(fleet.PartQueues); unread {
 		return "?"
 	}
-	drops, ok := n.Drops(n.WAN().Link)
+	wan := n.WAN()
+	if wan.Link == "" && wan.State == fleet.UplinkUnknown {
+		return "?"
+	}
+	drops, ok := n.Drops(wan.Link)
 	if !ok {
 		return "-"
 	}
@@ -285,8 +311,7 @@ func fillLeases(t *table, states []fleet.State) {
 	}
 	for _, s := range states {
 		for _, d := range s.Networking.Value.DHCP {
-			at, known := s.Bound(d, time.Now())
-			t.note(s.Host.Name + ": " + d.Unit + ": " + s.Networking.Value.BoundWord(at, known))
+			t.note(s.Host.Name + ": " + d.Unit + ": " + s.Networking.Value.BoundWord(d))
 		}
 	}
 }

@@ -80,12 +80,13 @@ const maxChains = 100
 // told are the chains that packets come to by themselves, by their hooks.
 func (s *ruleset) told() []fleet.FirewallChain {
 	hooks := []string{"ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"}
+	short := func(s string) string { return fleet.Short(fleet.Clean(s), 80) }
 	all := []fleet.FirewallChain{}
 	for _, c := range s.chains {
 		if c.hook != "" {
 			all = append(all, fleet.FirewallChain{
-				Family: fleet.Clean(c.family), Table: fleet.Clean(c.table), Name: fleet.Clean(c.name), Type: fleet.Clean(c.kind), Hook: fleet.Clean(c.hook),
-				Priority: c.prio, Policy: cmp.Or(fleet.Clean(c.policy), "accept"), Rules: len(c.rules),
+				Family: short(c.family), Table: short(c.table), Name: short(c.name), Type: short(c.kind), Hook: short(c.hook),
+				Priority: c.prio, Policy: cmp.Or(short(c.policy), "accept"), Rules: len(c.rules),
 			})
 		}
 	}

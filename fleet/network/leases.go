@@ -38,6 +38,8 @@ func (a answer) leases(n *fleet.Networking, c clock) {
 		shown := a.properties("dhcp " + unit)
 		if id := fleet.Clean(shown["Id"]); id != unit && servers[id].program != "" && a["dhcp "+id] != nil {
 			continue // another name of one that is told, too
+		} else if unitName.MatchString(id) {
+			d.Unit = id // so it is called where its processes are told
 		}
 		if us, err := strconv.ParseUint(shown["ActiveEnterTimestampMonotonic"], 10, 64); err == nil && us > 0 {
 			d.UpFor = fleet.Seconds(max(0, uptime-float64(us)/1e6))
@@ -57,7 +59,7 @@ func (a answer) leases(n *fleet.Networking, c clock) {
 		default:
 			d.Unread = "it holds no file of leases open: it keeps them elsewhere"
 		}
-		if a["cut "+unit] != nil {
+		if d.Cut = a["cut "+unit] != nil; d.Cut {
 			n.Cut = append(n.Cut, "only the newest MiB of the leases of "+unit+" was read")
 		}
 		if sum(&d); len(d.Leases) > maxLeases {
@@ -68,12 +70,22 @@ func (a answer) leases(n *fleet.Networking, c clock) {
 	}
 }
 
-// sum counts the leases and puts them in the order of their addresses.
+// unitName is how a service may be called.
+var unitName = regexp.MustCompile(`^[A-Za-z0-9:_.@-]{1,100}\.service$`)
+
+// sum counts the leases and puts them in the order of their addresses, the declined
+// ones first: they are what is to be seen where not all are kept.
 func sum(d *fleet.DHCPServer) {
 	slices.SortStableFunc(d.Leases, func(a, b fleet.Lease) int {
 		x, _ := netip.ParseAddr(a.Address)
 		y, _ := netip.ParseAddr(b.Address)
-		return cmp.Or(x.Compare(y), strings.Compare(a.Address, b.Address))
+		declined := func(l fleet.Lease) int {
+			if l.State == fleet.LeaseDeclined {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(declined(a), declined(b)), x.Compare(y), strings.Compare(a.Address, b.Address))
 	})
 	for _, l := range d.Leases {
 		if l.State == fleet.LeaseDeclined {
@@ -111,42 +123,65 @@ const (
 	keaDeclined = "1"
 )
 
+// Bounds of one row of a file of leases: longer ones are none.
+const (
+	maxRow     = 64 << 10
+	maxColumns = 64
+)
+
+// keaColumns are where the columns are that are wanted; -1 it is not there.
+type keaColumns struct{ mac, duid, name, state, expire, lifetime int }
+
+// readColumns reads the first row of one of Kea's files.
+func readColumns(f []string) *keaColumns {
+	at := func(name string) int { return slices.Index(f, name) }
+	return &keaColumns{at("hwaddr"), at("duid"), at("hostname"), at("state"), at("expire"), at("valid_lifetime")}
+}
+
+// keaRow is how an address stands by the last row of it.
+type keaRow struct {
+	columns *keaColumns
+	row     string
+}
+
 // keaLeases reads the rows of Kea's files: a journal, in which the last row of an
 // address is how it stands; which column is which is in the first row of each file, as
 // versions have more. See "Lease File Cleanup" of Kea's manual for the files.
 func keaLeases(d *fleet.DHCPServer, rows []string, c clock) {
-	var columns map[string]int
-	last := map[string]map[string]string{}
+	var columns *keaColumns
+	last := map[netip.Addr]keaRow{}
 	for _, row := range rows {
-		f := strings.Split(row, ",")
-		if f[0] == "address" {
-			columns = map[string]int{}
-			for i, name := range f {
-				columns[name] = i
-			}
+		if commas := strings.Count(row, ","); len(row) > maxRow || commas >= maxColumns {
 			continue
+		} else if first, _, _ := strings.Cut(row, ","); first == "address" {
+			columns = readColumns(strings.Split(row, ","))
+		} else if a, err := netip.ParseAddr(first); err == nil && columns != nil && commas >= 4 {
+			last[a.WithZone("")] = keaRow{columns, row}
 		}
-		if _, err := netip.ParseAddr(f[0]); err != nil || columns == nil || len(f) < 5 {
-			continue
-		}
-		lease := map[string]string{}
-		for name, i := range columns {
-			if i < len(f) {
-				lease[name] = f[i]
-			}
-		}
-		last[f[0]] = lease
 	}
-	for _, row := range last {
-		l := fleet.Lease{
-			Address: fleet.Clean(row["address"]), MAC: text(cmp.Or(row["hwaddr"], row["duid"])), Name: strings.TrimSuffix(text(row["hostname"]), "."), State: fleet.LeaseActive,
-		}
-		if row["state"] == keaDeclined {
-			l.State = fleet.LeaseDeclined
-		}
-		over := row["state"] != keaAssigned && row["state"] != keaDeclined || row["valid_lifetime"] == "0"
-		take(d, l, row["expire"], row["valid_lifetime"] == forever, over, c)
+	for a, r := range last {
+		r.lease(d, a, c)
 	}
+}
+
+// lease puts what a row says into the list.
+func (r keaRow) lease(d *fleet.DHCPServer, a netip.Addr, c clock) {
+	f := strings.Split(r.row, ",")
+	of := func(i int) string {
+		if i < 0 || i >= len(f) {
+			return ""
+		}
+		return f[i]
+	}
+	state, lifetime := of(r.columns.state), of(r.columns.lifetime)
+	l := fleet.Lease{
+		Address: a.String(), MAC: text(cmp.Or(of(r.columns.mac), of(r.columns.duid))), Name: strings.TrimSuffix(text(of(r.columns.name)), "."), State: fleet.LeaseActive,
+	}
+	if state == keaDeclined {
+		l.State = fleet.LeaseDeclined
+	}
+	over := state != keaAssigned && state != keaDeclined || lifetime == "0"
+	take(d, l, of(r.columns.expire), lifetime == forever, over, c)
 }
 
 // forever is a lifetime without end; see RFC 2131, 3.3.
@@ -183,6 +218,9 @@ func take(d *fleet.DHCPServer, l fleet.Lease, expire string, endless, over bool,
 func dnsmasqLeases(d *fleet.DHCPServer, rows []string, c clock) {
 	six := false
 	for _, row := range rows {
+		if len(row) > maxRow {
+			continue
+		}
 		f := strings.Fields(row)
 		if len(f) > 0 && f[0] == "duid" {
 			six = true
@@ -195,7 +233,7 @@ func dnsmasqLeases(d *fleet.DHCPServer, rows []string, c clock) {
 		if err != nil {
 			continue
 		}
-		l := fleet.Lease{Address: a.String(), MAC: star(f[1]), Name: star(f[3]), State: fleet.LeaseActive}
+		l := fleet.Lease{Address: a.WithZone("").String(), MAC: star(f[1]), Name: star(f[3]), State: fleet.LeaseActive}
 		if six {
 			l.MAC = ""
 			if len(f) > 4 {

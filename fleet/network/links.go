@@ -2,7 +2,6 @@ package network
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"regexp"
@@ -24,20 +23,21 @@ var ofTunnels = regexp.MustCompile(`^(wg|tun|tap|ppp-|gre|sit|ip6tnl|vti|zt|nebu
 
 // readLinks reads "ip -j addr", and tells where each link leads.
 func readLinks(text []byte, defaults []string) ([]fleet.FirewallLink, error) {
-	var all []struct {
-		Name  string `json:"ifname"`
-		Type  string `json:"link_type"`
-		Infos []struct {
-			Local  string `json:"local"`
-			Prefix int    `json:"prefixlen"`
-		} `json:"addr_info"`
+	type info struct {
+		Local  string `json:"local"`
+		Prefix int    `json:"prefixlen"`
 	}
-	if err := json.Unmarshal(text, &all); err != nil {
+	all, err := atMost[struct {
+		Name  string    `json:"ifname"`
+		Type  string    `json:"link_type"`
+		Infos few[info] `json:"addr_info"`
+	}](text, maxLinks)
+	if err != nil {
 		return nil, errors.New("what ip says of addresses is not its JSON")
 	}
 	var links []fleet.FirewallLink
-	for _, l := range all[:min(len(all), maxLinks)] {
-		link := fleet.FirewallLink{Name: fleet.Clean(l.Name), Addresses: []netip.Prefix{}}
+	for _, l := range all {
+		link := fleet.FirewallLink{Name: linkName(l.Name), Addresses: []netip.Prefix{}}
 		for _, info := range l.Infos {
 			if a, err := netip.ParseAddr(info.Local); err == nil && info.Prefix >= 0 && info.Prefix <= a.BitLen() {
 				link.Addresses = append(link.Addresses, netip.PrefixFrom(a, info.Prefix))
@@ -75,28 +75,20 @@ func zoneOf(l fleet.FirewallLink, loopback, isDefault bool) fleet.Zone {
 // readRoutes reads "ip -j route": the links of default routes, and their gateways.
 func readRoutes(texts ...string) (links, gateways []string) {
 	for _, text := range texts {
-		var all []struct {
-			To      string `json:"dst"`
-			Gateway string `json:"gateway"`
-			Link    string `json:"dev"`
-			Next    []struct {
-				Gateway string `json:"gateway"`
-				Link    string `json:"dev"`
-			} `json:"nexthops"`
-		}
-		if json.Unmarshal([]byte(text), &all) != nil {
+		all, err := atMost[routeJSON]([]byte(text), maxRoutes)
+		if err != nil {
 			continue
 		}
 		add := func(link, gateway string) {
 			if link != "" && !slices.Contains(links, link) {
 				links = append(links, link)
 			}
-			if a, err := netip.ParseAddr(gateway); err == nil && !slices.Contains(gateways, a.String()) && len(gateways) < 8 {
-				gateways = append(gateways, a.String())
+			if a := address(gateway); a != "" && !slices.Contains(gateways, a) && len(gateways) < 8 {
+				gateways = append(gateways, a)
 			}
 		}
 		for _, r := range all {
-			if r.To == "default" {
+			if r.leads() {
 				add(r.Link, r.Gateway)
 				for _, n := range r.Next {
 					add(n.Link, n.Gateway)

@@ -106,7 +106,7 @@ func (a answer) rates(n *fleet.Networking, all []netLink) {
 	before, t0 := counters(a["before"])
 	after, t1 := counters(a["after"])
 	took := t1 - t0
-	if took <= 0 || len(before) == 0 {
+	if took < leastTime || len(before) == 0 {
 		n.Unread = append(n.Unread, fleet.NetGap{Part: fleet.PartRates, Why: "the kernel's counters were not told twice"})
 		return
 	}
@@ -118,15 +118,28 @@ func (a answer) rates(n *fleet.Networking, all []netLink) {
 // passed is what has gone through a link since it is there, in bytes.
 type passed struct{ rx, tx uint64 }
 
+// Bounds of what is believed of a rate: of a shorter time than this, in seconds, and
+// above this many bytes a second, it is none.
+const (
+	leastTime = 0.1
+	mostRate  = 1e15
+)
+
 // rate is what passed in some seconds; a counter that went back is of another link.
 func rate(before, after map[string]passed, name string, seconds float64) fleet.LinkRate {
 	name = strings.TrimSpace(name)
 	b, ok0 := before[name]
 	a, ok1 := after[name]
-	if !ok0 || !ok1 || a.rx < b.rx || a.tx < b.tx {
+	if !ok0 || !ok1 || a.rx < b.rx || a.tx < b.tx || !(seconds >= leastTime) {
 		return fleet.LinkRate{Rx: -1, Tx: -1}
 	}
-	return fleet.LinkRate{Rx: math.Round(float64(a.rx-b.rx) / seconds), Tx: math.Round(float64(a.tx-b.tx) / seconds)}
+	of := func(bytes uint64) float64 {
+		if r := math.Round(float64(bytes) / seconds); r <= mostRate {
+			return r
+		}
+		return -1
+	}
+	return fleet.LinkRate{Rx: of(a.rx - b.rx), Tx: of(a.tx - b.tx)}
 }
 
 // counters reads /proc/uptime and /proc/net/dev, which is behind it; see proc(5).

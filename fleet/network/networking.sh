@@ -26,11 +26,13 @@ counters() {
 ask() {
 	to=$2
 	case $to in fe80:*) to=$2%$1 ;; esac
-	if ping -n -c 1 -W 4 "$to" >/dev/null; then
-		echo "$1 $2 yes"
-	else
-		echo "$1 $2 no"
-	fi &
+	{
+		ping -n -c 1 -W 4 -I "$1" "$to" >/dev/null
+		case $? in
+		0) echo "$1 $2 yes" ;;
+		1) echo "$1 $2 no" ;; # others: none was sent
+		esac
+	} &
 }
 # gateways: those of the default routes, "link gateway" on each line
 gateways() {
@@ -69,6 +71,8 @@ tell links ip -j -d -s link
 tell addr ip -j addr
 tell route ip -j route show default
 tell route6 ip -j -6 route show default
+# by which way what is far would go, where rules lead to other tables; nothing is sent
+tell get ip -j route get 1.1.1.1
 found=$(gateways)
 if have ping; then
 	begin pings

@@ -2,7 +2,10 @@ package network
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +43,7 @@ func plain() host {
 func (h host) String() string {
 	var b strings.Builder
 	for _, name := range []string{
-		"uid", "clock", "before", "links", "addr", "route", "route6", "pings", "neighbours", "queues", "failed queues", "wg links", "wg ports", "failed wg ports", "wg endpoints", "wg allowed-ips", "wg latest-handshakes", "wg transfer", "wg persistent-keepalive",
+		"uid", "clock", "before", "links", "addr", "route", "route6", "get", "pings", "neighbours", "queues", "failed queues", "wg links", "wg ports", "failed wg ports", "wg endpoints", "wg allowed-ips", "wg latest-handshakes", "wg transfer", "wg persistent-keepalive",
 	} {
 		if text, ok := h[name]; ok {
 			fmt.Fprintf(&b, "\nM %s\n%s\n", name, text)
@@ -120,11 +123,23 @@ func TestUplink(t *testing.T) {
 		"link down": {func(h host) {
 			h["route"] = `[{"dst":"default","gateway":"192.168.1.1","dev":"eth0","flags":["linkdown"]}]`
 		}, fleet.UplinkDown, "no carrier"},
+		"FAILED, but not asked": {func(h host) {
+			h["pings"], h["neighbours"] = "", `eth0 192.168.1.1 [{"state":["FAILED"]}]`
+		}, fleet.UplinkUnknown, "was not asked"},
+		"leads nowhere": {func(h host) {
+			h["route"] = `[{"type":"unreachable","dst":"default","dev":"lo","metric":4278198272,"flags":[]}]`
+		}, fleet.UplinkNone, "no default route"},
+		"in another table": {func(h host) {
+			h["route"], h["get"] = "", `[{"dst":"1.1.1.1","gateway":"10.0.0.1","dev":"ppp0","table":"100","prefsrc":"10.0.0.2","flags":[],"uid":0,"cache":[]}]`
+		}, fleet.UplinkUnknown, "another table"},
 		"ppp":      {func(h host) { h["route"] = `[{"dst":"default","dev":"eth0","scope":"link","flags":[]}]` }, fleet.UplinkUnknown, "no gateway"},
 		"no route": {func(h host) { h["route"] = "" }, fleet.UplinkNone, "no default route"},
 		"ip fails": {func(h host) { h["route"], h["route6"] = "rubbish", "<html>" }, fleet.UplinkUnknown, "does not tell"},
-		"second of two is up": {func(h host) {
+		"preferred of two is down": {func(h host) {
 			h["route"] = `[{"dst":"default","gateway":"10.0.0.1","dev":"lte0","metric":10,"flags":["linkdown"]},{"dst":"default","gateway":"192.168.1.1","dev":"eth0","metric":20,"flags":[]}]`
+		}, fleet.UplinkDown, "lte0 has no carrier"},
+		"and passed over": {func(h host) {
+			h["route"] = `[{"dst":"default","gateway":"10.0.0.1","dev":"lte0","metric":10,"flags":["dead","linkdown"]},{"dst":"default","gateway":"192.168.1.1","dev":"eth0","metric":20,"flags":[]}]`
 		}, fleet.UplinkUp, "answers a ping"},
 		"several ways": {func(h host) {
 			h["route"] = `[{"dst":"default","flags":[],"nexthops":[{"gateway":"192.168.1.1","dev":"eth0","weight":1,"flags":[]},{"via":{"family":"inet6","host":"fe80::1"},"dev":"eth0","flags":[]}]}]`
@@ -215,6 +230,11 @@ func TestWireGuardUnread(t *testing.T) {
 	}
 	if g, ok := h.read(t).Gap(fleet.PartWireGuard); !ok || !strings.Contains(g.Cure, "wireguard-tools") {
 		t.Errorf("%+v", g)
+	}
+	h = guarded("0")
+	h["wg links"], h["wg ports"] = "", ""
+	if n := h.read(t); n.PeersWord(readAt) != "?" {
+		t.Errorf("wg does not list a link of the kernel: %+v", n.Unread)
 	}
 }
 
@@ -359,10 +379,12 @@ func TestBadNetworking(t *testing.T) {
 	}
 	h := guarded("99999999999999999999")
 	for name, text := range h {
-		h[name] = strings.NewReplacer("eth0", evil, "wg0", evil, "8HtQWQpwBcsW", evil, "02:00:5e:10:00:01", evil).Replace(text)
+		h[name] = strings.NewReplacer("192.0.2.77:51820", "[fe80::1%"+evil+"]:51820", "eth0", evil, "wg0", evil, "8HtQWQpwBcsW", evil, "02:00:5e:10:00:01", evil).Replace(text)
 	}
 	h["dhcp "+kea] = "Id=" + evil + "\nActiveEnterTimestampMonotonic=-1"
 	h["leases "+kea+" /"+evil] = "address,hwaddr,valid_lifetime,expire,hostname,state\n10.0.0.1," + evil + ",4294967295,1," + evil + ",0\n"
+	h["leases "+kea+" /"+evil] += "fe80::1%" + evil + ",aa,4294967295,1,x,0\n"
+	h["dhcp dnsmasq.service"], h["leases dnsmasq.service /x"] = "", "0 aa fe80::2%"+strings.ReplaceAll(evil, " ", "")+" x *"
 	h["queues"] = `[{"kind":"` + "evil" + `","dev":"eth0","options":[1,2]},{"kind":"cake","options":null}]`
 	h["links"], h["addr"] = strings.ReplaceAll(h["links"], evil, `\u001b]0;owned\u0007evil`), strings.ReplaceAll(h["addr"], evil, "x")
 	h["route"] = strings.ReplaceAll(h["route"], evil, `\u001b[2Jevil`)
@@ -372,6 +394,58 @@ func TestBadNetworking(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%+v", n); strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
 		t.Errorf("%q", text)
+	}
+	if len(n.DHCP) != 2 || len(n.DHCP[0].Leases) != 1 || len(n.DHCP[1].Leases) != 2 || n.Tunnels[0].Peers[1].Endpoint != "[fe80::1]:51820" {
+		t.Errorf("it was not tried: %+v %+v", n.DHCP, n.Tunnels)
+	}
+}
+
+// TestOddRates: times that cannot be give no rate, and all of it is JSON.
+func TestOddRates(t *testing.T) {
+	for _, uptimes := range [][2]string{{"1e-300", "2e-300"}, {"5", "5.01"}, {"inf", "nan"}, {"9", "3"}, {"1", "2"}} {
+		h := plain()
+		h["before"] = strings.Replace(h["before"], "1000.00", uptimes[0], 1)
+		h["after"] = strings.NewReplacer("1002.00", uptimes[1], " 5000 ", " 18446744073709551615 ").Replace(h["after"])
+		n := h.read(t)
+		if _, err := json.Marshal(n); err != nil || n.Links[0].Rx != -1 {
+			t.Errorf("%v: %v %v", uptimes, n.Links[0].LinkRate, err)
+		}
+	}
+}
+
+// TestDropsCountOnce: a queue of classes counts what those below it drop.
+func TestDropsCountOnce(t *testing.T) {
+	h := plain()
+	h["queues"] = `[{"kind":"htb","handle":"1:","dev":"eth0","root":true,"drops":7},{"kind":"fq_codel","handle":"10:","dev":"eth0","parent":"1:10","drops":7}]`
+	n := h.read(t)
+	if drops, ok := n.Drops("eth0"); drops != 7 || !ok || len(n.Queues) != 2 {
+		t.Errorf("%d %+v", drops, n.Queues)
+	}
+	h["queues"] = `[{"kind":"mq","handle":"0:","dev":"eth0","root":true},{"kind":"fq_codel","handle":"0:","dev":"eth0","parent":":1","drops":3},{"kind":"fq_codel","handle":"0:","dev":"eth0","parent":":2","drops":4}]`
+	n = h.read(t)
+	if drops, _ := n.Drops("eth0"); drops != 7 || len(n.Queues) != 1 || n.Queues[0].Count != 2 {
+		t.Errorf("%d %+v", drops, n.Queues)
+	}
+}
+
+// silent is a process that never tells anything, and ends with its context.
+type silent struct{ ctx context.Context }
+
+func (s silent) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, io.EOF }
+func (silent) Close() error               { return nil }
+func (silent) Wait() (link.Result, error) { return link.Result{}, nil }
+
+type silentLink struct{ *webtest.Link }
+
+func (silentLink) Start(ctx context.Context, _ link.Command) (link.Process, error) {
+	return silent{ctx}, nil
+}
+
+// TestRatesEnd: a host that tells nothing any more ends what is measured.
+func TestRatesEnd(t *testing.T) {
+	err := Rates(t.Context(), silentLink{&webtest.Link{Name: "x"}}, time.Second, func(map[string]fleet.LinkRate) { t.Error("it told nothing") })
+	if !errors.Is(err, errRatesLate) {
+		t.Error(err)
 	}
 }
 
@@ -389,7 +463,7 @@ func TestManyOfAll(t *testing.T) {
 	}
 	h["links"] = "[" + strings.Join(links, ",") + "]"
 	n := h.read(t)
-	if len(n.DHCP[0].Leases) != maxLeases || n.DHCP[0].Active != 5000 || len(n.Links) != maxLinks || len(n.Cut) != 3 {
+	if len(n.DHCP[0].Leases) != maxLeases || n.DHCP[0].Active != 5000 || n.LeasesWord() != "5000+" || len(n.Links) != maxLinks || len(n.Cut) != 3 {
 		t.Errorf("%d leases of %d, %d links, %q", len(n.DHCP[0].Leases), n.DHCP[0].Active, len(n.Links), n.Cut)
 	}
 }

@@ -127,10 +127,9 @@ func back(t *testing.T, l link.Link, script string) {
 // bound holds where the DHCP server of a host listens.
 func bound(t *testing.T, l link.Link, n fleet.Networking, want string) {
 	t.Helper()
-	st := fleet.State{Listens: Listens(t.Context(), l), Networking: fleet.Known(n, time.Now(), "ip")}
-	at, known := st.Bound(n.DHCP[0], time.Now())
-	if got := n.BoundWord(at, known); got != want {
-		t.Errorf("Kea %s, want %s: %+v", got, want, at)
+	n.TakeListens(Listens(t.Context(), l).Value)
+	if got := n.BoundWord(n.DHCP[0]); got != want {
+		t.Errorf("Kea %s, want %s: %+v", got, want, n.DHCP[0].Bound)
 	}
 }
 

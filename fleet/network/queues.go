@@ -1,9 +1,11 @@
 package network
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -12,6 +14,8 @@ import (
 type queueJSON struct {
 	Kind       string          `json:"kind"`
 	Link       string          `json:"dev"`
+	Handle     string          `json:"handle"`
+	Parent     string          `json:"parent"` // "" the root; "1:10" below the queue "1:"
 	Options    json.RawMessage `json:"options"`
 	Bytes      uint64          `json:"bytes"`
 	Packets    uint64          `json:"packets"`
@@ -30,23 +34,24 @@ func (a answer) queues(n *fleet.Networking) {
 		gap(n, noTC)
 		return
 	}
-	var told []queueJSON
-	if text := a.text("queues"); !a.ok("queues") || text != "" && json.Unmarshal([]byte(text), &told) != nil {
+	text := a.text("queues")
+	told, err := atMost[queueJSON]([]byte(text), maxQueuesRead)
+	if !a.ok("queues") || text != "" && err != nil {
 		gap(n, fleet.NetGap{Part: fleet.PartQueues, Why: "what tc says of them is not its JSON"})
 		return
 	}
 	for _, t := range told {
-		link, kind := fleet.Short(fleet.Clean(t.Link), 40), fleet.Short(fleet.Clean(t.Kind), 20)
+		link, kind, inner := linkName(t.Link), fleet.Short(fleet.Clean(t.Kind), 20), t.inner(told)
 		if slices.Contains(noQueues, kind) || link == "" || kind == "" || !shown(*n, link) {
 			continue
 		}
-		i := slices.IndexFunc(n.Queues, func(q fleet.Queue) bool { return q.Link == link && q.Kind == kind })
+		i := slices.IndexFunc(n.Queues, func(q fleet.Queue) bool { return q.Link == link && q.Kind == kind && q.Inner == inner })
 		if i < 0 {
 			if len(n.Queues) >= maxQueues {
 				n.Cut = append(n.Cut, "only "+strconv.Itoa(maxQueues)+" queues are kept")
 				return
 			}
-			n.Queues = append(n.Queues, fleet.Queue{Link: link, Kind: kind})
+			n.Queues = append(n.Queues, fleet.Queue{Link: link, Kind: kind, Inner: inner})
 			i = len(n.Queues) - 1
 		}
 		q := &n.Queues[i]
@@ -55,6 +60,19 @@ func (a answer) queues(n *fleet.Networking) {
 		q.Bytes, q.Packets, q.Drops = q.Bytes+t.Bytes, q.Packets+t.Packets, q.Drops+t.Drops
 		q.Overlimits, q.Backlog = q.Overlimits+t.Overlimits, q.Backlog+t.Backlog
 	}
+}
+
+// maxQueuesRead is how many queues are looked at: a card may have one for each of its
+// hundreds of queues, and a host many cards.
+const maxQueuesRead = 5000
+
+// inner tells whether a queue is below another that counts its drops, too. Those that
+// only hold others for the queues of the hardware are none.
+func (t queueJSON) inner(all []queueJSON) bool {
+	major, _, below := strings.Cut(t.Parent, ":")
+	return below && !slices.ContainsFunc(all, func(o queueJSON) bool {
+		return o.Link == t.Link && (o.Kind == "mq" || o.Kind == "mqprio") && cmp.Or(strings.TrimSuffix(o.Handle, ":"), "0") == cmp.Or(major, "0")
+	})
 }
 
 // shown tells whether a link is among those that are kept: those of containers are not.

@@ -24,13 +24,13 @@ var ends = regexp.MustCompile(`^(veth|vnet|tap|cali|lxc|ve-|vb-|vz-|fwpr|fwln)`)
 
 // linkJSON is a link as "ip -j -d -s link" tells it.
 type linkJSON struct {
-	Name   string   `json:"ifname"`
-	Flags  []string `json:"flags"`
-	MTU    int      `json:"mtu"`
-	State  string   `json:"operstate"`
-	Type   string   `json:"link_type"`
-	MAC    string   `json:"address"`
-	Master string   `json:"master"`
+	Name   string      `json:"ifname"`
+	Flags  few[string] `json:"flags"`
+	MTU    int         `json:"mtu"`
+	State  string      `json:"operstate"`
+	Type   string      `json:"link_type"`
+	MAC    string      `json:"address"`
+	Master string      `json:"master"`
 	Info   struct {
 		Kind string `json:"info_kind"`
 	} `json:"linkinfo"`
@@ -48,8 +48,8 @@ type counterJSON struct {
 
 // links are all links of the host, with their addresses.
 func (a answer) links() ([]netLink, error) {
-	var told []linkJSON
-	if err := json.Unmarshal([]byte(a.text("links")), &told); err != nil {
+	told, err := atMost[linkJSON]([]byte(a.text("links")), 2*maxLinks)
+	if err != nil {
 		return nil, errors.New("what ip says of links is not its JSON")
 	}
 	defaults, _ := readRoutes(a.text("route"), a.text("route6"))
@@ -58,9 +58,9 @@ func (a answer) links() ([]netLink, error) {
 		return nil, err
 	}
 	var all []netLink
-	for _, t := range told[:min(len(told), 2*maxLinks)] {
+	for _, t := range told {
 		l := fleet.NetLink{
-			Name: fleet.Short(fleet.Clean(t.Name), 40), Kind: t.kind(), State: t.state(), Zone: fleet.ToOthers, MTU: t.MTU, Master: fleet.Clean(t.Master), Addresses: []netip.Prefix{},
+			Name: linkName(t.Name), Kind: t.kind(), State: t.state(), Zone: fleet.ToOthers, MTU: t.MTU, Master: linkName(t.Master), Addresses: []netip.Prefix{},
 			RxBytes: t.Stats.Rx.Bytes, TxBytes: t.Stats.Tx.Bytes, RxErrors: t.Stats.Rx.Errors, TxErrors: t.Stats.Tx.Errors,
 			RxDropped: t.Stats.Rx.Dropped, TxDropped: t.Stats.Tx.Dropped, LinkRate: fleet.LinkRate{Rx: -1, Tx: -1},
 		}
@@ -138,21 +138,25 @@ func keepLinks(n *fleet.Networking, all []netLink) {
 
 // routeJSON is a default route as ip tells it.
 type routeJSON struct {
-	To      string    `json:"dst"`
-	Gateway string    `json:"gateway"`
-	Via     viaJSON   `json:"via"`
-	Link    string    `json:"dev"`
-	Metric  int       `json:"metric"`
-	Flags   []string  `json:"flags"`
-	Next    []hopJSON `json:"nexthops"`
+	Type    string       `json:"type"` // "" as "unicast"; "unreachable", "blackhole" and others lead nowhere
+	To      string       `json:"dst"`
+	Gateway string       `json:"gateway"`
+	Via     viaJSON      `json:"via"`
+	Link    string       `json:"dev"`
+	Metric  int          `json:"metric"`
+	Flags   few[string]  `json:"flags"`
+	Next    few[hopJSON] `json:"nexthops"`
 }
+
+// leads tells whether it is a default route that leads anywhere.
+func (r routeJSON) leads() bool { return r.To == "default" && (r.Type == "" || r.Type == "unicast") }
 
 // hopJSON is one of several ways of a route.
 type hopJSON struct {
-	Gateway string   `json:"gateway"`
-	Via     viaJSON  `json:"via"`
-	Link    string   `json:"dev"`
-	Flags   []string `json:"flags"`
+	Gateway string      `json:"gateway"`
+	Via     viaJSON     `json:"via"`
+	Link    string      `json:"dev"`
+	Flags   few[string] `json:"flags"`
 }
 
 // viaJSON is a gateway of the other family.
@@ -164,38 +168,58 @@ type viaJSON struct {
 // script asks the gateways.
 const maxUplinks = 16
 
+// maxRoutes is how many routes are read of each family.
+const maxRoutes = 200
+
 // uplinks are the default routes, and whether they lead anywhere.
 func (a answer) uplinks(n *fleet.Networking, all []netLink) {
 	asked := a.pings()
 	near := a.neighbours()
 	read := 0
 	for _, f := range []struct{ family, section string }{{"IPv4", "route"}, {"IPv6", "route6"}} {
-		var routes []routeJSON
 		text := a.text(f.section)
-		if !a.ok(f.section) || text != "" && json.Unmarshal([]byte(text), &routes) != nil {
+		routes, err := atMost[routeJSON]([]byte(text), maxRoutes)
+		if !a.ok(f.section) || text != "" && err != nil {
 			continue
 		}
 		read++
 		for _, r := range routes {
 			hops := slices.Concat(r.Next, []hopJSON{{r.Gateway, r.Via, r.Link, r.Flags}})
 			for _, h := range hops {
-				if r.To != "default" || h.Link == "" || len(n.Uplinks) >= maxUplinks {
+				if !r.leads() || h.Link == "" || len(n.Uplinks) >= maxUplinks {
 					continue
 				}
-				u := fleet.Uplink{Link: fleet.Short(fleet.Clean(h.Link), 40), Gateway: address(cmp.Or(h.Gateway, h.Via.Host)), Family: f.family, Metric: r.Metric}
+				u := fleet.Uplink{Link: linkName(h.Link), Gateway: address(cmp.Or(h.Gateway, h.Via.Host)), Family: f.family, Metric: r.Metric}
 				key := u.Link + " " + u.Gateway
 				if yes, ok := asked[key]; ok {
 					u.Answers = &yes
 				}
 				u.Neighbour = near[key]
+				u.Unused = slices.Contains(h.Flags, "dead")
 				judgeUplink(&u, all, slices.Concat(h.Flags, r.Flags))
 				n.Uplinks = append(n.Uplinks, u)
 			}
 		}
 	}
+	if read > 0 && len(n.Uplinks) == 0 {
+		a.otherTable(n)
+	}
 	if read == 0 {
 		gap(n, fleet.NetGap{Part: fleet.PartRoutes, Why: "ip does not tell its routes"})
 	}
+}
+
+// otherTable is the way that "ip route get" tells where the main table has none: rules
+// may lead to others. Whether its gateway is there is not asked.
+func (a answer) otherTable(n *fleet.Networking) {
+	got, err := atMost[routeJSON]([]byte(a.text("get")), 1)
+	if !a.ok("get") || err != nil || len(got) == 0 || got[0].Link == "" || got[0].Type != "" && got[0].Type != "unicast" {
+		return
+	}
+	n.Uplinks = append(n.Uplinks, fleet.Uplink{
+		Link: linkName(got[0].Link), Gateway: address(cmp.Or(got[0].Gateway, got[0].Via.Host)), Family: "IPv4", State: fleet.UplinkUnknown,
+		Why: "the main table has no default route; a rule leads to another table",
+	})
 }
 
 // address is an address as it is written, "" for what is none.
@@ -224,7 +248,7 @@ func judgeUplink(u *fleet.Uplink, all []netLink, flags []string) {
 		say(fleet.UplinkUp, "its gateway answers a ping")
 	case u.Neighbour == "REACHABLE":
 		say(fleet.UplinkUp, "its gateway is there (REACHABLE)")
-	case u.Neighbour == "FAILED":
+	case u.Neighbour == "FAILED" && u.Answers != nil: // it was asked just now
 		say(fleet.UplinkDown, "nobody answers at the address of its gateway")
 	case u.Gateway == "":
 		say(fleet.UplinkUnknown, "it has no gateway that could be asked; "+u.Link+" is up")
@@ -247,7 +271,7 @@ func (a answer) pings() map[string]bool {
 	all := map[string]bool{}
 	for _, line := range a["pings"] {
 		if f := strings.Fields(line); len(f) == 3 && (f[2] == "yes" || f[2] == "no") {
-			all[fleet.Short(fleet.Clean(f[0]), 40)+" "+address(f[1])] = f[2] == "yes"
+			all[linkName(f[0])+" "+address(f[1])] = f[2] == "yes"
 		}
 	}
 	return all
@@ -271,7 +295,7 @@ func (a answer) neighbours() map[string]string {
 		}
 		for _, s := range neighbourStates {
 			if slices.Contains(told[0].State, s) {
-				all[fleet.Short(fleet.Clean(link), 40)+" "+address(gateway)] = s
+				all[linkName(link)+" "+address(gateway)] = s
 				break
 			}
 		}

@@ -27,9 +27,14 @@ func (a answer) wireGuard(n *fleet.Networking, all []netLink, c clock) {
 		gap(n, fleet.NetGap{Part: fleet.PartWireGuard, Why: "wg does not tell of its peers"})
 		return
 	}
+	for _, l := range all {
+		if l.Kind == "wireguard" && !slices.ContainsFunc(names, func(name string) bool { return linkName(name) == l.Name }) {
+			gap(n, fleet.NetGap{Part: fleet.PartWireGuard, Why: "wg does not tell of " + l.Name})
+		}
+	}
 	left := maxPeers
 	for _, name := range names[:min(len(names), maxLinks)] {
-		t := fleet.WGTunnel{Link: fleet.Short(fleet.Clean(name), 40), Peers: []fleet.WGPeer{}}
+		t := fleet.WGTunnel{Link: linkName(name), Peers: []fleet.WGPeer{}}
 		t.Port, _ = strconv.Atoi(a.field("wg ports", name, ""))
 		for _, key := range a.peersOf(name) {
 			if left--; left < 0 {
@@ -76,7 +81,7 @@ const maxAllowed = 50
 func (a answer) peer(link, key string, c clock) fleet.WGPeer {
 	p := fleet.WGPeer{Key: fleet.Short(fleet.Clean(key), 13), Allowed: []netip.Prefix{}}
 	if at, err := netip.ParseAddrPort(a.field("wg endpoints", link, key)); err == nil {
-		p.Endpoint = at.String()
+		p.Endpoint = netip.AddrPortFrom(at.Addr().WithZone(""), at.Port()).String() // a zone may hold any bytes
 	}
 	for _, s := range strings.Fields(a.field("wg allowed-ips", link, key)) {
 		if net, err := netip.ParsePrefix(s); err == nil && len(p.Allowed) < maxAllowed {

@@ -258,19 +258,18 @@ func netLeases() *tableTab {
 func dhcpLine(c *screen.Context, st fleet.State) widget.Line {
 	var l widget.Line
 	for _, d := range st.Networking.Value.DHCP {
-		at, known := st.Bound(d, c.Now)
 		role := themes.Dim
-		if known && len(at) == 0 {
+		if d.Nowhere() {
 			role = themes.Fail
 		}
 		if len(l) > 0 {
 			l = l.And(themes.Dim, "  ")
 		}
-		l = l.And(themes.Text, strings.TrimSuffix(d.Unit, ".service")+" ").And(role, st.Networking.Value.BoundWord(at, known))
+		l = l.And(themes.Text, strings.TrimSuffix(d.Unit, ".service")+" ").And(role, st.Networking.Value.BoundWord(d))
 		switch {
 		case d.Unread != "":
 			l = l.And(themes.Unknown, "  ? ").And(themes.Text, d.Unread)
-		case d.Declined > 0:
+		case d.Declined > 0 && !d.Cut:
 			l = l.And(themes.Warn, fmt.Sprintf("  %d declined", d.Declined))
 		}
 	}

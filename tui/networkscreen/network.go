@@ -87,6 +87,8 @@ func row(c *screen.Context, st fleet.State) listing.Row {
 	in, out := widget.T(hostscreen.Rate(rate.Rx)), widget.T(hostscreen.Rate(rate.Tx))
 	if wan.State == fleet.UplinkNone {
 		in, out = word(c, "-"), word(c, "-")
+	} else if wan.Link == "" {
+		in, out = word(c, "?"), word(c, "?")
 	}
 	peers, leases := word(c, n.PeersWord(st.Networking.At)), word(c, n.LeasesWord())
 	why := widget.Line(nil)
@@ -122,7 +124,11 @@ func dropsWord(c *screen.Context, n fleet.Networking) widget.Line {
 	if _, unread := n.Gap(fleet.PartQueues); unread {
 		return word(c, "?")
 	}
-	drops, ok := n.Drops(n.WAN().Link)
+	wan := n.WAN()
+	if wan.Link == "" && wan.State == fleet.UplinkUnknown {
+		return word(c, "?")
+	}
+	drops, ok := n.Drops(wan.Link)
 	if !ok {
 		return word(c, "-")
 	}
@@ -158,8 +164,7 @@ func below(c *screen.Context, r listing.Row, w int) widget.Doc {
 		d = d.Field(w, sheet.Label, "WAN", hostscreen.Uplink(n.WAN()).And(themes.Dim, "  "+n.WAN().Why))
 	}
 	for _, s := range n.DHCP {
-		at, known := st.Bound(s, c.Now)
-		d = d.Field(w, sheet.Label, "DHCP", widget.T(s.Unit+" "+n.BoundWord(at, known)).And(themes.Dim, fmt.Sprintf("  %d leases, %d over", s.Active, s.Expired)))
+		d = d.Field(w, sheet.Label, "DHCP", widget.T(s.Unit+" "+n.BoundWord(s)).And(themes.Dim, fmt.Sprintf("  %s leases, %d over", s.ActiveWord(), s.Expired)))
 	}
 	if f := st.Firewall; f.HasValue() {
 		d = d.Field(w, sheet.Label, "firewall", widget.T(fmt.Sprintf("%s, %d rules, %d ports sent on", f.Value.Kind, f.Value.Rules, len(f.Value.Sent))))

@@ -57,6 +57,7 @@ func Networked(st fleet.State) fleet.State {
 	}
 	st.Networking = fleet.Known(n, at, "ip")
 	st.Listens = fleet.Known([]fleet.Listener{{Proto: "udp", Address: "192.168.1.1", Port: 67, Process: "kea-dhcp4", PID: 690, Unit: "kea-dhcp4-server.service"}}, at, "ss")
+	st.Networking.Value.TakeListens(st.Listens.Value)
 	sent := fleet.PortForward{Proto: "tcp", Port: 8443, To: "192.168.1.10", ToPort: 443}
 	sent.Internet = fleet.Door{State: fleet.Stopped, Why: "policy drop of chain forward in table inet nixos-fw"}
 	sent.LAN, sent.Tailnet = sent.Internet, sent.Internet
