@@ -31,7 +31,7 @@ type Registry struct {
 // RegistryEntry is a service of the registry.
 type RegistryEntry struct {
 	Name  string   `json:"name"`
-	Ports []uint16 `json:"ports,omitempty"` // of the host, and of no other entry: exposePort before listenPort, then those that are mapped
+	Ports []uint16 `json:"ports,omitempty"` // of the host, and of no other entry: exposePort and those that are mapped, listenPort where there are none
 	Unit  string   `json:"unit,omitempty"`  // the unit that has its name
 }
 
@@ -62,8 +62,10 @@ type DeclaredUnit struct {
 	Result   string   `json:"result,omitempty"`
 	Type     string   `json:"type,omitempty"`
 	Restart  string   `json:"restart,omitempty"`
+	Stays    bool     `json:"stays,omitempty"`     // RemainAfterExit: it is held active when its process has ended
 	Ran      bool     `json:"ran,omitempty"`       // its main process was started since boot
 	Starters []string `json:"startedBy,omitempty"` // timers, sockets and paths that start it
+	Idle     []string `json:"idle,omitempty"`      // and of those, what is not active and so starts nothing
 	Skipped  bool     `json:"skipped,omitempty"`   // its conditions were not met
 	Job      bool     `json:"job,omitempty"`       // systemd is about to start or stop it
 	State    []string `json:"state,omitempty"`     // StateDirectory
@@ -81,6 +83,9 @@ func (u DeclaredUnit) Runs() bool { return u.Active == "active" || u.Active == "
 func (u DeclaredUnit) Declares() bool {
 	return u.Origin == FromModules || u.Origin == FromQuadlet || u.Origin == FromPackage || u.Origin == FromGenerator
 }
+
+// Awaits tells whether something that is active starts the unit when it is needed.
+func (u DeclaredUnit) Awaits() bool { return len(u.Starters) > len(u.Idle) }
 
 // named tells whether the unit has a name.
 func (u DeclaredUnit) named(name string) bool {
@@ -104,6 +109,16 @@ func stem(unit string) string {
 	return name
 }
 
+// EntryUnits are the units that a registry's entry may be, by its name: of containers'
+// engines, its own, and machines.
+func EntryUnits(name string) []string {
+	var units []string
+	for _, before := range []string{"podman-", "docker-", "", "container@", "microvm@", "vm@"} {
+		units = append(units, before+name+".service")
+	}
+	return units
+}
+
 // missing tells whether a unit should run and does not, as far as its host tells by
 // itself: it is wanted by the system that runs, it is one that stays, and nothing else
 // starts it. unsure is why that cannot be told.
@@ -111,8 +126,14 @@ func (d Declared) missing(u DeclaredUnit) (is bool, unsure string) {
 	switch {
 	case u.Runs(), u.Active == "failed", u.Active != "inactive" && u.Active != "": // failed units are told as such
 		return false, ""
-	case u.Masked, u.Template(), u.Skipped, len(u.WantedBy) == 0, len(u.Starters) > 0, u.Type == "oneshot", !u.Declares():
+	case u.Masked, u.Template(), u.Skipped, len(u.WantedBy) == 0, u.Awaits(), !u.Declares():
 		return false, ""
+	case u.Active == "":
+		return false, "systemd does not tell of it"
+	case u.Type == "oneshot" && !u.Stays && u.Ran:
+		return false, ""
+	case u.Type == "oneshot" && !u.Stays:
+		return false, "it was not seen to run since boot"
 	case u.Job:
 		return false, "systemd is about to start it"
 	case u.stopped:
@@ -123,7 +144,7 @@ func (d Declared) missing(u DeclaredUnit) (is bool, unsure string) {
 	if other, ok := d.instead(u); ok {
 		return false, other + " runs, which may be it under another name"
 	}
-	if u.Ran && u.Result == "success" && !slices.Contains(stays, u.Type) && !slices.Contains(returns, u.Restart) && stem(u.Name)+".service" == u.Name {
+	if u.Ran && u.Result == "success" && !slices.Contains(stays, u.Type) && !slices.Contains(returns, u.Restart) && !u.Stays && stem(u.Name)+".service" == u.Name {
 		return false, "it ended well or was stopped, and its unit does not say that it stays"
 	}
 	return true, ""
@@ -237,6 +258,9 @@ func renewed(list []DeclaredUnit, newer []Unit) []DeclaredUnit {
 // missingProblems are the units that are declared and wanted, and do not run.
 func (s State) missingProblems(now time.Time, b *bench) {
 	d, why := s.told(now)
+	if why == "" && d.Registry.Err != "" {
+		b.add(Object{Kind: KindService, Name: "registry"}, SeverityUnknown, time.Time{}, "registry unknown: /etc/services.json: %s", d.Registry.Err)
+	}
 	if why != "" || s.underWay() {
 		return
 	}
@@ -269,13 +293,33 @@ func (s State) unlistedProblems(now time.Time, d Declared, b *bench) {
 }
 
 // anybody tells whether a container or a unit has the name of a registry's entry, or
-// somebody listens at its ports.
+// somebody has one of its ports.
 func (s State) anybody(e RegistryEntry) bool {
-	at := func(p uint16) bool { return slices.Contains(e.Ports, p) }
-	return slices.ContainsFunc(s.Containers.Value, func(c Container) bool {
-		return c.Name == e.Name || slices.ContainsFunc(c.Ports, func(p Port) bool { return at(p.Host) })
-	}) || slices.ContainsFunc(s.Units.Value, func(u Unit) bool { return u.User == "" && stem(u.Name) == e.Name }) ||
-		slices.ContainsFunc(s.Listens.Value, func(l Listener) bool { return l.Proto == "tcp" && at(l.Port) })
+	units := EntryUnits(e.Name)
+	return slices.ContainsFunc(s.Containers.Value, func(c Container) bool { return c.Name == e.Name }) ||
+		slices.ContainsFunc(s.Units.Value, func(u Unit) bool { return u.User == "" && slices.Contains(units, u.Name) }) ||
+		slices.ContainsFunc(e.Ports, func(p uint16) bool { return s.whoAt(p) != "" })
+}
+
+// whoAt is who has a port of the host, of whatever protocol: who listens there, whose
+// it is published for, or where what arrives is sent on to; "" nobody is seen.
+func (s State) whoAt(port uint16) string {
+	for _, l := range s.Listens.Value {
+		if l.Port == port {
+			return cmp.Or(l.Unit, l.Process, "somebody") + " listens"
+		}
+	}
+	for _, c := range s.Containers.Value {
+		if slices.ContainsFunc(c.Ports, func(p Port) bool { return port >= p.Host && port-p.Host < max(p.Range, 1) }) {
+			return "container " + c.Name + " listens"
+		}
+	}
+	for _, f := range s.Firewall.Value.Sent {
+		if f.Port == port {
+			return f.To + " is what it is sent on to"
+		}
+	}
+	return ""
 }
 
 // runsAnyway tells whether a container that a unit should run does, without it.

@@ -11,6 +11,9 @@ import (
 
 var matrixNow = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
+// untold stands for the state of a unit that systemd does not tell of.
+const untold = "-"
+
 // declaring is a NixOS host whose system has the units, all of which multi-user.target
 // wants.
 func declaring(name string, units ...DeclaredUnit) State {
@@ -21,8 +24,11 @@ func declaring(name string, units ...DeclaredUnit) State {
 		if u.Origin == "" {
 			u.Origin = FromModules
 		}
-		if u.Active == "" {
+		switch u.Active {
+		case "":
 			u.Active, u.Sub = "active", "running"
+		case untold:
+			u.Active, u.Sub = "", ""
 		}
 		if u.WantedBy == nil {
 			u.WantedBy = []string{"multi-user.target"}
@@ -83,19 +89,27 @@ func TestMissing(t *testing.T) {
 		"it was never started":             {unit: with(func(u *DeclaredUnit) { u.Type = "simple" }), missing: true, state: CellBroken},
 		"it ended well, and may":           {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran, u.Result = "simple", true, "success" }), state: CellUnknown},
 		"it was stopped, and always stays": {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran, u.Result, u.Restart = "simple", true, "success", "always" }), missing: true, state: CellBroken},
-		"a oneshot":                        {unit: with(func(u *DeclaredUnit) { u.Type = "oneshot" }), state: CellYes},
-		"a timer starts it":                {unit: with(func(u *DeclaredUnit) { u.Starters = []string{"app.timer"} }), state: CellYes},
-		"a template":                       {unit: with(func(u *DeclaredUnit) { u.Name = "app@.service" }), state: CellNo},
-		"masked":                           {unit: with(func(u *DeclaredUnit) { u.Masked = true }), state: CellNo},
-		"conditions":                       {unit: with(func(u *DeclaredUnit) { u.Skipped = true }), state: CellNo},
-		"nothing wants it":                 {unit: with(func(u *DeclaredUnit) { u.WantedBy = []string{} }), state: CellNo},
-		"it failed":                        {unit: with(func(u *DeclaredUnit) { u.Active = "failed" }), state: CellBroken},
-		"it starts":                        {unit: with(func(u *DeclaredUnit) { u.Active = "activating" }), state: CellUnknown},
-		"it is about to":                   {unit: with(func(u *DeclaredUnit) { u.Job = true }), state: CellUnknown},
-		"just booted":                      {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Uptime = 20 }},
-		"just switched":                    {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Value.Settled, s.Declared.Value.Why = false, "just switched" }},
-		"another system runs":              {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Running.Path = "/nix/store/1111-nixos" }},
-		"units are not known":              {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Err = "no answer" }},
+		"a oneshot":                        {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran = "oneshot", true }), state: CellYes},
+		"a oneshot that never ran":         {unit: with(func(u *DeclaredUnit) { u.Type = "oneshot" }), state: CellUnknown},
+		"a oneshot that stays":             {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran, u.Stays = "oneshot", true, true }), missing: true, state: CellBroken},
+		"its timer is not active": {unit: with(func(u *DeclaredUnit) {
+			u.Starters, u.Idle, u.WantedBy = []string{"app.timer"}, []string{"app.timer"}, []string{}
+		}), state: CellUnknown},
+		"wanted, but its socket is stopped": {unit: with(func(u *DeclaredUnit) { u.Starters, u.Idle = []string{"app.socket"}, []string{"app.socket"} }), missing: true, state: CellBroken},
+		"systemd does not tell of it":       {unit: with(func(u *DeclaredUnit) { u.Active = untold }), state: CellUnknown},
+		"not told, and nothing wants it":    {unit: with(func(u *DeclaredUnit) { u.Active, u.WantedBy = untold, []string{} }), state: CellUnknown},
+		"a timer starts it":                 {unit: with(func(u *DeclaredUnit) { u.Starters = []string{"app.timer"} }), state: CellYes},
+		"a template":                        {unit: with(func(u *DeclaredUnit) { u.Name = "app@.service" }), state: CellNo},
+		"masked":                            {unit: with(func(u *DeclaredUnit) { u.Masked = true }), state: CellNo},
+		"conditions":                        {unit: with(func(u *DeclaredUnit) { u.Skipped = true }), state: CellNo},
+		"nothing wants it":                  {unit: with(func(u *DeclaredUnit) { u.WantedBy = []string{} }), state: CellNo},
+		"it failed":                         {unit: with(func(u *DeclaredUnit) { u.Active = "failed" }), state: CellBroken},
+		"it starts":                         {unit: with(func(u *DeclaredUnit) { u.Active = "activating" }), state: CellUnknown},
+		"it is about to":                    {unit: with(func(u *DeclaredUnit) { u.Job = true }), state: CellUnknown},
+		"just booted":                       {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Uptime = 20 }},
+		"just switched":                     {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Value.Settled, s.Declared.Value.Why = false, "just switched" }},
+		"another system runs":               {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Running.Path = "/nix/store/1111-nixos" }},
+		"units are not known":               {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Err = "no answer" }},
 		"it runs by now": {unit: dead, state: CellYes, host: func(s *State) {
 			s.Units = Known([]Unit{{Name: "app.service", Active: "active", Sub: "running"}}, matrixNow.Add(time.Second), "probe")
 		}},
@@ -186,7 +200,7 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	gone := rowOf(t, "gone@storage", st)
-	holds(t, "gone", gone.Configured, CellBroken, "nobody listens at tcp/7000")
+	holds(t, "gone", gone.Configured, CellBroken, "nobody listens at port 7000")
 	if !gone.Missing {
 		t.Error("it is missing")
 	}

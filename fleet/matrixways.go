@@ -80,14 +80,17 @@ func (s State) offline() bool {
 // watch takes in what the monitors of a host ask.
 func (w *ways) watch(on State, now time.Time) {
 	if !on.Monitors.Usable(now) {
-		if on.Monitors.Asked() && !on.Monitors.None {
-			w.blind = cmp.Or(w.blind, "monitors of "+on.Host.Name+": "+on.Monitors.Err)
+		if !on.Monitors.None {
+			w.blind = cmp.Or(w.blind, "monitors of "+on.Host.Name+": "+cmp.Or(on.Monitors.Err, on.Reach.Err, "not asked yet"))
 		}
 		return
 	}
 	for _, m := range on.Monitors.Value {
 		if m.Err != "" && !m.None {
 			w.blind = cmp.Or(w.blind, m.Name(on.Host.Name)+": "+m.Err)
+		}
+		if n := len(m.Watched); m.Targets > n {
+			w.blind = cmp.Or(w.blind, m.Name(on.Host.Name)+": only the first "+strconv.Itoa(n)+" of the "+strconv.Itoa(m.Targets)+" that it asks are known")
 		}
 		for _, t := range m.Watched {
 			w.watches = append(w.watches, watching{on, m.Name(on.Host.Name), t})
@@ -205,7 +208,7 @@ func (w *ways) opened(st State, r *ServiceRow) []Exposure {
 	var list []Exposure
 	for _, e := range w.opens[st.Host.ID] {
 		of := e.Unit != "" && e.User == "" && e.Unit == r.Unit && r.User == "" || r.box != nil && r.box.ID != "" && e.Container == r.box.ID ||
-			e.Unit == "" && e.Container == "" && r.Process != "" && e.Process == r.Process
+			e.Unit == "" && e.Container == "" && r.Process != "" && e.Process == r.Process && strings.TrimPrefix(e.User, "0") == r.User
 		sent := (e.To != "" || slices.Contains(published, e.Process)) && r.box != nil && slices.Contains(r.Ports, e.Port) && e.Proto == "tcp"
 		if (of || sent) && !e.Loopback() {
 			list = append(list, e)
@@ -356,7 +359,7 @@ func (w *ways) guarded(l leadingSite, now time.Time) Cell {
 	}
 	a := l.Route.Auth
 	if a == nil {
-		return w.open(l, what)
+		return w.open(l, what, now)
 	}
 	if cond := Condition(a.When); cond != "" {
 		return cell(CellPart, what, ": ", a.Kind, " only for ", cond)
@@ -370,7 +373,7 @@ func (w *ways) guarded(l leadingSite, now time.Time) Cell {
 	}
 	id, ok := w.place(l.Proxy, host)
 	if !ok {
-		return cell(CellYes, what, ": ", a.Kind, " of ", a.Upstream[0], ", which is no host of the fleet that is known")
+		return cell(CellUnknown, what, ": ", a.Kind, " of ", a.Upstream[0], ", which is no host of the fleet that is known")
 	}
 	return w.asked(id, port, what+": "+a.Kind, now)
 }
@@ -395,13 +398,13 @@ func (w *ways) asked(id HostID, port uint16, what string, now time.Time) Cell {
 		}
 		return cell(CellYes, what, " asks ", v.Kind, " on ", st.Host.Name, " (its own rules are not read)")
 	}
-	return cell(CellYes, what, " asks ", ProtoPort("tcp", port), " on ", st.Host.Name)
+	return cell(CellUnknown, what, " asks ", ProtoPort("tcp", port), " on ", st.Host.Name, ", and how that is, is not checked")
 }
 
 // open is a route before which nobody is asked: meant, or reached by the internet and
 // not meant to be.
-func (w *ways) open(l leadingSite, what string) Cell {
-	door := Door{State: Stopped}
+func (w *ways) open(l leadingSite, what string, now time.Time) Cell {
+	var doors []Door
 	for _, e := range w.opens[l.Proxy.Host.ID] {
 		i := slices.IndexFunc(e.Names, func(n ExposedName) bool { return n.Name == l.Name && n.Proxy == l.Proxy.Host.Name })
 		if i < 0 || e.Port != l.Port {
@@ -410,7 +413,14 @@ func (w *ways) open(l leadingSite, what string) Cell {
 		if why := e.Names[i].Meant; why != "" {
 			return cell(CellNo, what, ": bypassed, as is meant: ", why)
 		}
-		door = MostOpen([]Door{door, e.Internet})
+		doors = append(doors, e.Internet)
+	}
+	door := MostOpen(doors)
+	switch {
+	case len(doors) == 0:
+		door = Door{State: PassesUnknown, Why: "nothing is seen to listen for it"}
+	case door.State == Stopped && !l.Proxy.Listens.Usable(now):
+		door = Door{State: PassesUnknown, Why: "who listens is not known: " + cmp.Or(l.Proxy.Listens.Err, "not asked yet")}
 	}
 	known := l.Proxy.Firewall.Current() || l.Proxy.Firewall.HasValue() && l.Proxy.Firewall.Err == Remembered
 	switch {
@@ -428,15 +438,17 @@ func (r *ServiceRow) monitored(st State, w *ways, now time.Time) {
 		r.Monitored = cell(CellBroken, "alarm ", a)
 		return
 	}
-	var up, down []string
+	var up, down, untold []string
 	for _, t := range w.watches {
 		if !r.watched(st, t.on, t.Watch, w) {
 			continue
 		}
 		if text := t.by + " asks " + t.Address + " (" + t.Job + ")"; t.Health == "down" {
 			down = append(down, text)
-		} else {
+		} else if t.Health == "up" {
 			up = append(up, text)
+		} else {
+			untold = append(untold, text)
 		}
 	}
 	switch {
@@ -444,6 +456,8 @@ func (r *ServiceRow) monitored(st State, w *ways, now time.Time) {
 		r.Monitored = cell(CellBroken, down[0], ", and has no answer")
 	case len(up) > 0:
 		r.Monitored = cell(CellYes, up[0])
+	case len(untold) > 0:
+		r.Monitored = cell(CellUnknown, untold[0], ", and does not tell whether it has an answer")
 	case w.blind != "":
 		r.Monitored = cell(CellUnknown, w.blind)
 	case st.Alarms.Usable(now):

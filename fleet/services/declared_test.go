@@ -54,7 +54,7 @@ func TestParseDeclared(t *testing.T) {
 	if err != nil || !d.Settled || d.Toplevel == "" || !d.Registry.There || d.Registry.Err != "" || len(d.Registry.Entries) != 2 {
 		t.Fatalf("%v, %+v", err, d)
 	}
-	if e := d.Registry.Entries[1]; e.Name != "jellyfin" || !slices.Equal(e.Ports, []uint16{18096, 8096, 19096}) {
+	if e := d.Registry.Entries[1]; e.Name != "jellyfin" || !slices.Equal(e.Ports, []uint16{18096, 19096}) {
 		t.Errorf("%+v", e)
 	}
 	shared, err := parseRegistry([]byte(`{"a":{"listenPort":8096,"exposePort":443},"b":{"listenPort":"9091","exposePort":443}}`))

@@ -91,7 +91,13 @@ func tellDeclared(c Call) int {
 	begin("show")
 	line("Id=multi-user.target\nLoadState=loaded\nActiveState=active\nSubState=active\n")
 	for _, u := range units {
+		if u.active == "inactive" && u.file != "enabled" && u.timer == "" {
+			continue // nothing wants it, and nothing starts it: systemd does not have it in mind
+		}
 		line("%s%s", u.show(m.seed, nil), u.fragment(m.name, c.fault().NotNixOS))
+		if u.timer != "" {
+			line("%s", u.showTimer())
+		}
 	}
 	begin("shown")
 	m.tellMounts(c, begin, line)
