@@ -96,7 +96,8 @@ func tellDeclared(c Call) int {
 		}
 		line("%s%s", u.show(m.seed, nil), u.fragment(m.name, c.fault().NotNixOS))
 		if u.timer != "" {
-			line("%s", u.showTimer())
+			active, sub := u.waits()
+			line("%s", strings.Replace(u.showTimer(), "ActiveState=active\nSubState=waiting\n", "ActiveState="+active+"\nSubState="+sub+"\n", 1))
 		}
 	}
 	begin("shown")
