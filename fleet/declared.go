@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,15 @@ type Declared struct {
 	Units    []DeclaredUnit      `json:"units"`            // services, by name
 	Data     map[string][]string `json:"data,omitempty"`   // folders and volumes that the system's containers mount, by the containers' names; a container that mounts none has none
 	Unseen   []string            `json:"unseen,omitempty"` // what could not be seen, or was left out, and why
+
+	runs *runningNames // of the units, where it is judged by them
+}
+
+// runningNames are the units that run, by what they are called: by their stems without
+// an instance, and by their other names.
+type runningNames struct {
+	once   sync.Once
+	byName map[string][]string
 }
 
 // Registry is /etc/services.json, {"NAME":{"listenPort","exposePort","portMapping"}}.
@@ -160,10 +170,27 @@ var (
 // instead gives a unit that runs and has the name that another is called by: another
 // engine's, an instance, or without the engine in front.
 func (d Declared) instead(u DeclaredUnit) (string, bool) {
-	for _, o := range d.Units {
-		base, _, _ := strings.Cut(stem(o.Name), "@")
-		if o.Name != u.Name && o.Runs() && (base == stem(u.Name) || o.named(u.Name)) {
-			return o.Name, true
+	r := d.runs
+	if r == nil {
+		r = &runningNames{}
+	}
+	r.once.Do(func() {
+		r.byName = map[string][]string{}
+		for _, o := range d.Units {
+			if !o.Runs() {
+				continue
+			}
+			base, _, _ := strings.Cut(stem(o.Name), "@")
+			for _, name := range append([]string{base}, o.Names...) {
+				r.byName[name] = append(r.byName[name], o.Name)
+			}
+		}
+	})
+	for _, name := range []string{stem(u.Name), u.Name} {
+		for _, other := range r.byName[name] {
+			if other != u.Name {
+				return other, true
+			}
 		}
 	}
 	return "", false
@@ -201,7 +228,7 @@ func (d Declared) Brief() Declared {
 // that is newer; why is why they cannot be judged by.
 func (s State) declared(now time.Time) (d Declared, why string) {
 	if d, why = s.told(now); why == "" && s.Units.Current() && s.Units.At.After(s.Declared.At) {
-		d.Units = renewed(d.Units, s.Units.Value)
+		d.Units, d.runs = renewed(d.Units, s.Units.Value), &runningNames{}
 	}
 	return d, why
 }
@@ -218,6 +245,7 @@ func (s State) told(now time.Time) (d Declared, why string) {
 		return f.Value, f.Err
 	}
 	d = f.Value
+	d.runs = &runningNames{}
 	if s.System.Current() && d.Toplevel != "" && s.System.Value.Running.Path != "" && s.System.Value.Running.Path != d.Toplevel {
 		return d, "the host has switched to another system since its units were read"
 	}
@@ -269,12 +297,28 @@ func (s State) missingProblems(now time.Time, b *bench) {
 		return // so it is nearly always: the newer reading can only say that it runs
 	}
 	d, _ = s.declared(now)
+	n := 0
 	for _, u := range d.Units {
 		if is, _ := d.missing(u); !is || platform.MatchString(u.Name) || s.runsAnyway(u) {
 			continue
 		}
+		if n++; n > maxMissing {
+			continue
+		}
 		p := b.add(Object{Kind: KindUnit, Name: u.Name}, SeverityWarn, time.Time{}, "declared and missing: %s, wanted by %s", u.Name, strings.Join(u.WantedBy, ", "))
 		p.Cure = "sextant unit start " + s.Host.Name + " " + u.Name
+	}
+	moreMissing(b, "units", n)
+}
+
+// maxMissing is how many units, and how many entries of the registry, are told one by
+// one as missing.
+const maxMissing = 50
+
+// moreMissing tells that there are more.
+func moreMissing(b *bench, what string, n int) {
+	if n > maxMissing {
+		b.add(Object{Kind: KindService, Name: "missing/" + strings.Fields(what)[0]}, SeverityWarn, time.Time{}, "declared and missing: %d more %s", n-maxMissing, what)
 	}
 }
 
@@ -283,8 +327,13 @@ func (s State) unlistedProblems(now time.Time, d Declared, b *bench) {
 	if !d.Settled || !s.Listens.Usable(now) || !s.Containers.None && !s.Containers.Usable(now) {
 		return
 	}
+	n := 0
+	defer func() { moreMissing(b, "services of the registry", n) }()
 	for _, e := range d.Registry.Entries {
-		if e.Unit == "" && len(e.Ports) > 0 && !s.anybody(e) {
+		if e.Unit != "" || len(e.Ports) == 0 || s.anybody(e) {
+			continue
+		}
+		if n++; n <= maxMissing {
 			b.add(Object{Kind: KindService, Name: "registry/" + e.Name}, SeverityWarn, time.Time{},
 				"declared and missing: %s is in the registry, no unit and no container has its name, and nobody listens at %s", e.Name, portList(e.Ports)).Cure =
 				"enable it in the modules of " + s.Host.Name + ", or take it out of its registry"

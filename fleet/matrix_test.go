@@ -468,6 +468,29 @@ func TestSaved(t *testing.T) {
 	}
 }
 
+// TestManyMissing: that much is missing is told, and not a thousand times.
+func TestManyMissing(t *testing.T) {
+	var units []DeclaredUnit
+	for i := range 2000 {
+		units = append(units, DeclaredUnit{Name: fmt.Sprintf("u%04d.service", i), Active: "inactive", Type: "notify"})
+	}
+	st := declaring("storage", units...)
+	for i := range 1000 {
+		st.Declared.Value.Registry.Entries = append(st.Declared.Value.Registry.Entries, RegistryEntry{Name: fmt.Sprintf("r%d", i), Ports: []uint16{uint16(i + 1)}})
+	}
+	var b bench
+	st.missingProblems(matrixNow, &b)
+	var more []string
+	for _, p := range b {
+		if strings.Contains(p.What, "more") {
+			more = append(more, p.What)
+		}
+	}
+	if len(b) != 2*maxMissing+2 || strings.Join(more, ", ") != "declared and missing: 1950 more units, declared and missing: 950 more services of the registry" {
+		t.Errorf("%d problems, %q", len(b), more)
+	}
+}
+
 // TestManyServices: what is too much is cut, and said to be.
 func TestManyServices(t *testing.T) {
 	var units []DeclaredUnit
@@ -504,6 +527,13 @@ func BenchmarkMatrix(b *testing.B) {
 		st.with(boxes...)
 		if i%100 == 0 {
 			st = serving(st, "a.example.org", "host1:8001", "b.example.org", "127.0.0.1:8002", "c.example.org", "elsewhere:1")
+		}
+		if i%100 == 0 {
+			var asks []Watch
+			for k := range 1000 {
+				asks = append(asks, Watch{Job: "apps", Address: fmt.Sprintf("host%d:%d", k/2, 8000+k%20), Health: "up"})
+			}
+			st.Monitors = Known([]Monitor{{Kind: "prometheus", Targets: 1000, Watched: asks}}, matrixNow, "api")
 		}
 		hosts = append(hosts, st)
 	}

@@ -31,20 +31,29 @@ type ways struct {
 	unplaced []led                      // of which it is not known where they lead; port 0: nor at which
 	unread   []string                   // "HOST: WHY" of proxies that were not read
 	opens    map[HostID][]Exposure
-	watches  []watching // what monitors ask
-	blind    string     // why not all that is asked is known
+	asksAt   map[spot][]watching   // what monitors ask, by where that is
+	asksFor  map[string][]watching // and by the name in its URL, in small letters
+	asks     int
+	placed   map[string]placing // addresses that were looked for
+	blind    string             // why not all that is asked is known
 }
 
-// watching is something that a monitor of a host asks.
+// watching is something that a monitor asks.
 type watching struct {
-	on State
-	by string
-	Watch
+	n      int    // in the order in which they are known
+	what   string // "prometheus on storage asks 127.0.0.1:8080 (apps)"
+	health string
+}
+
+// spot is a port of a host.
+type spot struct {
+	host HostID
+	port uint16
 }
 
 // ways finds where all sites lead.
 func (s Snapshot) ways(now time.Time) *ways {
-	w := &ways{hosts: s.Hosts, led: map[HostID][]led{}, ports: map[HostID]map[uint16]bool{}, opens: map[HostID][]Exposure{}}
+	w := &ways{hosts: s.Hosts, led: map[HostID][]led{}, ports: map[HostID]map[uint16]bool{}, opens: map[HostID][]Exposure{}, asksAt: map[spot][]watching{}, asksFor: map[string][]watching{}, placed: map[string]placing{}}
 	for _, st := range s.Hosts {
 		if st.Sleeps() || st.offline() {
 			continue // it serves nobody, and watches nothing
@@ -93,9 +102,40 @@ func (w *ways) watch(on State, now time.Time) {
 			w.blind = cmp.Or(w.blind, m.Name(on.Host.Name)+": only the first "+strconv.Itoa(n)+" of the "+strconv.Itoa(m.Targets)+" that it asks are known")
 		}
 		for _, t := range m.Watched {
-			w.watches = append(w.watches, watching{on, m.Name(on.Host.Name), t})
+			w.take(on, m.Name(on.Host.Name), t)
 		}
 	}
+}
+
+// take takes in what a monitor asks: at a port of a host, and by a name.
+func (w *ways) take(on State, by string, t Watch) {
+	w.asks++
+	one := watching{w.asks, by + " asks " + t.Address + " (" + t.Job + ")", t.Health}
+	if _, rest, isURL := strings.Cut(t.Address, "://"); isURL {
+		name, _, _ := strings.Cut(rest, "/")
+		name, _, _ = strings.Cut(name, ":")
+		w.asksFor[strings.ToLower(name)] = append(w.asksFor[strings.ToLower(name)], one)
+	}
+	host, port, ok := Upstream{Dial: strings.TrimSuffix(t.Address, "/")}.Address()
+	if !ok {
+		return
+	}
+	if id, ok := w.place(on, host); ok {
+		w.asksAt[spot{id, port}] = append(w.asksAt[spot{id, port}], one)
+	}
+}
+
+// askedOf is what monitors ask of a row, at its ports or by the names of its sites.
+func (w *ways) askedOf(st State, r *ServiceRow) []watching {
+	var list []watching
+	for _, p := range r.Ports {
+		list = append(list, w.asksAt[spot{st.Host.ID, p}]...)
+	}
+	for _, n := range r.Names {
+		list = append(list, w.asksFor[strings.ToLower(n)]...)
+	}
+	slices.SortFunc(list, func(a, b watching) int { return a.n - b.n })
+	return slices.Compact(list)
 }
 
 func (w *ways) site(st State, site Site) {
@@ -133,16 +173,22 @@ func (w *ways) place(from State, host string) (HostID, bool) {
 	if from.Owns(host) || from.Firewall.Value.Has(host) || slices.Contains(bridges, host) {
 		return from.Host.ID, true
 	}
-	var found []HostID
-	for _, st := range w.hosts {
-		if st.Has(host) || st.Firewall.Value.Has(host) {
-			found = append(found, st.Host.ID)
+	p, known := w.placed[host]
+	if !known {
+		for _, st := range w.hosts {
+			if st.Has(host) || st.Firewall.Value.Has(host) {
+				p = placing{st.Host.ID, p.hosts + 1}
+			}
 		}
+		w.placed[host] = p
 	}
-	if len(found) == 1 {
-		return found[0], true
-	}
-	return "", false
+	return p.id, p.hosts == 1
+}
+
+// placing is how many hosts have an address, and the last of them.
+type placing struct {
+	id    HostID
+	hosts int
 }
 
 // lead gives rows of a host the sites that lead to them: of those that have the port
@@ -439,16 +485,14 @@ func (r *ServiceRow) monitored(st State, w *ways, now time.Time) {
 		return
 	}
 	var up, down, untold []string
-	for _, t := range w.watches {
-		if !r.watched(st, t.on, t.Watch, w) {
-			continue
-		}
-		if text := t.by + " asks " + t.Address + " (" + t.Job + ")"; t.Health == "down" {
-			down = append(down, text)
-		} else if t.Health == "up" {
-			up = append(up, text)
-		} else {
-			untold = append(untold, text)
+	for _, t := range w.askedOf(st, r) {
+		switch t.health {
+		case "down":
+			down = append(down, t.what)
+		case "up":
+			up = append(up, t.what)
+		default:
+			untold = append(untold, t.what)
 		}
 	}
 	switch {
@@ -498,21 +542,4 @@ func (r *ServiceRow) alarm(st State, now time.Time) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// watched tells whether what a monitor asks is the row: at its port, or by the name of
-// a site of its.
-func (r *ServiceRow) watched(st, on State, t Watch, w *ways) bool {
-	_, rest, isURL := strings.Cut(t.Address, "://")
-	name, _, _ := strings.Cut(rest, "/")
-	name, _, _ = strings.Cut(name, ":")
-	if isURL && slices.ContainsFunc(r.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
-		return true
-	}
-	host, port, ok := Upstream{Dial: strings.TrimSuffix(t.Address, "/")}.Address()
-	if !ok || !slices.Contains(r.Ports, port) {
-		return false
-	}
-	id, ok := w.place(on, host)
-	return ok && id == st.Host.ID
 }
