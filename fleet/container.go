@@ -31,6 +31,8 @@ type Container struct {
 	Started    time.Time  `json:"started,omitzero"`
 	Ports      []Port     `json:"ports"`
 	Pod        string     `json:"pod,omitempty"`
+	Infra      bool       `json:"infra,omitempty"`   // it only holds its pod together
+	Compose    string     `json:"compose,omitempty"` // the project of Compose that it is of
 	Networks   []string   `json:"networks,omitempty"`
 	Command    []string   `json:"command,omitempty"`
 }

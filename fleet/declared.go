@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,15 @@ type Declared struct {
 	Units    []DeclaredUnit      `json:"units"`            // services, by name
 	Data     map[string][]string `json:"data,omitempty"`   // folders and volumes that the system's containers mount, by the containers' names; a container that mounts none has none
 	Unseen   []string            `json:"unseen,omitempty"` // what could not be seen, or was left out, and why
+
+	runs *runningNames // of the units, where it is judged by them
+}
+
+// runningNames are the units that run, by what they are called: by their stems without
+// an instance, and by their other names.
+type runningNames struct {
+	once   sync.Once
+	byName map[string][]string
 }
 
 // Registry is /etc/services.json, {"NAME":{"listenPort","exposePort","portMapping"}}.
@@ -31,7 +41,7 @@ type Registry struct {
 // RegistryEntry is a service of the registry.
 type RegistryEntry struct {
 	Name  string   `json:"name"`
-	Ports []uint16 `json:"ports,omitempty"` // of the host, and of no other entry: exposePort before listenPort, then those that are mapped
+	Ports []uint16 `json:"ports,omitempty"` // of the host, and of no other entry: exposePort and those that are mapped, listenPort where there are none
 	Unit  string   `json:"unit,omitempty"`  // the unit that has its name
 }
 
@@ -62,8 +72,10 @@ type DeclaredUnit struct {
 	Result   string   `json:"result,omitempty"`
 	Type     string   `json:"type,omitempty"`
 	Restart  string   `json:"restart,omitempty"`
+	Stays    bool     `json:"stays,omitempty"`     // RemainAfterExit: it is held active when its process has ended
 	Ran      bool     `json:"ran,omitempty"`       // its main process was started since boot
 	Starters []string `json:"startedBy,omitempty"` // timers, sockets and paths that start it
+	Idle     []string `json:"idle,omitempty"`      // and of those, what is not active and so starts nothing
 	Skipped  bool     `json:"skipped,omitempty"`   // its conditions were not met
 	Job      bool     `json:"job,omitempty"`       // systemd is about to start or stop it
 	State    []string `json:"state,omitempty"`     // StateDirectory
@@ -81,6 +93,9 @@ func (u DeclaredUnit) Runs() bool { return u.Active == "active" || u.Active == "
 func (u DeclaredUnit) Declares() bool {
 	return u.Origin == FromModules || u.Origin == FromQuadlet || u.Origin == FromPackage || u.Origin == FromGenerator
 }
+
+// Awaits tells whether something that is active starts the unit when it is needed.
+func (u DeclaredUnit) Awaits() bool { return len(u.Starters) > len(u.Idle) }
 
 // named tells whether the unit has a name.
 func (u DeclaredUnit) named(name string) bool {
@@ -104,6 +119,16 @@ func stem(unit string) string {
 	return name
 }
 
+// EntryUnits are the units that a registry's entry may be, by its name: of containers'
+// engines, its own, and machines.
+func EntryUnits(name string) []string {
+	var units []string
+	for _, before := range []string{"podman-", "docker-", "", "container@", "microvm@", "vm@"} {
+		units = append(units, before+name+".service")
+	}
+	return units
+}
+
 // missing tells whether a unit should run and does not, as far as its host tells by
 // itself: it is wanted by the system that runs, it is one that stays, and nothing else
 // starts it. unsure is why that cannot be told.
@@ -111,8 +136,14 @@ func (d Declared) missing(u DeclaredUnit) (is bool, unsure string) {
 	switch {
 	case u.Runs(), u.Active == "failed", u.Active != "inactive" && u.Active != "": // failed units are told as such
 		return false, ""
-	case u.Masked, u.Template(), u.Skipped, len(u.WantedBy) == 0, len(u.Starters) > 0, u.Type == "oneshot", !u.Declares():
+	case u.Masked, u.Template(), u.Skipped, len(u.WantedBy) == 0, u.Awaits(), !u.Declares():
 		return false, ""
+	case u.Active == "":
+		return false, "systemd does not tell of it"
+	case u.Type == "oneshot" && !u.Stays && u.Ran:
+		return false, ""
+	case u.Type == "oneshot" && !u.Stays:
+		return false, "it was not seen to run since boot"
 	case u.Job:
 		return false, "systemd is about to start it"
 	case u.stopped:
@@ -123,7 +154,7 @@ func (d Declared) missing(u DeclaredUnit) (is bool, unsure string) {
 	if other, ok := d.instead(u); ok {
 		return false, other + " runs, which may be it under another name"
 	}
-	if u.Ran && u.Result == "success" && !slices.Contains(stays, u.Type) && !slices.Contains(returns, u.Restart) && stem(u.Name)+".service" == u.Name {
+	if u.Ran && u.Result == "success" && !slices.Contains(stays, u.Type) && !slices.Contains(returns, u.Restart) && !u.Stays && stem(u.Name)+".service" == u.Name {
 		return false, "it ended well or was stopped, and its unit does not say that it stays"
 	}
 	return true, ""
@@ -139,10 +170,27 @@ var (
 // instead gives a unit that runs and has the name that another is called by: another
 // engine's, an instance, or without the engine in front.
 func (d Declared) instead(u DeclaredUnit) (string, bool) {
-	for _, o := range d.Units {
-		base, _, _ := strings.Cut(stem(o.Name), "@")
-		if o.Name != u.Name && o.Runs() && (base == stem(u.Name) || o.named(u.Name)) {
-			return o.Name, true
+	r := d.runs
+	if r == nil {
+		r = &runningNames{}
+	}
+	r.once.Do(func() {
+		r.byName = map[string][]string{}
+		for _, o := range d.Units {
+			if !o.Runs() {
+				continue
+			}
+			base, _, _ := strings.Cut(stem(o.Name), "@")
+			for _, name := range append([]string{base}, o.Names...) {
+				r.byName[name] = append(r.byName[name], o.Name)
+			}
+		}
+	})
+	for _, name := range []string{stem(u.Name), u.Name} {
+		for _, other := range r.byName[name] {
+			if other != u.Name {
+				return other, true
+			}
 		}
 	}
 	return "", false
@@ -180,7 +228,7 @@ func (d Declared) Brief() Declared {
 // that is newer; why is why they cannot be judged by.
 func (s State) declared(now time.Time) (d Declared, why string) {
 	if d, why = s.told(now); why == "" && s.Units.Current() && s.Units.At.After(s.Declared.At) {
-		d.Units = renewed(d.Units, s.Units.Value)
+		d.Units, d.runs = renewed(d.Units, s.Units.Value), &runningNames{}
 	}
 	return d, why
 }
@@ -197,6 +245,7 @@ func (s State) told(now time.Time) (d Declared, why string) {
 		return f.Value, f.Err
 	}
 	d = f.Value
+	d.runs = &runningNames{}
 	if s.System.Current() && d.Toplevel != "" && s.System.Value.Running.Path != "" && s.System.Value.Running.Path != d.Toplevel {
 		return d, "the host has switched to another system since its units were read"
 	}
@@ -237,6 +286,9 @@ func renewed(list []DeclaredUnit, newer []Unit) []DeclaredUnit {
 // missingProblems are the units that are declared and wanted, and do not run.
 func (s State) missingProblems(now time.Time, b *bench) {
 	d, why := s.told(now)
+	if why == "" && d.Registry.Err != "" {
+		b.add(Object{Kind: KindService, Name: "registry"}, SeverityUnknown, time.Time{}, "registry unknown: /etc/services.json: %s", d.Registry.Err)
+	}
 	if why != "" || s.underWay() {
 		return
 	}
@@ -245,12 +297,28 @@ func (s State) missingProblems(now time.Time, b *bench) {
 		return // so it is nearly always: the newer reading can only say that it runs
 	}
 	d, _ = s.declared(now)
+	n := 0
 	for _, u := range d.Units {
 		if is, _ := d.missing(u); !is || platform.MatchString(u.Name) || s.runsAnyway(u) {
 			continue
 		}
+		if n++; n > maxMissing {
+			continue
+		}
 		p := b.add(Object{Kind: KindUnit, Name: u.Name}, SeverityWarn, time.Time{}, "declared and missing: %s, wanted by %s", u.Name, strings.Join(u.WantedBy, ", "))
 		p.Cure = "sextant unit start " + s.Host.Name + " " + u.Name
+	}
+	moreMissing(b, "units", n)
+}
+
+// maxMissing is how many units, and how many entries of the registry, are told one by
+// one as missing.
+const maxMissing = 50
+
+// moreMissing tells that there are more.
+func moreMissing(b *bench, what string, n int) {
+	if n > maxMissing {
+		b.add(Object{Kind: KindService, Name: "missing/" + strings.Fields(what)[0]}, SeverityWarn, time.Time{}, "declared and missing: %d more %s", n-maxMissing, what)
 	}
 }
 
@@ -259,8 +327,13 @@ func (s State) unlistedProblems(now time.Time, d Declared, b *bench) {
 	if !d.Settled || !s.Listens.Usable(now) || !s.Containers.None && !s.Containers.Usable(now) {
 		return
 	}
+	n := 0
+	defer func() { moreMissing(b, "services of the registry", n) }()
 	for _, e := range d.Registry.Entries {
-		if e.Unit == "" && len(e.Ports) > 0 && !s.anybody(e) {
+		if e.Unit != "" || len(e.Ports) == 0 || s.anybody(e) {
+			continue
+		}
+		if n++; n <= maxMissing {
 			b.add(Object{Kind: KindService, Name: "registry/" + e.Name}, SeverityWarn, time.Time{},
 				"declared and missing: %s is in the registry, no unit and no container has its name, and nobody listens at %s", e.Name, portList(e.Ports)).Cure =
 				"enable it in the modules of " + s.Host.Name + ", or take it out of its registry"
@@ -269,13 +342,33 @@ func (s State) unlistedProblems(now time.Time, d Declared, b *bench) {
 }
 
 // anybody tells whether a container or a unit has the name of a registry's entry, or
-// somebody listens at its ports.
+// somebody has one of its ports.
 func (s State) anybody(e RegistryEntry) bool {
-	at := func(p uint16) bool { return slices.Contains(e.Ports, p) }
-	return slices.ContainsFunc(s.Containers.Value, func(c Container) bool {
-		return c.Name == e.Name || slices.ContainsFunc(c.Ports, func(p Port) bool { return at(p.Host) })
-	}) || slices.ContainsFunc(s.Units.Value, func(u Unit) bool { return u.User == "" && stem(u.Name) == e.Name }) ||
-		slices.ContainsFunc(s.Listens.Value, func(l Listener) bool { return l.Proto == "tcp" && at(l.Port) })
+	units := EntryUnits(e.Name)
+	return slices.ContainsFunc(s.Containers.Value, func(c Container) bool { return c.Name == e.Name }) ||
+		slices.ContainsFunc(s.Units.Value, func(u Unit) bool { return u.User == "" && slices.Contains(units, u.Name) }) ||
+		slices.ContainsFunc(e.Ports, func(p uint16) bool { return s.whoAt(p) != "" })
+}
+
+// whoAt is who has a port of the host, of whatever protocol: who listens there, whose
+// it is published for, or where what arrives is sent on to; "" nobody is seen.
+func (s State) whoAt(port uint16) string {
+	for _, l := range s.Listens.Value {
+		if l.Port == port {
+			return cmp.Or(l.Unit, l.Process, "somebody") + " listens"
+		}
+	}
+	for _, c := range s.Containers.Value {
+		if slices.ContainsFunc(c.Ports, func(p Port) bool { return port >= p.Host && port-p.Host < max(p.Range, 1) }) {
+			return "container " + c.Name + " listens"
+		}
+	}
+	for _, f := range s.Firewall.Value.Sent {
+		if f.Port == port {
+			return f.To + " is what it is sent on to"
+		}
+	}
+	return ""
 }
 
 // runsAnyway tells whether a container that a unit should run does, without it.

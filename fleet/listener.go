@@ -16,7 +16,8 @@ type Listener struct {
 	Process   string `json:"process,omitempty"` // its name; "" not told
 	PID       int    `json:"pid,omitempty"`     //
 	Unit      string `json:"unit,omitempty"`    // the systemd unit it runs in
-	User      string `json:"user,omitempty"`    // whose systemd that is, as a number; "" the system's
+	Scope     string `json:"scope,omitempty"`   // the scope it runs in, where it is in no unit: of a session, an app, a machine
+	User      string `json:"user,omitempty"`    // whose systemd or session that is, as a number; "" the system's
 	Container string `json:"container,omitempty"`
 }
 

@@ -54,6 +54,7 @@ type ServiceRow struct {
 	BackedUp   Cell `json:"backedUp"`
 
 	box   *Container
+	scope string // of its process
 	unit  *DeclaredUnit
 	sites []leadingSite
 }
@@ -96,20 +97,27 @@ func (r ServiceRow) Says() string {
 type Matrix struct {
 	Rows  []ServiceRow `json:"services"`
 	Notes []string     `json:"notes"` // what holds of a whole host: no registry, what was left out
+
+	dark map[HostID]bool // hosts of which not all is known
 }
+
+// Dark tells whether of a host there may be services that are not among the rows.
+func (m Matrix) Dark(id HostID) bool { return m.dark[id] }
 
 // maxServiceRows bounds the services of one host.
 const maxServiceRows = 1000
 
 // Matrix gives the services of all hosts, by what is known of all.
 func (s Snapshot) Matrix(now time.Time) Matrix {
-	m := Matrix{Rows: []ServiceRow{}, Notes: []string{}}
+	m := Matrix{Rows: []ServiceRow{}, Notes: []string{}, dark: map[HostID]bool{}}
 	way := s.ways(now)
 	for _, st := range s.Hosts {
 		if st.Sleeps() {
 			continue
 		}
 		rows, notes := st.serviceRows(now, way.ports[st.Host.ID])
+		d := st.Declared.Value
+		m.dark[st.Host.ID] = d.Registry.Err != "" || len(d.Unseen) > 0 || len(rows) == maxServiceRows
 		way.lead(st, rows)
 		for i := range rows {
 			r := &rows[i]
@@ -209,6 +217,9 @@ func (b *rowBuilder) owns(r *ServiceRow, unit string) {
 // containers are rows with their units.
 func (b *rowBuilder) containers() {
 	for i, c := range b.Containers.Value {
+		if c.Infra {
+			continue // its ports are those of its pod's containers too
+		}
 		user := notRoot(c.User)
 		name := c.Name
 		if c.Unit != "" && name == "systemd-"+stem(c.Unit) { // a quadlet names it so by itself
@@ -273,7 +284,7 @@ func (r *ServiceRow) list(e RegistryEntry) { r.Listed, r.Ports = true, append(r.
 
 // named finds the unit of a name; "" there is none.
 func (b *rowBuilder) named(name string) string {
-	for _, unit := range []string{"podman-" + name + ".service", "docker-" + name + ".service", name + ".service"} {
+	for _, unit := range EntryUnits(name) {
 		if u := b.units[unit]; u != nil {
 			return u.Name
 		}
@@ -333,12 +344,12 @@ func (b *rowBuilder) listeners() {
 			}
 		case l.Unit != "":
 			r = b.userRow(l)
-		case slices.Contains(holders, l.Process):
-			continue
+		case slices.Contains(holders, l.Process), l.Proto != "tcp":
+			continue // a port of UDP may be one from which it only asks
 		default:
-			r = b.row("", l.Process)
+			r = b.row(strings.TrimPrefix(l.User, "0"), l.Process) // no other number begins so
 			if r.Unit == "" && r.Container == "" {
-				r.Process = l.Process
+				r.Process, r.scope = l.Process, l.Scope
 			}
 		}
 		if l.Proto == "tcp" {

@@ -11,6 +11,9 @@ import (
 
 var matrixNow = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
+// untold stands for the state of a unit that systemd does not tell of.
+const untold = "-"
+
 // declaring is a NixOS host whose system has the units, all of which multi-user.target
 // wants.
 func declaring(name string, units ...DeclaredUnit) State {
@@ -21,8 +24,11 @@ func declaring(name string, units ...DeclaredUnit) State {
 		if u.Origin == "" {
 			u.Origin = FromModules
 		}
-		if u.Active == "" {
+		switch u.Active {
+		case "":
 			u.Active, u.Sub = "active", "running"
+		case untold:
+			u.Active, u.Sub = "", ""
 		}
 		if u.WantedBy == nil {
 			u.WantedBy = []string{"multi-user.target"}
@@ -83,19 +89,27 @@ func TestMissing(t *testing.T) {
 		"it was never started":             {unit: with(func(u *DeclaredUnit) { u.Type = "simple" }), missing: true, state: CellBroken},
 		"it ended well, and may":           {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran, u.Result = "simple", true, "success" }), state: CellUnknown},
 		"it was stopped, and always stays": {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran, u.Result, u.Restart = "simple", true, "success", "always" }), missing: true, state: CellBroken},
-		"a oneshot":                        {unit: with(func(u *DeclaredUnit) { u.Type = "oneshot" }), state: CellYes},
-		"a timer starts it":                {unit: with(func(u *DeclaredUnit) { u.Starters = []string{"app.timer"} }), state: CellYes},
-		"a template":                       {unit: with(func(u *DeclaredUnit) { u.Name = "app@.service" }), state: CellNo},
-		"masked":                           {unit: with(func(u *DeclaredUnit) { u.Masked = true }), state: CellNo},
-		"conditions":                       {unit: with(func(u *DeclaredUnit) { u.Skipped = true }), state: CellNo},
-		"nothing wants it":                 {unit: with(func(u *DeclaredUnit) { u.WantedBy = []string{} }), state: CellNo},
-		"it failed":                        {unit: with(func(u *DeclaredUnit) { u.Active = "failed" }), state: CellBroken},
-		"it starts":                        {unit: with(func(u *DeclaredUnit) { u.Active = "activating" }), state: CellUnknown},
-		"it is about to":                   {unit: with(func(u *DeclaredUnit) { u.Job = true }), state: CellUnknown},
-		"just booted":                      {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Uptime = 20 }},
-		"just switched":                    {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Value.Settled, s.Declared.Value.Why = false, "just switched" }},
-		"another system runs":              {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Running.Path = "/nix/store/1111-nixos" }},
-		"units are not known":              {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Err = "no answer" }},
+		"a oneshot":                        {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran = "oneshot", true }), state: CellYes},
+		"a oneshot that never ran":         {unit: with(func(u *DeclaredUnit) { u.Type = "oneshot" }), state: CellUnknown},
+		"a oneshot that stays":             {unit: with(func(u *DeclaredUnit) { u.Type, u.Ran, u.Stays = "oneshot", true, true }), missing: true, state: CellBroken},
+		"its timer is not active": {unit: with(func(u *DeclaredUnit) {
+			u.Starters, u.Idle, u.WantedBy = []string{"app.timer"}, []string{"app.timer"}, []string{}
+		}), state: CellUnknown},
+		"wanted, but its socket is stopped": {unit: with(func(u *DeclaredUnit) { u.Starters, u.Idle = []string{"app.socket"}, []string{"app.socket"} }), missing: true, state: CellBroken},
+		"systemd does not tell of it":       {unit: with(func(u *DeclaredUnit) { u.Active = untold }), state: CellUnknown},
+		"not told, and nothing wants it":    {unit: with(func(u *DeclaredUnit) { u.Active, u.WantedBy = untold, []string{} }), state: CellUnknown},
+		"a timer starts it":                 {unit: with(func(u *DeclaredUnit) { u.Starters = []string{"app.timer"} }), state: CellYes},
+		"a template":                        {unit: with(func(u *DeclaredUnit) { u.Name = "app@.service" }), state: CellNo},
+		"masked":                            {unit: with(func(u *DeclaredUnit) { u.Masked = true }), state: CellNo},
+		"conditions":                        {unit: with(func(u *DeclaredUnit) { u.Skipped = true }), state: CellNo},
+		"nothing wants it":                  {unit: with(func(u *DeclaredUnit) { u.WantedBy = []string{} }), state: CellNo},
+		"it failed":                         {unit: with(func(u *DeclaredUnit) { u.Active = "failed" }), state: CellBroken},
+		"it starts":                         {unit: with(func(u *DeclaredUnit) { u.Active = "activating" }), state: CellUnknown},
+		"it is about to":                    {unit: with(func(u *DeclaredUnit) { u.Job = true }), state: CellUnknown},
+		"just booted":                       {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Uptime = 20 }},
+		"just switched":                     {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Value.Settled, s.Declared.Value.Why = false, "just switched" }},
+		"another system runs":               {unit: dead, state: CellUnknown, host: func(s *State) { s.System.Value.Running.Path = "/nix/store/1111-nixos" }},
+		"units are not known":               {unit: dead, state: CellUnknown, host: func(s *State) { s.Declared.Err = "no answer" }},
 		"it runs by now": {unit: dead, state: CellYes, host: func(s *State) {
 			s.Units = Known([]Unit{{Name: "app.service", Active: "active", Sub: "running"}}, matrixNow.Add(time.Second), "probe")
 		}},
@@ -186,7 +200,7 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	gone := rowOf(t, "gone@storage", st)
-	holds(t, "gone", gone.Configured, CellBroken, "nobody listens at tcp/7000")
+	holds(t, "gone", gone.Configured, CellBroken, "nobody listens at port 7000")
 	if !gone.Missing {
 		t.Error("it is missing")
 	}
@@ -323,6 +337,11 @@ func TestProtected(t *testing.T) {
 	holds(t, "in part", rowOf(t, "app@cloud", host(&part, Passes)).Protected, CellPart, "/admin/*")
 	holds(t, "nobody", rowOf(t, "app@cloud", host(nil, Passes)).Protected, CellBroken, "not listed as meant")
 	holds(t, "nobody, inside", rowOf(t, "app@cloud", host(nil, Stopped)).Protected, CellNo, "does not reach")
+	unseen := host(nil, Stopped)
+	unseen.Listens.Value = unseen.Listens.Value[1:] // nobody at 443
+	holds(t, "nobody is seen to listen", rowOf(t, "app@cloud", unseen).Protected, CellUnknown, "nothing is seen to listen")
+	holds(t, "an unchecked one", rowOf(t, "app@cloud", host(&ForwardAuth{Kind: "forward_auth", Upstream: []string{"127.0.0.1:9099"}}, Passes)).Protected, CellUnknown, "not checked")
+	holds(t, "one elsewhere", rowOf(t, "app@cloud", host(&ForwardAuth{Kind: "forward_auth", Upstream: []string{"auth.example.com:443"}}, Passes)).Protected, CellUnknown, "no host of the fleet")
 	holds(t, "nobody, perhaps", rowOf(t, "app@cloud", host(nil, PassesUnknown)).Protected, CellUnknown, "a rule")
 	meant := host(nil, Passes)
 	meant.Meant = []Meant{{Name: "app.example.org", Why: "it signs in itself"}}
@@ -360,12 +379,116 @@ func TestSavedWatchedSecret(t *testing.T) {
 	holds(t, "the host is watched", app().Monitored, CellPart, "netdata")
 	st.Monitors = Known([]Monitor{{Kind: "prometheus", Watched: []Watch{{Job: "apps", Address: "127.0.0.1:8080", Health: "up"}}}}, matrixNow, "api")
 	holds(t, "it is watched", app().Monitored, CellYes, "prometheus on storage asks 127.0.0.1:8080")
-	st.Monitors.Value[0].Watched[0].Health = "down"
+	st.Monitors.Value[0].Watched[0].Health = "unknown"
+	holds(t, "how it is is not told", app().Monitored, CellUnknown, "does not tell")
+	st.Monitors.Value[0].Watched[0].Address, st.Monitors.Value[0].Targets = "127.0.0.1:1", 2000
+	holds(t, "not all that is asked is known", app().Monitored, CellUnknown, "only the first 1 of the 2000")
+	asked := st.Monitors
+	st.Monitors = Fact[[]Monitor]{}
+	holds(t, "monitors were not asked yet", app().Monitored, CellUnknown, "not asked yet")
+	st.Monitors = asked
+	st.Monitors.Value[0].Watched[0].Address, st.Monitors.Value[0].Watched[0].Health = "127.0.0.1:8080", "down"
 	holds(t, "it does not answer", app().Monitored, CellBroken, "no answer")
 	st.Monitors.Value[0] = Monitor{Kind: "prometheus", Err: "HTTP 500"}
 	holds(t, "a monitor that does not tell", app().Monitored, CellUnknown, "HTTP 500")
 	st.Alarms.Value = []Alarm{{Name: "cpu", Chart: "cgroup_app.cpu", Value: "99 %"}}
 	holds(t, "an alarm", app().Monitored, CellBroken, "cpu")
+}
+
+// TestByHand: only what is known to be started by hand is said to be.
+func TestByHand(t *testing.T) {
+	st := declaring("storage")
+	st.with(
+		Container{Engine: "podman", User: "root", Name: "aa-infra", ID: "1", State: "running", Infra: true, Pod: "shop"},
+		Container{Engine: "docker", User: "root", Name: "wiki", ID: "2", State: "running", Compose: "wiki"})
+	tcp := func(process, scope, user string) {
+		st.Listens.Value = append(st.Listens.Value, Listener{Proto: "tcp", Address: "*", Port: uint16(9000 + len(st.Listens.Value)), Process: process, Scope: scope, User: user})
+	}
+	tcp("kdeconnectd", "app-kdeconnect-7.scope", "1000")
+	tcp("vite", "session-3.scope", "1000")
+	tcp("python3", "session-4.scope", "0")
+	tcp("qemu", `machine-qemu\x2d1.scope`, "")
+	st.Listens.Value = append(st.Listens.Value, Listener{Proto: "udp", Address: "*", Port: 40000, Process: "asker"})
+	for name, want := range map[string]CellState{"wiki": CellUnknown, "kdeconnectd": CellNo, "vite": CellNo, "python3": CellBroken, "qemu": CellUnknown} {
+		holds(t, name, rowOf(t, name+"@storage", st).Defined, want, "")
+	}
+	if rows := (Snapshot{Hosts: []State{st}}).Matrix(matrixNow).Rows; len(rows) != 5 {
+		t.Errorf("%d rows: %+v", len(rows), rows)
+	}
+}
+
+// TestRegistryOfMachines: an entry may be a container of NixOS, and have its port where
+// nobody listens.
+func TestRegistryOfMachines(t *testing.T) {
+	st := declaring("storage", DeclaredUnit{Name: "container@web.service"})
+	st.Declared.Value.Registry = Registry{There: true, Entries: []RegistryEntry{{Name: "web", Ports: []uint16{8080}, Unit: "container@web.service"}, {Name: "sent", Ports: []uint16{8443}}, {Name: "dns", Ports: []uint16{53}}, {Name: "gone", Ports: []uint16{7000}}}}
+	st.Firewall.Value.Sent = []PortForward{{Proto: "tcp", Port: 8443, To: "10.0.0.2", ToPort: 443}}
+	st.Listens.Value = []Listener{{Proto: "udp", Address: "10.0.0.1", Port: 53, Process: "named"}}
+	if r := rowOf(t, "web@storage", st); r.Unit != "container@web.service" || r.Configured.State != CellYes || !r.Listed {
+		t.Errorf("%+v", r)
+	}
+	holds(t, "sent on", rowOf(t, "sent@storage", st).Configured, CellUnknown, "10.0.0.2")
+	holds(t, "of UDP", rowOf(t, "dns@storage", st).Configured, CellUnknown, "named")
+	var b bench
+	if st.missingProblems(matrixNow, &b); len(b) != 1 || b[0].Of.Key() != "service:registry/gone" {
+		t.Errorf("%+v", b)
+	}
+	st.Declared.Value.Registry = Registry{There: true, Err: "it is HTML"}
+	b = nil
+	if st.missingProblems(matrixNow, &b); len(b) != 1 || b[0].Severity != SeverityUnknown || !strings.Contains(b[0].What, "it is HTML") {
+		t.Errorf("%+v", b)
+	}
+	if m := (Snapshot{Hosts: []State{st}}).Matrix(matrixNow); !m.Dark("storage") {
+		t.Error("what its registry has is not known")
+	}
+}
+
+// TestSaved: each folder is judged by the best job that saves it.
+func TestSaved(t *testing.T) {
+	job := func(state BackupState, paths ...string) BackupJob {
+		return BackupJob{Name: string(state), State: state, Paths: paths}
+	}
+	for what, c := range map[string]struct {
+		jobs  []BackupJob
+		state CellState
+		why   string
+	}{
+		"a fresh one and a stale one":   {[]BackupJob{job(BackupStale, "/a", "/b"), job(BackupFresh, "/")}, CellYes, "saves /a, /b"},
+		"one folder by a stale one":     {[]BackupJob{job(BackupFresh, "/a"), job(BackupStale, "/b")}, CellBroken, "stale is stale"},
+		"one of which it is not known":  {[]BackupJob{job(BackupUnknown, "/a", "/b")}, CellUnknown, "unknown is unknown"},
+		"unknown is better than failed": {[]BackupJob{job(BackupFailed, "/"), job(BackupUnknown, "/a", "/b")}, CellUnknown, ""},
+		"a part of a folder":            {[]BackupJob{job(BackupFresh, "/a/db", "/b")}, CellPart, "not all of /a"},
+		"one folder":                    {[]BackupJob{job(BackupFresh, "/a")}, CellPart, "not all of /b"},
+		"none":                          {[]BackupJob{job(BackupFresh, "/c")}, CellNo, "no job saves /a, /b"},
+		"perhaps":                       {[]BackupJob{job(BackupFresh)}, CellUnknown, "is not known"},
+	} {
+		st := declaring("storage")
+		st.Backups.Value = c.jobs
+		holds(t, what, st.saved([]string{"/a", "/b"}), c.state, c.why)
+	}
+}
+
+// TestManyMissing: that much is missing is told, and not a thousand times.
+func TestManyMissing(t *testing.T) {
+	var units []DeclaredUnit
+	for i := range 2000 {
+		units = append(units, DeclaredUnit{Name: fmt.Sprintf("u%04d.service", i), Active: "inactive", Type: "notify"})
+	}
+	st := declaring("storage", units...)
+	for i := range 1000 {
+		st.Declared.Value.Registry.Entries = append(st.Declared.Value.Registry.Entries, RegistryEntry{Name: fmt.Sprintf("r%d", i), Ports: []uint16{uint16(i + 1)}})
+	}
+	var b bench
+	st.missingProblems(matrixNow, &b)
+	var more []string
+	for _, p := range b {
+		if strings.Contains(p.What, "more") {
+			more = append(more, p.What)
+		}
+	}
+	if len(b) != 2*maxMissing+2 || strings.Join(more, ", ") != "declared and missing: 1950 more units, declared and missing: 950 more services of the registry" {
+		t.Errorf("%d problems, %q", len(b), more)
+	}
 }
 
 // TestManyServices: what is too much is cut, and said to be.
@@ -404,6 +527,13 @@ func BenchmarkMatrix(b *testing.B) {
 		st.with(boxes...)
 		if i%100 == 0 {
 			st = serving(st, "a.example.org", "host1:8001", "b.example.org", "127.0.0.1:8002", "c.example.org", "elsewhere:1")
+		}
+		if i%100 == 0 {
+			var asks []Watch
+			for k := range 1000 {
+				asks = append(asks, Watch{Job: "apps", Address: fmt.Sprintf("host%d:%d", k/2, 8000+k%20), Health: "up"})
+			}
+			st.Monitors = Known([]Monitor{{Kind: "prometheus", Targets: 1000, Watched: asks}}, matrixNow, "api")
 		}
 		hosts = append(hosts, st)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,8 +58,21 @@ func (s State) defined(r *ServiceRow, d Declared, why string) Cell {
 		return cell(CellUnknown, r.Unit, " was not there when the host's units were read")
 	case r.box != nil && !r.box.Running():
 		return cell(CellNo, "no unit has it: it was made by hand, and is ", r.box.State)
+	case r.box != nil && r.box.Compose != "":
+		return cell(CellUnknown, "no unit has it: it is of the Compose project ", r.box.Compose, ", and what starts that is not told")
 	case r.box != nil:
 		return cell(CellBroken, "it runs and is not declared: no unit has it, it was started by hand", listed)
+	}
+	return r.ofProcess()
+}
+
+// byHand begins the scopes of what people start: of sessions, and by systemd-run.
+var byHand = []string{"session-", "run-", "app-"}
+
+// ofProcess is whether the modules have a process of the system's that is in no unit.
+func (r *ServiceRow) ofProcess() Cell {
+	if r.scope != "" && !slices.ContainsFunc(byHand, func(b string) bool { return strings.HasPrefix(r.scope, b) }) {
+		return cell(CellUnknown, r.Process, " runs in ", r.scope, ", and what starts that is not told")
 	}
 	return cell(CellBroken, "it runs and is not declared: ", r.Process, " runs in no unit, it was started by hand")
 }
@@ -135,13 +149,17 @@ func (s State) unitConfigured(r *ServiceRow, d Declared) Cell {
 		return cell(CellNo, u.Name, " is a template")
 	case u.Skipped:
 		return cell(CellNo, u.Name, " was not started: its conditions are not met")
-	case len(u.Starters) > 0:
+	case u.Active == "":
+		return cell(CellUnknown, "systemd does not tell of ", u.Name)
+	case u.Awaits():
 		return cell(CellYes, "started when needed, by ", strings.Join(u.Starters, ", "))
 	case is:
 		return cell(CellBroken, "declared and missing: ", strings.Join(u.WantedBy, ", "), " wants ", u.Name, ", and it does not run")
 	case unsure != "":
 		return cell(CellUnknown, u.Name, " does not run: ", unsure)
-	case u.Type == "oneshot":
+	case len(u.Idle) > 0:
+		return cell(CellUnknown, u.Name, " does not run, and what starts it is not active: ", strings.Join(u.Idle, ", "))
+	case u.Type == "oneshot" && u.Ran && !u.Stays:
 		return cell(CellYes, u.Name, " runs and ends")
 	}
 	return cell(CellNo, "nothing starts ", u.Name, " and it does not run")
@@ -161,13 +179,8 @@ func (s State) registered(r *ServiceRow, now time.Time) Cell {
 		return cell(CellUnknown, what, "; ", s.Declared.Value.Why)
 	}
 	for _, p := range r.Ports {
-		if l, ok := s.ListenerAt("tcp", "127.0.0.1", p); ok {
-			return cell(CellUnknown, what, "; at its port ", cmp.Or(l.Unit, l.Process, "somebody"), " listens")
-		}
-		for _, c := range s.Containers.Value {
-			if slices.ContainsFunc(c.Ports, func(o Port) bool { return o.Host == p }) {
-				return cell(CellUnknown, what, "; at its port container ", c.Name, " listens")
-			}
+		if who := s.whoAt(p); who != "" {
+			return cell(CellUnknown, what, "; at its port ", who)
 		}
 	}
 	return cell(CellBroken, "declared and missing: the registry lists it, ", what, ", and nobody listens at ", portList(r.Ports))
@@ -176,9 +189,9 @@ func (s State) registered(r *ServiceRow, now time.Time) Cell {
 func portList(ports []uint16) string {
 	var all []string
 	for _, p := range ports {
-		all = append(all, ProtoPort("tcp", p))
+		all = append(all, strconv.Itoa(int(p)))
 	}
-	return strings.Join(all[:min(len(all), maxNamed)], ", ")
+	return "port " + strings.Join(all[:min(len(all), maxNamed)], ", ")
 }
 
 // secretsOf is how the secrets that its unit names stand.
@@ -235,41 +248,84 @@ func (s State) backedUp(r *ServiceRow, d Declared, why string, now time.Time) Ce
 	case len(s.Backups.Value) == 0:
 		return cell(CellNo, "no backup job is on this host; its data are in ", strings.Join(data, ", "))
 	}
-	var jobs, without, untold, bad []string
+	return s.saved(data)
+}
+
+// saved is whether the backup jobs of the host save folders.
+func (s State) saved(data []string) Cell {
+	var k keeping
 	for _, folder := range data {
-		saved := false
-		for _, j := range s.Backups.Value {
-			if !slices.ContainsFunc(j.Paths, func(p string) bool { return within(folder, p) }) {
-				continue
-			}
-			if saved = true; !slices.Contains(jobs, j.Name) {
-				jobs = append(jobs, j.Name)
-				if j.State != BackupFresh {
-					bad = append(bad, j.Name+" is "+string(j.State))
-				}
-			}
-		}
-		if !saved {
-			without = append(without, folder)
-		}
+		k.keep(folder, s.Backups.Value)
 	}
+	var untold []string
 	for _, j := range s.Backups.Value {
 		if len(j.Paths) == 0 && j.State != BackupNever {
 			untold = append(untold, j.Name)
 		}
 	}
-	saves := strings.Join(jobs, ", ")
+	saves, not := strings.Join(k.jobs, ", "), strings.Join(slices.Concat(k.without, k.part), ", ")
 	switch {
-	case len(without) > 0 && len(untold) > 0:
-		return cell(CellUnknown, "no job is seen to save ", strings.Join(without, ", "), "; what ", strings.Join(untold, ", "), " saves is not known")
-	case len(without) > 0 && len(jobs) > 0:
-		return cell(CellPart, saves, " saves it, but not ", strings.Join(without, ", "))
-	case len(without) > 0:
-		return cell(CellNo, "no job saves ", strings.Join(without, ", "))
-	case len(bad) == len(jobs):
-		return cell(CellBroken, strings.Join(bad, ", "))
+	case len(k.bad) > 0:
+		return cell(CellBroken, strings.Join(k.bad, ", "))
+	case not != "" && len(untold) > 0:
+		return cell(CellUnknown, "no job is seen to save all of ", not, "; what ", strings.Join(untold, ", "), " saves is not known")
+	case len(k.unsure) > 0:
+		return cell(CellUnknown, strings.Join(k.unsure, ", "))
+	case not != "" && len(k.jobs) == 0:
+		return cell(CellNo, "no job saves ", not)
+	case not != "":
+		return cell(CellPart, saves, " saves it, but not all of ", not)
 	}
 	return cell(CellYes, saves, " saves ", strings.Join(data, ", "))
+}
+
+// keeping is how folders are saved, each judged by the best of the jobs that save it.
+type keeping struct {
+	jobs    []string // that save some of it
+	without []string // folders that none saves
+	part    []string // and of which only a part is saved
+	bad     []string // "JOB is stale", of the best job of a folder
+	unsure  []string // "JOB is unknown", likewise
+}
+
+func (k *keeping) keep(folder string, jobs []BackupJob) {
+	var best *BackupJob
+	part := false
+	for i, j := range jobs {
+		whole := slices.ContainsFunc(j.Paths, func(p string) bool { return within(folder, p) })
+		if !whole && !slices.ContainsFunc(j.Paths, func(p string) bool { return within(p, folder) }) {
+			continue
+		}
+		if !slices.Contains(k.jobs, j.Name) {
+			k.jobs = append(k.jobs, j.Name)
+		}
+		part = part || !whole
+		if whole && (best == nil || j.worth() > best.worth()) {
+			best = &jobs[i]
+		}
+	}
+	switch {
+	case best == nil && part:
+		k.part = append(k.part, folder)
+	case best == nil:
+		k.without = append(k.without, folder)
+	case best.worth() == 0:
+		k.bad = append(k.bad, best.Name+" is "+string(best.State))
+	case best.worth() == 1:
+		k.unsure = append(k.unsure, best.Name+" is "+string(best.State))
+	}
+}
+
+// worth is what a job is worth as a backup: 2 where it is fresh, 1 where that is not
+// known, 0 where it is not.
+func (j BackupJob) worth() int {
+	switch j.State {
+	case BackupFresh:
+		return 2
+	case BackupStale, BackupFailed, BackupNever:
+		return 0
+	}
+	return 1
 }
 
 // notData are folders that containers are given of the host and that hold no data of

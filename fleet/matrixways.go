@@ -31,20 +31,29 @@ type ways struct {
 	unplaced []led                      // of which it is not known where they lead; port 0: nor at which
 	unread   []string                   // "HOST: WHY" of proxies that were not read
 	opens    map[HostID][]Exposure
-	watches  []watching // what monitors ask
-	blind    string     // why not all that is asked is known
+	asksAt   map[spot][]watching   // what monitors ask, by where that is
+	asksFor  map[string][]watching // and by the name in its URL, in small letters
+	asks     int
+	placed   map[string]placing // addresses that were looked for
+	blind    string             // why not all that is asked is known
 }
 
-// watching is something that a monitor of a host asks.
+// watching is something that a monitor asks.
 type watching struct {
-	on State
-	by string
-	Watch
+	n      int    // in the order in which they are known
+	what   string // "prometheus on storage asks 127.0.0.1:8080 (apps)"
+	health string
+}
+
+// spot is a port of a host.
+type spot struct {
+	host HostID
+	port uint16
 }
 
 // ways finds where all sites lead.
 func (s Snapshot) ways(now time.Time) *ways {
-	w := &ways{hosts: s.Hosts, led: map[HostID][]led{}, ports: map[HostID]map[uint16]bool{}, opens: map[HostID][]Exposure{}}
+	w := &ways{hosts: s.Hosts, led: map[HostID][]led{}, ports: map[HostID]map[uint16]bool{}, opens: map[HostID][]Exposure{}, asksAt: map[spot][]watching{}, asksFor: map[string][]watching{}, placed: map[string]placing{}}
 	for _, st := range s.Hosts {
 		if st.Sleeps() || st.offline() {
 			continue // it serves nobody, and watches nothing
@@ -80,8 +89,8 @@ func (s State) offline() bool {
 // watch takes in what the monitors of a host ask.
 func (w *ways) watch(on State, now time.Time) {
 	if !on.Monitors.Usable(now) {
-		if on.Monitors.Asked() && !on.Monitors.None {
-			w.blind = cmp.Or(w.blind, "monitors of "+on.Host.Name+": "+on.Monitors.Err)
+		if !on.Monitors.None {
+			w.blind = cmp.Or(w.blind, "monitors of "+on.Host.Name+": "+cmp.Or(on.Monitors.Err, on.Reach.Err, "not asked yet"))
 		}
 		return
 	}
@@ -89,10 +98,44 @@ func (w *ways) watch(on State, now time.Time) {
 		if m.Err != "" && !m.None {
 			w.blind = cmp.Or(w.blind, m.Name(on.Host.Name)+": "+m.Err)
 		}
+		if n := len(m.Watched); m.Targets > n {
+			w.blind = cmp.Or(w.blind, m.Name(on.Host.Name)+": only the first "+strconv.Itoa(n)+" of the "+strconv.Itoa(m.Targets)+" that it asks are known")
+		}
 		for _, t := range m.Watched {
-			w.watches = append(w.watches, watching{on, m.Name(on.Host.Name), t})
+			w.take(on, m.Name(on.Host.Name), t)
 		}
 	}
+}
+
+// take takes in what a monitor asks: at a port of a host, and by a name.
+func (w *ways) take(on State, by string, t Watch) {
+	w.asks++
+	one := watching{w.asks, by + " asks " + t.Address + " (" + t.Job + ")", t.Health}
+	if _, rest, isURL := strings.Cut(t.Address, "://"); isURL {
+		name, _, _ := strings.Cut(rest, "/")
+		name, _, _ = strings.Cut(name, ":")
+		w.asksFor[strings.ToLower(name)] = append(w.asksFor[strings.ToLower(name)], one)
+	}
+	host, port, ok := Upstream{Dial: strings.TrimSuffix(t.Address, "/")}.Address()
+	if !ok {
+		return
+	}
+	if id, ok := w.place(on, host); ok {
+		w.asksAt[spot{id, port}] = append(w.asksAt[spot{id, port}], one)
+	}
+}
+
+// askedOf is what monitors ask of a row, at its ports or by the names of its sites.
+func (w *ways) askedOf(st State, r *ServiceRow) []watching {
+	var list []watching
+	for _, p := range r.Ports {
+		list = append(list, w.asksAt[spot{st.Host.ID, p}]...)
+	}
+	for _, n := range r.Names {
+		list = append(list, w.asksFor[strings.ToLower(n)]...)
+	}
+	slices.SortFunc(list, func(a, b watching) int { return a.n - b.n })
+	return slices.Compact(list)
 }
 
 func (w *ways) site(st State, site Site) {
@@ -130,16 +173,22 @@ func (w *ways) place(from State, host string) (HostID, bool) {
 	if from.Owns(host) || from.Firewall.Value.Has(host) || slices.Contains(bridges, host) {
 		return from.Host.ID, true
 	}
-	var found []HostID
-	for _, st := range w.hosts {
-		if st.Has(host) || st.Firewall.Value.Has(host) {
-			found = append(found, st.Host.ID)
+	p, known := w.placed[host]
+	if !known {
+		for _, st := range w.hosts {
+			if st.Has(host) || st.Firewall.Value.Has(host) {
+				p = placing{st.Host.ID, p.hosts + 1}
+			}
 		}
+		w.placed[host] = p
 	}
-	if len(found) == 1 {
-		return found[0], true
-	}
-	return "", false
+	return p.id, p.hosts == 1
+}
+
+// placing is how many hosts have an address, and the last of them.
+type placing struct {
+	id    HostID
+	hosts int
 }
 
 // lead gives rows of a host the sites that lead to them: of those that have the port
@@ -205,7 +254,7 @@ func (w *ways) opened(st State, r *ServiceRow) []Exposure {
 	var list []Exposure
 	for _, e := range w.opens[st.Host.ID] {
 		of := e.Unit != "" && e.User == "" && e.Unit == r.Unit && r.User == "" || r.box != nil && r.box.ID != "" && e.Container == r.box.ID ||
-			e.Unit == "" && e.Container == "" && r.Process != "" && e.Process == r.Process
+			e.Unit == "" && e.Container == "" && r.Process != "" && e.Process == r.Process && strings.TrimPrefix(e.User, "0") == r.User
 		sent := (e.To != "" || slices.Contains(published, e.Process)) && r.box != nil && slices.Contains(r.Ports, e.Port) && e.Proto == "tcp"
 		if (of || sent) && !e.Loopback() {
 			list = append(list, e)
@@ -356,7 +405,7 @@ func (w *ways) guarded(l leadingSite, now time.Time) Cell {
 	}
 	a := l.Route.Auth
 	if a == nil {
-		return w.open(l, what)
+		return w.open(l, what, now)
 	}
 	if cond := Condition(a.When); cond != "" {
 		return cell(CellPart, what, ": ", a.Kind, " only for ", cond)
@@ -370,7 +419,7 @@ func (w *ways) guarded(l leadingSite, now time.Time) Cell {
 	}
 	id, ok := w.place(l.Proxy, host)
 	if !ok {
-		return cell(CellYes, what, ": ", a.Kind, " of ", a.Upstream[0], ", which is no host of the fleet that is known")
+		return cell(CellUnknown, what, ": ", a.Kind, " of ", a.Upstream[0], ", which is no host of the fleet that is known")
 	}
 	return w.asked(id, port, what+": "+a.Kind, now)
 }
@@ -395,13 +444,13 @@ func (w *ways) asked(id HostID, port uint16, what string, now time.Time) Cell {
 		}
 		return cell(CellYes, what, " asks ", v.Kind, " on ", st.Host.Name, " (its own rules are not read)")
 	}
-	return cell(CellYes, what, " asks ", ProtoPort("tcp", port), " on ", st.Host.Name)
+	return cell(CellUnknown, what, " asks ", ProtoPort("tcp", port), " on ", st.Host.Name, ", and how that is, is not checked")
 }
 
 // open is a route before which nobody is asked: meant, or reached by the internet and
 // not meant to be.
-func (w *ways) open(l leadingSite, what string) Cell {
-	door := Door{State: Stopped}
+func (w *ways) open(l leadingSite, what string, now time.Time) Cell {
+	var doors []Door
 	for _, e := range w.opens[l.Proxy.Host.ID] {
 		i := slices.IndexFunc(e.Names, func(n ExposedName) bool { return n.Name == l.Name && n.Proxy == l.Proxy.Host.Name })
 		if i < 0 || e.Port != l.Port {
@@ -410,7 +459,14 @@ func (w *ways) open(l leadingSite, what string) Cell {
 		if why := e.Names[i].Meant; why != "" {
 			return cell(CellNo, what, ": bypassed, as is meant: ", why)
 		}
-		door = MostOpen([]Door{door, e.Internet})
+		doors = append(doors, e.Internet)
+	}
+	door := MostOpen(doors)
+	switch {
+	case len(doors) == 0:
+		door = Door{State: PassesUnknown, Why: "nothing is seen to listen for it"}
+	case door.State == Stopped && !l.Proxy.Listens.Usable(now):
+		door = Door{State: PassesUnknown, Why: "who listens is not known: " + cmp.Or(l.Proxy.Listens.Err, "not asked yet")}
 	}
 	known := l.Proxy.Firewall.Current() || l.Proxy.Firewall.HasValue() && l.Proxy.Firewall.Err == Remembered
 	switch {
@@ -428,15 +484,15 @@ func (r *ServiceRow) monitored(st State, w *ways, now time.Time) {
 		r.Monitored = cell(CellBroken, "alarm ", a)
 		return
 	}
-	var up, down []string
-	for _, t := range w.watches {
-		if !r.watched(st, t.on, t.Watch, w) {
-			continue
-		}
-		if text := t.by + " asks " + t.Address + " (" + t.Job + ")"; t.Health == "down" {
-			down = append(down, text)
-		} else {
-			up = append(up, text)
+	var up, down, untold []string
+	for _, t := range w.askedOf(st, r) {
+		switch t.health {
+		case "down":
+			down = append(down, t.what)
+		case "up":
+			up = append(up, t.what)
+		default:
+			untold = append(untold, t.what)
 		}
 	}
 	switch {
@@ -444,6 +500,8 @@ func (r *ServiceRow) monitored(st State, w *ways, now time.Time) {
 		r.Monitored = cell(CellBroken, down[0], ", and has no answer")
 	case len(up) > 0:
 		r.Monitored = cell(CellYes, up[0])
+	case len(untold) > 0:
+		r.Monitored = cell(CellUnknown, untold[0], ", and does not tell whether it has an answer")
 	case w.blind != "":
 		r.Monitored = cell(CellUnknown, w.blind)
 	case st.Alarms.Usable(now):
@@ -484,21 +542,4 @@ func (r *ServiceRow) alarm(st State, now time.Time) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// watched tells whether what a monitor asks is the row: at its port, or by the name of
-// a site of its.
-func (r *ServiceRow) watched(st, on State, t Watch, w *ways) bool {
-	_, rest, isURL := strings.Cut(t.Address, "://")
-	name, _, _ := strings.Cut(rest, "/")
-	name, _, _ = strings.Cut(name, ":")
-	if isURL && slices.ContainsFunc(r.Names, func(n string) bool { return strings.EqualFold(n, name) }) {
-		return true
-	}
-	host, port, ok := Upstream{Dial: strings.TrimSuffix(t.Address, "/")}.Address()
-	if !ok || !slices.Contains(r.Ports, port) {
-		return false
-	}
-	id, ok := w.place(on, host)
-	return ok && id == st.Host.ID
 }

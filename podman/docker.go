@@ -163,7 +163,7 @@ func (d *dockerAPI) fill(list []fleet.Container, fresh bool) bool {
 func summary(s container.Summary) fleet.Container {
 	c := fleet.Container{
 		Engine: kindDocker, ID: text(s.ID), State: text(s.State), Unit: unitOf(s.Labels),
-		Image: text(s.Image), ImageID: text(s.ImageID), Created: epoch(s.Created),
+		Image: text(s.Image), ImageID: text(s.ImageID), Created: epoch(s.Created), Compose: text(s.Labels[composeLabel]),
 	}
 	c.Health, c.ExitCode = status(s.Status)
 	c.Health = health(c.State, c.Health)

@@ -219,3 +219,11 @@ func TestWhatIsBeingCleanedUpHasEnded(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+// TestWhoseContainers: what holds a pod together, and what Compose made, are told.
+func TestWhoseContainers(t *testing.T) {
+	_, list, err := parseContainers([]byte(`[{"Id":"aa","Names":["aa-infra"],"IsInfra":true,"PodName":"shop"},{"Id":"bb","Names":["wiki"],"Labels":{"com.docker.compose.project":"wiki"}}]`))
+	if err != nil || len(list) != 2 || !list[0].Infra || list[1].Infra || list[1].Compose != "wiki" {
+		t.Errorf("%v, %+v", err, list)
+	}
+}

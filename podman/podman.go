@@ -201,6 +201,7 @@ type listed struct {
 	Labels     map[string]string
 	Networks   []string
 	PodName    string
+	IsInfra    bool
 	Ports      []listedPort
 }
 
@@ -225,12 +226,15 @@ func parseContainers(b []byte) ([]listed, []fleet.Container, error) {
 	return in, out, nil
 }
 
+// composeLabel names the project of a container that Compose made.
+const composeLabel = "com.docker.compose.project"
+
 func (l listed) container() fleet.Container {
 	c := fleet.Container{
 		Engine: kindPodman, ID: text(l.ID), State: text(l.State),
 		Image: text(l.Image), ImageID: text(l.ImageID), Unit: unitOf(l.Labels),
 		Restarts: l.Restarts, Created: l.Created.UTC(), Started: epoch(l.StartedAt),
-		Pod: text(l.PodName), Networks: texts(l.Networks), Command: fleet.HideArgs(texts(l.Command)), // the list is kept
+		Pod: text(l.PodName), Infra: l.IsInfra, Compose: text(l.Labels[composeLabel]), Networks: texts(l.Networks), Command: fleet.HideArgs(texts(l.Command)), // the list is kept
 	}
 	if c.State == "stopped" { // it has ended, and is being cleaned up, of which no event tells
 		c.State = "exited"

@@ -58,7 +58,7 @@ func printServices(w io.Writer, o options, snap fleet.Snapshot, states []fleet.S
 		Errors   []hostError        `json:"errors"`
 		Hosts    []hostFact         `json:"hosts"`
 	}{1, rows, notes, errs, hosts}
-	bad, dark := false, false
+	bad, dark := false, slices.ContainsFunc(states, func(s fleet.State) bool { return m.Dark(s.Host.ID) })
 	for _, r := range rows {
 		bad, dark = bad || r.Worst() == fleet.CellBroken, dark || r.Worst() == fleet.CellUnknown
 	}

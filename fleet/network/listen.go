@@ -132,17 +132,18 @@ func parseSS(row string, groups map[int]group) []fleet.Listener {
 		l.Process = fleet.Clean(o[1])
 		l.PID, _ = strconv.Atoi(o[2])
 		g := groups[l.PID]
-		l.Unit, l.User, l.Container = g.unit, g.user, g.container
+		l.Unit, l.Scope, l.User, l.Container = g.unit, g.scope, g.user, g.container
 		list = append(list, l)
 	}
 	return list
 }
 
 // group is what a process belongs to, by its cgroup.
-type group struct{ unit, user, container string }
+type group struct{ unit, scope, user, container string }
 
 var (
 	ofUser      = regexp.MustCompile(`/user@(\d+)\.service/`)
+	ofSession   = regexp.MustCompile(`/user-(\d+)\.slice/`)
 	ofContainer = regexp.MustCompile(`(?:libpod-conmon-|libpod-payload-|libpod-|docker-|/docker/)([0-9a-f]{64})\b`)
 )
 
@@ -158,18 +159,40 @@ func readGroup(line string) group {
 		g.container = m[1]
 	}
 	rest := path
-	if m := ofUser.FindStringSubmatchIndex(path); m != nil {
-		g.user, rest = path[m[2]:m[3]], path[m[1]-1:]
-	}
-	for part := range strings.SplitSeq(rest, "/") {
-		if strings.HasSuffix(part, ".service") || strings.HasSuffix(part, ".socket") {
-			g.unit = part
+	for _, of := range []*regexp.Regexp{ofUser, ofSession} {
+		if m := of.FindStringSubmatchIndex(path); m != nil && g.user == "" {
+			g.user, rest = path[m[2]:m[3]], path[m[1]-1:]
 		}
 	}
-	if g.unit == "" && g.container == "" {
+	g.unit, g.scope = unitIn(strings.Split(rest, "/"))
+	if g.container != "" && g.unit == "" {
+		g.scope = "" // it is the container's
+	}
+	if g.unit == "" && g.scope == "" && g.container == "" {
 		g.user = ""
 	}
 	return g
+}
+
+// unitIn is the unit to which a process belongs, by the parts of its path; where there
+// is none, its scope. What is below a unit's payload is of the machine in it, which has
+// a systemd of its own.
+func unitIn(parts []string) (unit, scope string) {
+	for i, part := range parts {
+		switch {
+		case strings.HasSuffix(part, ".service"), strings.HasSuffix(part, ".socket"):
+			unit = part
+			if i+1 < len(parts) && parts[i+1] == "payload" {
+				return unit, ""
+			}
+		case strings.HasSuffix(part, ".scope") && part != "init.scope":
+			scope = part
+		}
+	}
+	if unit != "" {
+		scope = ""
+	}
+	return unit, scope
 }
 
 // States of a socket in the kernel's tables.

@@ -78,15 +78,20 @@ func TestProc(t *testing.T) {
 func TestGroup(t *testing.T) {
 	id := strings.Repeat("ab", 32)
 	for line, want := range map[string]group{
-		"0::/system.slice/caddy.service":                                                      {unit: "caddy.service"},
-		"1:name=systemd:/system.slice/system-x.slice/x@1.service":                             {unit: "x@1.service"},
-		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/notes.service":            {unit: "notes.service", user: "1000"},
-		"0::/machine.slice/libpod-conmon-" + id + ".scope":                                    {container: id},
-		"0::/machine.slice/libpod-" + id + ".scope/container":                                 {container: id},
-		"0::/system.slice/docker-" + id + ".scope":                                            {container: id},
-		"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + id + ".scope": {container: id, user: "1000"},
-		"0::/system.slice/podman-x.service/libpod-payload-" + id:                              {unit: "podman-x.service", container: id},
-		"0::/init.scope": {}, "": {}, "rubbish": {},
+		"0::/system.slice/caddy.service":                                                          {unit: "caddy.service"},
+		"1:name=systemd:/system.slice/system-x.slice/x@1.service":                                 {unit: "x@1.service"},
+		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/notes.service":                {unit: "notes.service", user: "1000"},
+		"0::/machine.slice/libpod-conmon-" + id + ".scope":                                        {container: id},
+		"0::/machine.slice/libpod-" + id + ".scope/container":                                     {container: id},
+		"0::/system.slice/docker-" + id + ".scope":                                                {container: id},
+		"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + id + ".scope":     {container: id, user: "1000"},
+		"0::/system.slice/podman-x.service/libpod-payload-" + id:                                  {unit: "podman-x.service", container: id},
+		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-org.kde.dolphin-77.scope": {scope: "app-org.kde.dolphin-77.scope", user: "1000"},
+		"0::/user.slice/user-1000.slice/session-3.scope":                                          {scope: "session-3.scope", user: "1000"},
+		"0::/machine.slice/machine-qemu\\x2d1\\x2dhaos.scope/libvirt/emulator":                    {scope: "machine-qemu\\x2d1\\x2dhaos.scope"},
+		"0::/machine.slice/container@web.service/payload/system.slice/nginx.service":              {unit: "container@web.service"},
+		"0::/system.slice/container@web.service/supervisor":                                       {unit: "container@web.service"},
+		"0::/user.slice/user-1000.slice/user@1000.service/init.scope":                             {}, "0::/init.scope": {}, "": {}, "rubbish": {},
 	} {
 		if got := readGroup(line); got != want {
 			t.Errorf("%s: %+v, want %+v", line, got, want)

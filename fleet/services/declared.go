@@ -30,8 +30,11 @@ const (
 	maxRegistry   = 256 << 10
 	maxEntries    = 1000
 	maxServices   = 2000
-	maxMapped     = 20 // ports of one entry
-	maxFolders    = 50 // of one container
+	maxMapped     = 20   // ports of one entry
+	maxFolders    = 50   // of one container
+	maxListed     = 3000 // names in one section of an answer
+	maxQuadlets   = 1000
+	maxMounts     = 500 // containers of one engine
 	settled       = 180 * time.Second
 	declaredFrom  = "/etc/services.json and systemd"
 )
@@ -96,7 +99,10 @@ func parseDeclared(out, mark string) (fleet.Declared, error) {
 		d.Unseen = append(d.Unseen, "units: systemd does not run there")
 		return d, nil
 	case !t.has("shown"), !strings.Contains(t["show"], "Id="):
-		return d, errors.New("systemctl tells no units")
+		return d, errors.New("systemctl does not tell all units")
+	}
+	if err := t.cut(); err != nil {
+		return d, err
 	}
 	d.Units = t.units()
 	if n := len(d.Units); n > maxServices {
@@ -105,7 +111,7 @@ func parseDeclared(out, mark string) (fleet.Declared, error) {
 	}
 	for i := range d.Registry.Entries {
 		e := &d.Registry.Entries[i]
-		for _, name := range []string{"podman-" + e.Name + ".service", "docker-" + e.Name + ".service", e.Name + ".service"} {
+		for _, name := range fleet.EntryUnits(e.Name) {
 			if u, ok := d.Unit(name); ok && e.Unit == "" {
 				e.Unit = u.Name
 			}
@@ -113,6 +119,20 @@ func parseDeclared(out, mark string) (fleet.Declared, error) {
 	}
 	d.Data = t.mounts(&d)
 	return d, nil
+}
+
+// cut tells where a list is longer than is taken in: what is not in it would be taken
+// for what is not of the system.
+func (t parts) cut() error {
+	for _, c := range []struct {
+		section string
+		most    int
+	}{{"modules", maxListed}, {"wants", maxListed}, {"etc", maxListed}, {"quadlets", maxQuadlets}} {
+		if len(t.names(c.section)) > c.most {
+			return fmt.Errorf("there are more than %d (%s)", c.most, c.section)
+		}
+	}
+	return nil
 }
 
 // settled tells whether boot and switch are long enough ago.
@@ -181,22 +201,36 @@ func parseRegistry(text []byte) ([]fleet.RegistryEntry, error) {
 		return nil, errors.New(`it is no registry: not an object of services in JSON`)
 	}
 	var list []fleet.RegistryEntry
+	all, proxy := map[string]entryJSON{}, map[uint16]int{}
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		var e entryJSON
 		if json.Unmarshal(in[name], &e) != nil || bytes.Equal(bytes.TrimSpace(in[name]), []byte("null")) {
 			return nil, fmt.Errorf("it is no registry: %s is no service", strconv.Quote(fleet.Short(fleet.Clean(name), 40)))
 		}
-		entry := fleet.RegistryEntry{Name: fleet.Short(fleet.Clean(name), 80)}
-		for _, p := range append([]uint16{portIn(e.Expose), portIn(e.Listen)}, mapped(e.Mapping)...) {
-			if p != 0 && !slices.Contains(entry.Ports, p) {
-				entry.Ports = append(entry.Ports, p)
-			}
-		}
-		if entry.Name != "" {
-			list = append(list, entry)
+		all[name] = e
+		proxy[portIn(e.Expose)]++
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if clean := fleet.Short(fleet.Clean(name), 80); clean != "" {
+			list = append(list, fleet.RegistryEntry{Name: clean, Ports: all[name].ports(proxy)})
 		}
 	}
 	return own(list), nil
+}
+
+// ports are those of the host: where it is exposed or mapped, the port at which it
+// listens is inside its container. A port at which several are exposed, which proxy
+// tells, is the proxy's and none of theirs.
+func (e entryJSON) ports(proxy map[uint16]int) (list []uint16) {
+	for _, p := range append([]uint16{portIn(e.Expose)}, mapped(e.Mapping)...) {
+		if p != 0 && !slices.Contains(list, p) && proxy[p] < 2 {
+			list = append(list, p)
+		}
+	}
+	if p := portIn(e.Listen); p != 0 && len(list) == 0 && e.Mapping == nil {
+		list = append(list, p)
+	}
+	return list
 }
 
 // own leaves entries the ports that are theirs alone: some fleets write the port of
@@ -265,13 +299,8 @@ func (t parts) names(section string) map[string]string {
 // units joins what the system has with what systemd tells.
 func (t parts) units() []fleet.DeclaredUnit {
 	modules, etc, quadlets := t.names("modules"), t.names("etc"), t.names("quadlets")
-	shown := map[string]map[string]string{}
-	for block := range strings.SplitSeq(t["show"], "\n\n") {
-		if p := systemd.Properties(block); p["Id"] != "" {
-			shown[p["Id"]] = p
-		}
-	}
-	wanted := wantedBy(t.lines("wants"), shown)
+	shown, byName := t.shown()
+	wanted := wantedBy(t.lines("wants"), byName)
 	all := map[string]fleet.DeclaredUnit{}
 	aliases := map[string]bool{}
 	for id, p := range shown {
@@ -279,6 +308,7 @@ func (t parts) units() []fleet.DeclaredUnit {
 			continue
 		}
 		u := shownUnit(p)
+		u.Idle = slices.DeleteFunc(slices.Clone(u.Starters), func(by string) bool { p := byName[by]; return p == nil || p["ActiveState"] != "inactive" })
 		for _, n := range strings.Fields(p["Names"]) {
 			if n != id {
 				u.Names, aliases[n] = append(u.Names, n), true
@@ -300,6 +330,23 @@ func (t parts) units() []fleet.DeclaredUnit {
 	return list
 }
 
+// shown are the properties that systemctl shows, by what units are called, and by all
+// their names: default.target is multi-user.target.
+func (t parts) shown() (byID, byName map[string]map[string]string) {
+	byID, byName = map[string]map[string]string{}, map[string]map[string]string{}
+	for block := range strings.SplitSeq(t["show"], "\n\n") {
+		p := systemd.Properties(block)
+		if p["Id"] == "" {
+			continue
+		}
+		byID[p["Id"]], byName[p["Id"]] = p, p
+		for _, n := range strings.Fields(p["Names"]) {
+			byName[n] = p
+		}
+	}
+	return byID, byName
+}
+
 // wantedBy are, of each unit, those that are active and want it.
 func wantedBy(lines []string, shown map[string]map[string]string) map[string][]string {
 	wanted := map[string][]string{}
@@ -318,12 +365,16 @@ func shownUnit(p map[string]string) fleet.DeclaredUnit {
 	u := fleet.DeclaredUnit{
 		Name: p["Id"], Active: p["ActiveState"], Sub: p["SubState"], Result: p["Result"], Type: p["Type"], Restart: p["Restart"],
 		Masked: p["LoadState"] == "masked", Starters: strings.Fields(p["TriggeredBy"]),
+		Stays:   p["RemainAfterExit"] == "yes",
 		Ran:     !systemd.Stamp(p["ExecMainStartTimestamp"]).IsZero(),
 		Skipped: p["ConditionResult"] == "no" && !systemd.Stamp(p["ConditionTimestamp"]).IsZero(),
 		Job:     p["Job"] != "" && p["Job"] != "0",
 	}
 	for _, dir := range strings.Fields(p["StateDirectory"]) {
 		dir, _, _ = strings.Cut(dir, ":")
+		if p["DynamicUser"] == "yes" { // /var/lib has only a link to it
+			dir = path.Join("private", dir)
+		}
 		u.State = append(u.State, path.Join("/var/lib", dir))
 	}
 	return u
@@ -387,7 +438,12 @@ func (t parts) mounts(d *fleet.Declared) map[string][]string {
 		if all == nil {
 			all = map[string][]string{}
 		}
-		for _, l := range t.lines("mounts " + engine) {
+		lines := t.lines("mounts " + engine)
+		if len(lines) > maxMounts {
+			d.Unseen = append(d.Unseen, fmt.Sprintf("what containers of %s mount: only of the first %d", engine, maxMounts))
+			lines = lines[:maxMounts]
+		}
+		for _, l := range lines {
 			f := strings.Split(l, "\t")
 			name, folders := fleet.Clean(strings.TrimPrefix(f[0], "/")), []string{}
 			for _, m := range f[1:min(len(f), maxFolders)] {

@@ -36,13 +36,17 @@ if [ ! -d /run/systemd/system ]; then
 	begin end
 	exit
 fi
-# names and where they lead; a unit that is masked leads to /dev/null
-units() { find "$1/" -maxdepth 1 -name '*.service' -printf '%f\t%l\n' | head -n 3000; }
+# Names and where they lead; then those that are masked: NixOS has them lead to a path
+# in its store that leads to /dev/null. One more than is taken in tells that it is cut.
+units() {
+	find "$1/" -maxdepth 1 -name '*.service' -printf '%f\t%l\n' | head -n 3001
+	find -L "$1/" -maxdepth 1 -name '*.service' -type c -printf '%f\t/dev/null\n' | head -n 3001
+}
 d=$s/etc/systemd/system
 if [ -d $d ]; then
 	begin modules
 	units $d
-	wants=$(find $d/ -mindepth 2 -maxdepth 2 \( -path '*.wants/*.service' -o -path '*.requires/*.service' \) -printf '%P\n' | head -n 3000)
+	wants=$(find $d/ -mindepth 2 -maxdepth 2 \( -path '*.wants/*.service' -o -path '*.requires/*.service' \) -printf '%P\n' | head -n 3001)
 	begin wants
 	printf '%s\n' "$wants"
 fi
@@ -51,14 +55,15 @@ units /etc/systemd/system
 begin quadlets
 for f in /etc/containers/systemd/*.container /run/containers/systemd/*.container /usr/share/containers/systemd/*.container; do
 	[ -e "$f" ] && printf '%s\t%s\n' "$f" "$(readlink -f "$f")"
-done | head -n 1000
+done | head -n 1001
 
+# With a name that is none, such as a template's, systemctl stops there. Only what it
+# ended well with is whole.
 begin show
 {
 	printf '%s\n' "$wants" | sed 's|^.*/||'
 	printf '%s\n' "$wants" | sed -n -e 's|\.wants/.*||p' -e 's|\.requires/.*||p'
-} | sed '/^$/d' | sort -u | head -n 3000 | xargs -d '\n' systemctl show --no-pager --timestamp=unix -p Id,Names,LoadState,ActiveState,SubState,Result,Type,Restart,FragmentPath,SourcePath,ExecMainStartTimestamp,TriggeredBy,ConditionResult,ConditionTimestamp,Job,StateDirectory -- '*.service'
-begin shown
+} | sed -e '/^$/d' -e '/@\./d' | sort -u | xargs -d '\n' systemctl show --all --no-pager --timestamp=unix -p Id,Names,LoadState,ActiveState,SubState,Result,Type,RemainAfterExit,DynamicUser,Restart,FragmentPath,SourcePath,ExecMainStartTimestamp,TriggeredBy,ConditionResult,ConditionTimestamp,Job,StateDirectory -- '*.service' '*.timer' '*.socket' '*.path' && begin shown
 
 # Name, and what it mounts from where. A container may go away meanwhile: those that
 # are not told are not known.
@@ -73,7 +78,7 @@ for e in podman docker; do
 		;;
 	esac
 	begin "mounts $e"
-	timeout 5 $e ps -aq | head -n 500 | timeout 8 xargs -r $e inspect --type container --format '{{.Name}}{{range .Mounts}}{{"\t"}}{{.Type}} {{.Source}}{{end}}'
+	timeout 5 $e ps -aq | head -n 501 | timeout 8 xargs -r $e inspect --type container --format '{{.Name}}{{range .Mounts}}{{"\t"}}{{.Type}} {{.Source}}{{end}}'
 	[ $? = 124 ] || begin "mounted $e"
 done
 begin end

@@ -2,6 +2,7 @@ package services
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func TestParseDeclared(t *testing.T) {
 	if err != nil || !d.Settled || d.Toplevel == "" || !d.Registry.There || d.Registry.Err != "" || len(d.Registry.Entries) != 2 {
 		t.Fatalf("%v, %+v", err, d)
 	}
-	if e := d.Registry.Entries[1]; e.Name != "jellyfin" || !slices.Equal(e.Ports, []uint16{18096, 8096, 19096}) {
+	if e := d.Registry.Entries[1]; e.Name != "jellyfin" || !slices.Equal(e.Ports, []uint16{18096, 19096}) {
 		t.Errorf("%+v", e)
 	}
 	shared, err := parseRegistry([]byte(`{"a":{"listenPort":8096,"exposePort":443},"b":{"listenPort":"9091","exposePort":443}}`))
@@ -142,6 +143,99 @@ func TestDeclaredScript(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", declaredScript, "sextant", "MARK").Output()
 	if err != nil || !strings.Contains(string(out), "\nMARK end\n") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// runDeclared runs the program on a made-up NixOS with a masked unit, a template that
+// is wanted, and a systemctl.
+func runDeclared(t *testing.T, systemctl string) string {
+	t.Helper()
+	root := t.TempDir()
+	units := root + "/etc/systemd/system"
+	for _, dir := range []string{units + "/multi-user.target.wants", root + "/store", root + "/bin"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{
+		root + "/store/off.service": "/dev/null", units + "/off.service": root + "/store/off.service",
+		units + "/multi-user.target.wants/vpn@.service": "../vpn@.service", units + "/multi-user.target.wants/app.service": "../app.service",
+	} {
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(root+"/bin/systemctl", []byte("#!/bin/sh\n"+systemctl+"\n"), 0o700); err != nil { //nolint:gosec // it is a program
+		t.Fatal(err)
+	}
+	script := strings.NewReplacer("s=/run/current-system", "s="+root, "! -d /run/systemd/system", "! -d /").Replace(declaredScript)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "sextant", "MARK")
+	cmd.Env = append(os.Environ(), "PATH="+root+"/bin:"+os.Getenv("PATH"))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// TestDeclaredScriptAsks: systemctl is asked for no template, of which it could tell
+// nothing; where it stops before its end all is unknown; and a unit that leads to
+// /dev/null by a path of the store is masked.
+func TestDeclaredScriptAsks(t *testing.T) {
+	show := `echo Id=multi-user.target; echo ActiveState=active; for a; do case $a in *@.*) exit 1 ;; --all) echo; echo Id=all.service; echo LoadState=loaded ;; app.service) echo; echo Id=app.service; echo Names=app.service; echo LoadState=loaded ;; esac; done`
+	d, err := parseDeclared(runDeclared(t, show), "MARK")
+	app, _ := d.Unit("app.service")
+	off, _ := d.Unit("off.service")
+	if _, all := d.Unit("all.service"); err != nil || !slices.Equal(app.WantedBy, []string{"multi-user.target"}) || !off.Masked || !all {
+		t.Errorf("%v, %+v", err, d.Units)
+	}
+	if d, err := parseDeclared(runDeclared(t, show+"; exit 1"), "MARK"); err == nil {
+		t.Errorf("an answer that is cut is taken for a whole one: %+v", d.Units)
+	}
+}
+
+// TestDeclaredStarters: what starts units is told with how it is, and units are found
+// by all their names.
+func TestDeclaredStarters(t *testing.T) {
+	d, err := parseDeclared(declaredAnswer(map[string]string{
+		"wants": "default.target.wants/a.service",
+		"show": "Id=multi-user.target\nNames=multi-user.target default.target\nActiveState=active\n\nId=on.timer\nActiveState=active\n\nId=off.timer\nActiveState=inactive\n\n" +
+			"Id=a.service\nNames=a.service\nLoadState=loaded\nActiveState=inactive\nTriggeredBy=on.timer off.timer gone.timer\nRemainAfterExit=yes\nDynamicUser=yes\nStateDirectory=a\n\n" +
+			"Id=b.service\nLoadState=loaded\nActiveState=inactive\nTriggeredBy=off.timer",
+	}), "MARK")
+	a, _ := d.Unit("a.service")
+	b, _ := d.Unit("b.service")
+	if err != nil || !a.Awaits() || b.Awaits() || !slices.Equal(a.Idle, []string{"off.timer"}) || !a.Stays || len(a.WantedBy) != 1 || !slices.Equal(a.State, []string{"/var/lib/private/a"}) {
+		t.Errorf("%v, %+v, %+v", err, a, b)
+	}
+}
+
+// TestDeclaredTooMuch: of a list that was cut nothing can be said that is not in it.
+func TestDeclaredTooMuch(t *testing.T) {
+	var many strings.Builder
+	for i := range maxListed + 1 {
+		fmt.Fprintf(&many, "u%04d.service\tx\n", i)
+	}
+	if d, err := parseDeclared(declaredAnswer(map[string]string{"modules": many.String()}), "MARK"); err == nil || !strings.Contains(err.Error(), "more than 3000") {
+		t.Errorf("%v, %d units", err, len(d.Units))
+	}
+	d, err := parseDeclared(declaredAnswer(map[string]string{"mounts podman": many.String()}), "MARK")
+	if err != nil || len(d.Data) != maxMounts || len(d.Unseen) != 1 {
+		t.Errorf("%v, %d containers, %q", err, len(d.Data), d.Unseen)
+	}
+}
+
+// TestRegistryPorts: the port at which a container listens inside is none of its host.
+func TestRegistryPorts(t *testing.T) {
+	for text, want := range map[string][]uint16{
+		`{"a":{"listenPort":80,"exposePort":8222,"portMapping":null}}`:                {8222},
+		`{"a":{"listenPort":80,"exposePort":null,"portMapping":"127.0.0.1:8222:80"}}`: {8222},
+		`{"a":{"listenPort":8096}}`: {8096},
+		`{"a":{"listenPort":80,"exposePort":443,"portMapping":"8222:80"},"b":{"exposePort":443}}`: {8222},
+	} {
+		if r, err := parseRegistry([]byte(text)); err != nil || !slices.Equal(r[0].Ports, want) {
+			t.Errorf("%s: %v, %+v", text, err, r)
+		}
 	}
 }
 

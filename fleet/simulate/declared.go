@@ -91,7 +91,14 @@ func tellDeclared(c Call) int {
 	begin("show")
 	line("Id=multi-user.target\nLoadState=loaded\nActiveState=active\nSubState=active\n")
 	for _, u := range units {
+		if u.active == "inactive" && u.file != "enabled" && u.timer == "" {
+			continue // nothing wants it, and nothing starts it: systemd does not have it in mind
+		}
 		line("%s%s", u.show(m.seed, nil), u.fragment(m.name, c.fault().NotNixOS))
+		if u.timer != "" {
+			active, sub := u.waits()
+			line("%s", strings.Replace(u.showTimer(), "ActiveState=active\nSubState=waiting\n", "ActiveState="+active+"\nSubState="+sub+"\n", 1))
+		}
 	}
 	begin("shown")
 	m.tellMounts(c, begin, line)
