@@ -97,11 +97,6 @@ func (u DeclaredUnit) Declares() bool {
 // Awaits tells whether something that is active starts the unit when it is needed.
 func (u DeclaredUnit) Awaits() bool { return len(u.Starters) > len(u.Idle) }
 
-// named tells whether the unit has a name.
-func (u DeclaredUnit) named(name string) bool {
-	return u.Name == name || slices.Contains(u.Names, name)
-}
-
 // platform are units that NixOS and systemd bring to every host, by the beginnings of
 // their names: they are no services of the fleet, unless a registry or a proxy names
 // them.

@@ -171,7 +171,7 @@ func printListens(w io.Writer, o options, states []fleet.State) error {
 			if l.PID > 0 {
 				pid = fmt.Sprint(l.PID)
 			}
-			unit := fleet.Unit{Name: l.Unit, User: l.User}.Label()
+			unit := fleet.Unit{Name: cmp.Or(l.Unit, l.Scope), User: l.User}.Label()
 			t.row(l.Host, l.Proto, l.Address, fmt.Sprint(l.Port), cmp.Or(l.Process, "?"), pid, cmp.Or(unit, "-"), cmp.Or(fleet.Short(l.Container, 12), "-"), ages[l.Host])
 		}
 		holes(t, hosts, now)
