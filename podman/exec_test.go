@@ -259,6 +259,19 @@ func TestExecWithoutCommandIsAShell(t *testing.T) {
 	}
 }
 
+// begun waits until the command runs, however slow the machine is.
+func (x *runner) begun(ctx context.Context) {
+	for ctx.Err() == nil {
+		x.mu.Lock()
+		running := x.running
+		x.mu.Unlock()
+		if running {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // TestExecIsEnded: what ends here, or loses its connection, is not left running there.
 func TestExecIsEnded(t *testing.T) {
 	for _, c := range []struct {
@@ -278,7 +291,10 @@ func TestExecIsEnded(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if c.stop {
-				time.AfterFunc(100*time.Millisecond, cancel)
+				go func() {
+					x.begun(ctx)
+					time.AfterFunc(200*time.Millisecond, cancel) // its answer is read by then
+				}()
 			}
 			_, _, _, err := ran(ctx, e, name, "", Command{Args: []string{c.cmd}})
 			if err == nil || err.Error() != c.want {

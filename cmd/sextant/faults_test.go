@@ -142,8 +142,15 @@ func TestBadHosts(t *testing.T) {
 			i.store.SetHosts([]fleet.Host{h}, nil, nil)
 			began := time.Now()
 			i.ask(t.Context(), i.store.Snapshot().Hosts, quick)
-			if d := time.Since(began); d > max(b.timeout, 20*time.Second)+2*time.Second {
+			if d := time.Since(began); d > max(b.timeout, 20*time.Second)+10*time.Second {
 				t.Errorf("it took %s", d)
+			}
+			// with thousands of everything beside it, its Netdata may be late on a busy machine
+			for range 5 {
+				if !b.fault.Hostile || i.store.Snapshot().Hosts[0].Alarms.Current() {
+					break
+				}
+				i.ask(t.Context(), i.store.Snapshot().Hosts, quick)
 			}
 			b.inJSON(t, i)
 			b.onScreen(t, i)
