@@ -69,6 +69,19 @@ func Script(text string, args ...string) Command {
 	return Command{Args: append([]string{"sh", "-c", text, "sextant"}, args...), script: text}
 }
 
+// Sections cuts what a script printed at its marks: a line of the mark, a space and a
+// name begins the section of that name. An empty line before a mark is nobody's, and
+// what stands before the first mark is left out.
+func Sections(out, mark string) map[string]string {
+	all := map[string]string{}
+	for i, part := range strings.Split("\n"+out, "\n"+mark+" ") {
+		if name, text, _ := strings.Cut(part, "\n"); i > 0 {
+			all[name] = strings.TrimSuffix(text, "\n")
+		}
+	}
+	return all
+}
+
 // Result is how a command ended.
 type Result struct {
 	Stdout []byte

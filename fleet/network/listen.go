@@ -47,17 +47,11 @@ func Listens(ctx context.Context, l link.Link) fleet.Fact[[]fleet.Listener] {
 	return fleet.Known(list, time.Now(), source)
 }
 
-// sections cuts an answer at its marks.
+// sections are the parts of an answer by their names, with their lines but for empty ones.
 func sections(out, mark string) map[string][]string {
-	all, name := map[string][]string{}, ""
-	for line := range strings.Lines(out) {
-		line = strings.TrimRight(line, "\n")
-		if of, ok := strings.CutPrefix(line, mark+" "); ok {
-			name = of
-			all[name] = []string{}
-		} else if line != "" {
-			all[name] = append(all[name], line)
-		}
+	all := map[string][]string{}
+	for name, text := range link.Sections(out, mark) {
+		all[name] = slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return l == "" })
 	}
 	return all
 }

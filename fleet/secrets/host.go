@@ -76,19 +76,11 @@ func parse(name, out, mark string) fleet.Fact[fleet.HostSecrets] {
 type sections map[string][]string
 
 func answer(out, mark string) sections {
-	all, name := sections{}, ""
-	for line := range strings.Lines(out) {
-		line = strings.TrimRight(line, "\n")
-		if of, ok := strings.CutPrefix(line, mark+" "); ok {
-			name = of
-			all[name] = []string{}
-		} else {
-			all[name] = append(all[name], line)
-		}
-	}
-	for head, lines := range all { // the empty line before a mark is nobody's; others may end a stanza
-		if n := len(lines); n > 0 && lines[n-1] == "" {
-			all[head] = lines[:n-1]
+	all := sections{}
+	for head, text := range link.Sections(out, mark) {
+		all[head] = []string{}
+		if text != "" {
+			all[head] = strings.Split(text, "\n")
 		}
 	}
 	return all

@@ -60,16 +60,6 @@ func Declares(ctx context.Context, l link.Link) fleet.Fact[fleet.Declared] {
 // parts are the sections of an answer, by their names.
 type parts map[string]string
 
-func sectionsOf(out, mark string) parts {
-	all := parts{}
-	for i, part := range strings.Split("\n"+out, "\n"+mark+" ") {
-		if name, text, _ := strings.Cut(part, "\n"); i > 0 {
-			all[name] = strings.TrimSuffix(text, "\n")
-		}
-	}
-	return all
-}
-
 func (t parts) lines(name string) []string {
 	return slices.DeleteFunc(strings.Split(t[name], "\n"), func(l string) bool { return l == "" })
 }
@@ -84,7 +74,7 @@ func (t parts) has(name string) bool { _, ok := t[name]; return ok }
 
 // parseDeclared reads what declared.sh prints.
 func parseDeclared(out, mark string) (fleet.Declared, error) {
-	t := sectionsOf(out, mark)
+	t := parts(link.Sections(out, mark))
 	if !t.has("end") {
 		return fleet.Declared{}, errors.New("the answer has no end")
 	}
