@@ -53,6 +53,9 @@ type SeenHost struct {
 	Orphan bool   `json:"orphan,omitempty"` // no host of the fleet has the name, now or as an alias: renamed, or gone
 }
 
+// ShortRepo is as much of a repository's ID as its tools show.
+func ShortRepo(id string) string { return id[:min(8, len(id))] }
+
 // Repositories joins what the hosts tell of repositories, by their IDs.
 func Repositories(states []State) []SeenRepo {
 	byID := map[string]*SeenRepo{}

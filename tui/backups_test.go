@@ -25,6 +25,14 @@ func TestBackupsOfTheFleetNameWhoHasNone(t *testing.T) {
 	term.Press("esc").WaitGone("told by")
 }
 
+// TestARowInFull: on a phone what is known of a repository needs more room than there
+// is below the list; it opens, scrolls, and closes.
+func TestARowInFull(t *testing.T) {
+	term := open(t, sample(), 40, 20).WaitFor("cloud").Press("B", "v").WaitFor("cd184609").WaitGone("cd1846095d92")
+	term.Press("enter").WaitFor("cd1846095d9260cad0720c00c7").Press("G").WaitFor("listed").WaitGone("holds").Press("esc").WaitFor("snapshots", "holds")
+	term.Press("esc").WaitFor("[Jobs 8]")
+}
+
 // TestWhatIsInASnapshot: folders are gone into and left again, two snapshots are
 // compared, and what cannot be read says why.
 func TestWhatIsInASnapshot(t *testing.T) {

@@ -272,6 +272,7 @@ var stories = []struct {
 	{"host-secrets", secretive, []string{"G", "7", "v", "v", "v"}, "[Secrets 4]"},
 	{"host-secret", secretive, []string{"G", "7", "v", "v", "v", "enter"}, "decrypted"},
 	{"secrets", secretive, []string{":", "Secrets", "enter"}, "[Files 5]"},
+	{"secrets-open", secretive, []string{":", "Secrets", "enter", "enter"}, "rule"},
 	{"secrets-hosts", secretive, []string{":", "Secrets", "enter", "v"}, "[On hosts 4]"},
 	{"health-secrets", secretive, []string{"H", "/", "secret", "enter"}, "attic"},
 	{"host-listens-open", serving, []string{"G", "7", "v", "v", "j", "enter"}, "owner"},

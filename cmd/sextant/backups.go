@@ -120,7 +120,7 @@ func printRepositories(w io.Writer, o options, states []fleet.State) error {
 				}
 				of = append(of, name)
 			}
-			t.row(r.ID[:8], r.Tool, strings.Join(r.Jobs, " "), fmt.Sprint(r.Snapshots), strings.Join(of, ", "), kept(r.Check, now), kept(r.Prune, now), age(r.At, now))
+			t.row(fleet.ShortRepo(r.ID), r.Tool, strings.Join(r.Jobs, " "), fmt.Sprint(r.Snapshots), strings.Join(of, ", "), kept(r.Check, now), kept(r.Prune, now), age(r.At, now))
 		}
 		holes(t, hosts, now)
 	})

@@ -85,6 +85,9 @@ func (a *around) asks(st fleet.State) bool {
 }
 
 func (a *around) fresh(c *screen.Context, st fleet.State) screen.Effect {
+	if a.one == nil {
+		return a.take(c, c.Snap.Hosts)
+	}
 	return screen.All{a.one.fresh(c, st), a.take(c, []fleet.State{st})}
 }
 

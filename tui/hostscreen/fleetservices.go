@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	tea "charm.land/bubbletea/v2"
-
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui/screen"
@@ -15,14 +13,15 @@ import (
 	"github.com/sextant-fleet/sextant/tui/words"
 )
 
-// Matrix is the screen of the services of all hosts: whether each is as it should be,
+// matrix is the screen of the services of all hosts: whether each is as it should be,
 // what is broken first, with the reasons of the selected one below it.
-type Matrix struct {
-	*tableTab
-	matrix fleet.Matrix
-	of     map[fleet.HostID][]fleet.ServiceRow
-	below  widget.Scroll // of the reasons
-	shown  string        // whose those are
+type matrix struct {
+	*page
+	list  *tableTab
+	whole fleet.Matrix
+	of    map[fleet.HostID][]fleet.ServiceRow
+	below widget.Scroll // of the reasons
+	shown string        // whose those are
 }
 
 // matrixTitles are what the cells are called in a narrow column, and matrixLetters in
@@ -32,14 +31,14 @@ var (
 	matrixLetters = []string{"D", "C", "S", "E", "P", "M", "B"}
 )
 
-// NewMatrix makes the screen.
-func NewMatrix() *Matrix {
-	s := &Matrix{of: map[fleet.HostID][]fleet.ServiceRow{}}
+// NewMatrix makes the screen. What is done is done to the unit of a service.
+func NewMatrix() screen.Screen {
+	s := &matrix{of: map[fleet.HostID][]fleet.ServiceRow{}}
 	columns := []widget.Column{{Title: "service", Width: 10, Max: 24}, {Title: "host", Width: 7, Max: 14}}
 	for _, title := range matrixTitles {
 		columns = append(columns, widget.Column{Title: title, Width: len(title)})
 	}
-	s.tableTab = &tableTab{
+	s.list = &tableTab{
 		several: true,
 		columns: append(columns, widget.Column{Title: "", Width: 8, Max: 14}),
 		rows:    s.rows,
@@ -51,19 +50,18 @@ func NewMatrix() *Matrix {
 		},
 		aim: s.aim,
 		log: s.logOf,
-		age: func(c *screen.Context, _ fleet.State) widget.Line { return s.holes(c) },
-		missing: func(c *screen.Context, _ fleet.State) []widget.Line {
-			lines := []widget.Line{widget.T("No service is known on any host.")}
-			if l := s.holes(c); len(l) > 0 {
-				lines = append(lines, l)
-			}
-			return lines
-		},
+		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Declared) },
+	}
+	s.list.lacking("No service is known on any host.", func(st fleet.State) known { return standingOf(st.Declared) })
+	s.page = &page{
+		lists: s.list, place: screen.Place{Screen: screen.Matrix}, title: "Service matrix", groups: []string{"exposure", "deploys"},
+		hints:  []string{"back", "enter", "logs", "find", "menu", "refresh", "shell", "help"},
+		opened: openedHints, what: "service", live: "services",
 	}
 	return s
 }
 
-func (s *Matrix) at(st fleet.State, i int) fleet.ServiceRow {
+func (s *matrix) at(st fleet.State, i int) fleet.ServiceRow {
 	if list := s.of[st.Host.ID]; i >= 0 && i < len(list) {
 		return list[i]
 	}
@@ -86,7 +84,7 @@ func serviceWeight(r fleet.ServiceRow) int {
 	return 4
 }
 
-func (s *Matrix) rows(_ *screen.Context, st fleet.State) []row {
+func (s *matrix) rows(_ *screen.Context, st fleet.State) []row {
 	var rows []row
 	for i, r := range s.of[st.Host.ID] {
 		more := []string{st.Host.Name, r.Unit, r.Container, r.User, r.Says(), strings.Join(r.Names, " ")}
@@ -98,7 +96,7 @@ func (s *Matrix) rows(_ *screen.Context, st fleet.State) []row {
 	return rows
 }
 
-func (s *Matrix) cells(c *screen.Context, st fleet.State, at int) []widget.Line {
+func (s *matrix) cells(c *screen.Context, st fleet.State, at int) []widget.Line {
 	r := s.at(st, at)
 	cells := []widget.Line{widget.T(serviceName(r)), widget.T(st.Host.Name)}
 	for _, one := range r.Cells() {
@@ -107,7 +105,7 @@ func (s *Matrix) cells(c *screen.Context, st fleet.State, at int) []widget.Line 
 	return append(cells, saysLine(r))
 }
 
-func (s *Matrix) lines(c *screen.Context, st fleet.State, at int) [2]widget.Line {
+func (s *matrix) lines(c *screen.Context, st fleet.State, at int) [2]widget.Line {
 	r := s.at(st, at)
 	second := widget.T("  ")
 	for i, one := range r.Cells() {
@@ -159,7 +157,7 @@ func cellLine(c *screen.Context, one fleet.Cell) widget.Line {
 }
 
 // detail tells the reason of each cell.
-func (s *Matrix) detail(c *screen.Context, st fleet.State, at, w int) widget.Doc {
+func (s *matrix) detail(c *screen.Context, st fleet.State, at, w int) widget.Doc {
 	r := s.at(st, at)
 	d := widget.Doc{}.Field(w, label, "service", widget.L(themes.Title, serviceName(r)).And(themes.Dim, "  on "+st.Host.Name))
 	if says := r.Says(); says != "" {
@@ -178,7 +176,7 @@ func (s *Matrix) detail(c *screen.Context, st fleet.State, at, w int) widget.Doc
 		}
 		d = d.Field(w, label, "ports", widget.L(themes.Dim, strings.Join(ports, " ")))
 	}
-	for _, n := range s.matrix.Notes {
+	for _, n := range s.whole.Notes {
 		if strings.HasPrefix(n, st.Host.Name+": ") {
 			d = d.Field(w, label, "note", widget.L(themes.Dim, strings.TrimPrefix(n, st.Host.Name+": ")))
 		}
@@ -196,13 +194,13 @@ func containerOf(r fleet.ServiceRow) string {
 	return r.Engine + " container " + r.Container
 }
 
-func (s *Matrix) aim(st fleet.State, at int, t *fleet.Target) {
+func (s *matrix) aim(st fleet.State, at int, t *fleet.Target) {
 	if r := s.at(st, at); r.User == "" {
 		t.Unit = r.Unit
 	}
 }
 
-func (s *Matrix) logOf(st fleet.State, at int) (fleet.LogSource, string) {
+func (s *matrix) logOf(st fleet.State, at int) (fleet.LogSource, string) {
 	r := s.at(st, at)
 	if r.User != "" {
 		return fleet.LogSource{}, "the log of a user's unit is in the list of units (4)"
@@ -210,68 +208,17 @@ func (s *Matrix) logOf(st fleet.State, at int) (fleet.LogSource, string) {
 	return unitLog(r.Unit)
 }
 
-// holes names the hosts of whose modules nothing is known, or only from before.
-func (s *Matrix) holes(c *screen.Context) widget.Line {
-	var missing, old, asked []string
-	for _, st := range s.states {
-		f, name := st.Declared, st.Host.Name
-		switch {
-		case f.Current() || f.None || st.Sleeps():
-		case f.HasValue():
-			old = append(old, name+" "+words.Ago(f.At, c.Now))
-		case !f.Asked() && st.Reach.Err == "":
-			asked = append(asked, name)
-		default:
-			missing = append(missing, name)
-		}
-	}
-	return named(nil, c, []naming{{themes.Unknown, "? not known: ", missing}, {themes.Unknown, "from before: ", old}, {themes.Dim, c.Glyphs.Asking + " asking: ", asked}})
-}
-
-// Place implements screen.Screen.
-func (s *Matrix) Place() screen.Place { return screen.Place{Screen: screen.Matrix} }
-
-// Title implements screen.Screen.
-func (s *Matrix) Title(*screen.Context) []string {
-	t := []string{"Service matrix"}
-	if s.open != "" {
-		t = append(t, s.name(s.open))
-	}
-	return t
-}
-
-// Scopes implements screen.Screen. What can be done to units is in the group of
-// deploys, too.
-func (s *Matrix) Scopes() []string { return append(s.scopes(), "exposure", "deploys") }
-
-// Hints implements screen.Screen.
-func (s *Matrix) Hints(*screen.Context) []string {
-	if s.open != "" {
-		return []string{"back", "logs", "menu", "copy", "shell", "help"}
-	}
-	return []string{"back", "enter", "logs", "find", "menu", "refresh", "shell", "help"}
-}
-
 // Open implements screen.Screen.
-func (s *Matrix) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
-
-// Close implements screen.Screen.
-func (s *Matrix) Close() {}
+func (s *matrix) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
 
 // Fresh implements screen.Screen.
-func (s *Matrix) Fresh(c *screen.Context) screen.Effect {
-	s.matrix = c.Snap.Matrix(c.Now)
+func (s *matrix) Fresh(c *screen.Context) screen.Effect {
+	s.whole = c.Snap.Matrix(c.Now)
 	clear(s.of)
-	for _, r := range s.matrix.Rows {
+	for _, r := range s.whole.Rows {
 		s.of[r.HostID] = append(s.of[r.HostID], r)
 	}
-	s.take(c, c.Snap.Hosts)
-	return nil
-}
-
-// Receive implements screen.Screen.
-func (s *Matrix) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
-	return s.receive(c, fleet.State{}, msg)
+	return s.page.Fresh(c)
 }
 
 // roomBelow is how many lines the reasons need below the list; where the screen has
@@ -279,10 +226,10 @@ func (s *Matrix) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 const roomBelow = 20
 
 // Draw implements screen.Screen.
-func (s *Matrix) Draw(c *screen.Context, p widget.Pane) {
-	r, ok := s.row()
-	if s.open != "" || !ok || c.W < screen.Narrow || p.H < roomBelow {
-		s.draw(c, fleet.State{}, p)
+func (s *matrix) Draw(c *screen.Context, p widget.Pane) {
+	r, ok := s.list.row()
+	if s.list.open != "" || !ok || c.W < screen.Narrow || p.H < roomBelow {
+		s.page.Draw(c, p)
 		return
 	}
 	if s.shown != r.id {
@@ -291,47 +238,6 @@ func (s *Matrix) Draw(c *screen.Context, p widget.Pane) {
 	}
 	d := s.detail(c, r.of, r.at, p.W-2)
 	rows := max(p.H/2, p.H-len(d)-1)
-	s.draw(c, fleet.State{}, p.Sub(0, 0, p.W, rows))
+	s.page.Draw(c, p.Sub(0, 0, p.W, rows))
 	d.Draw(p.Sub(1, rows+1, p.W-2, p.H-rows-1), &s.below)
-}
-
-// Do implements screen.Screen.
-func (s *Matrix) Do(c *screen.Context, id string) screen.Effect {
-	return s.do(c, fleet.State{}, id)
-}
-
-// Tap implements screen.Screen: the first tap selects a row, one on the selected row
-// opens it.
-func (s *Matrix) Tap(c *screen.Context, target any) screen.Effect {
-	return s.tap(c, fleet.State{}, target)
-}
-
-// Back implements screen.Screen: what is open goes first, then the filter.
-func (s *Matrix) Back(c *screen.Context) bool { return s.back(c, fleet.State{}) }
-
-// Target implements screen.Screen: the unit of the service.
-func (s *Matrix) Target(*screen.Context) fleet.Target {
-	var t fleet.Target
-	s.target(fleet.State{}, &t)
-	return t
-}
-
-// Focus implements screen.Screen.
-func (s *Matrix) Focus(*screen.Context) fleet.Focus { return fleet.Focus{Tab: "services"} }
-
-// Finding implements screen.Finder.
-func (s *Matrix) Finding() (text, label string) {
-	return s.filter, fmt.Sprintf("%d of %d", s.list.Len(), len(s.byID))
-}
-
-// Find implements screen.Finder.
-func (s *Matrix) Find(c *screen.Context, text string, _ bool) { s.find(c, text) }
-
-// Copy implements screen.Copier.
-func (s *Matrix) Copy(*screen.Context) (what, text string) {
-	r, ok := s.row()
-	if !ok {
-		return "", ""
-	}
-	return "service", r.name
 }

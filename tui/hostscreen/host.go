@@ -37,6 +37,11 @@ type tab interface {
 	scopes() []string
 }
 
+// asker is a tab that asks for more than the store knows.
+type asker interface {
+	again(c *screen.Context, st fleet.State) screen.Effect
+}
+
 // Screen is a host.
 type Screen struct {
 	host  fleet.HostID
@@ -152,9 +157,7 @@ func (s *Screen) Close() {
 
 // Again implements screen.Asker.
 func (s *Screen) Again(c *screen.Context) screen.Effect {
-	if t, ok := s.tab().(interface {
-		again(*screen.Context, fleet.State) screen.Effect
-	}); ok {
+	if t, ok := s.tab().(asker); ok {
 		return t.again(c, s.state)
 	}
 	return nil

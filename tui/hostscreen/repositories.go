@@ -6,66 +6,54 @@ import (
 
 	"github.com/sextant-fleet/sextant/fleet"
 	"github.com/sextant-fleet/sextant/themes"
+	"github.com/sextant-fleet/sextant/tui/listing"
 	"github.com/sextant-fleet/sextant/tui/screen"
 	"github.com/sextant-fleet/sextant/tui/widget"
 	"github.com/sextant-fleet/sextant/tui/words"
 )
 
-// repositories is the list of the repositories of all hosts, with what is known of
-// the one that is chosen below it.
-type repositories struct {
-	list   widget.List
-	byID   map[string]fleet.SeenRepo
-	filter string
-}
-
-// take takes in what the hosts tell by now.
-func (r *repositories) take(states []fleet.State) {
-	r.byID = map[string]fleet.SeenRepo{}
-	var ids []string
-	for _, s := range fleet.Repositories(states) {
-		r.byID[s.ID] = s
-		if strings.Contains(strings.ToLower(s.ID+" "+strings.Join(s.Jobs, " ")), strings.ToLower(r.filter)) {
-			ids = append(ids, s.ID)
-		}
-	}
-	r.list.Set(ids)
-}
-
-func (r *repositories) draw(c *screen.Context, p widget.Pane) {
-	table := widget.Table{
-		Columns: []widget.Column{
-			{Title: "repository", Width: 10}, {Title: "jobs", Width: 18, Max: 50}, {Title: "snapshots", Width: 9, Right: true, Drop: 1}, {Title: "hosts", Width: 5, Right: true, Drop: 2},
-			{Title: "orphans", Width: 7, Right: true}, {Title: "checked", Width: 10}, {Title: "pruned", Width: 10}, {Title: "tool", Width: 6, Drop: 3},
-		},
-		Tall: c.W < screen.Narrow,
-		Cells: func(id string) []widget.Line {
-			s := r.byID[id]
-			return []widget.Line{
-				widget.T(id[:8]), widget.T(strings.Join(s.Jobs, " ")), widget.T(fmt.Sprint(s.Snapshots)), widget.T(fmt.Sprint(len(s.Hosts))), orphans(s), upkeep(c, s.Check), upkeep(c, s.Prune), widget.L(themes.Dim, s.Tool),
+// newRepositories is the list of the repositories of all hosts.
+func newRepositories() *listing.Screen {
+	return listing.New(listing.Kind{
+		Screen: screen.Backups, Title: "Backups", Group: "backups", What: "repository",
+		Hints: []string{"back", "enter", "view", "find", "copy", "refresh", "help"},
+		Columns: func(*screen.Context) []widget.Column {
+			return []widget.Column{
+				{Title: "repository", Width: 10}, {Title: "jobs", Width: 18, Max: 50}, {Title: "snapshots", Width: 9, Right: true, Drop: 1}, {Title: "hosts", Width: 5, Right: true, Drop: 2},
+				{Title: "orphans", Width: 7, Right: true}, {Title: "checked", Width: 10}, {Title: "pruned", Width: 10}, {Title: "tool", Width: 6, Drop: 3},
 			}
 		},
-		Lines: func(id string) [2]widget.Line {
-			s := r.byID[id]
-			return [2]widget.Line{
-				widget.T(id[:8]).And(themes.Dim, "  "+strings.Join(s.Jobs, " ")),
+		Rows:  repoRows,
+		Above: func(*screen.Context) widget.Line { return nil },
+		Below: func(c *screen.Context, r listing.Row, w int) widget.Doc { return seenRepo(c, r.Of.(fleet.SeenRepo), w) },
+		Empty: func(*screen.Context) []widget.Line {
+			return []widget.Line{widget.T("No repository is known yet."), widget.L(themes.Dim, "Those of restic and rustic are asked for their IDs when their snapshots are read.")}
+		},
+		Full:  true,
+		Focus: func(listing.Row) fleet.Focus { return fleet.Focus{Tab: "backups"} },
+	})
+}
+
+func repoRows(c *screen.Context) []listing.Row {
+	var rows []listing.Row
+	for _, s := range fleet.Repositories(c.Snap.Hosts) {
+		id, jobs := fleet.ShortRepo(s.ID), strings.Join(s.Jobs, " ")
+		rows = append(rows, listing.Row{
+			ID: s.ID, Of: s, Find: s.ID + " " + jobs, Copy: s.ID,
+			Cells: []widget.Line{
+				widget.T(id), widget.T(jobs), widget.T(fmt.Sprint(s.Snapshots)), widget.T(fmt.Sprint(len(s.Hosts))), orphans(s), upkeep(c, s.Check), upkeep(c, s.Prune), widget.L(themes.Dim, s.Tool),
+			},
+			Lines: [2]widget.Line{
+				widget.T(id).And(themes.Dim, "  "+jobs),
 				widget.L(themes.Dim, "  checked ").Join(upkeep(c, s.Check)).And(themes.Dim, "  pruned ").Join(upkeep(c, s.Prune)),
-			}
-		},
-		Target: func(id string) any { return screen.TapRow{ID: id} },
-		Empty:  []widget.Line{widget.T("No repository is known yet."), widget.L(themes.Dim, "Those of restic and rustic are asked for their IDs when their snapshots are read.")},
+			},
+		})
 	}
-	rows := p.H
-	if id, ok := r.list.Selected(); ok && p.H >= 8 {
-		d := r.detail(c, r.byID[id], p.W-2)
-		rows = max(p.H/2, p.H-len(d)-1)
-		d.Draw(p.Sub(1, rows+1, p.W-2, p.H-rows-1), &widget.Scroll{})
-	}
-	table.Draw(p.Sub(0, 0, p.W, rows), &r.list)
+	return rows
 }
 
-// detail tells whose snapshots a repository holds, and of its upkeep.
-func (r *repositories) detail(c *screen.Context, s fleet.SeenRepo, w int) widget.Doc {
+// seenRepo tells whose snapshots a repository holds, and of its upkeep.
+func seenRepo(c *screen.Context, s fleet.SeenRepo, w int) widget.Doc {
 	var d widget.Doc
 	for i, h := range s.Hosts {
 		l := widget.T(h.Name).And(themes.Dim, fmt.Sprintf("  %d snapshots, the newest %s", h.Snapshots, words.AgoLong(h.Newest, c.Now)))
@@ -129,7 +117,7 @@ func repoFields(c *screen.Context, d widget.Doc, j fleet.BackupJob, w int) widge
 	}
 	id := "its ID is not known"
 	if r.ID != "" {
-		id = r.ID[:min(8, len(r.ID))]
+		id = fleet.ShortRepo(r.ID)
 	}
 	d = d.Field(w, label, "repository", widget.T(id).And(themes.Dim, fmt.Sprintf("  %d snapshots of %d hosts, listed %s", r.Snapshots, len(r.Hosts), words.AgoLong(r.At, c.Now))))
 	d = d.Field(w, label, "checked", upkeepLong(c, r.Check))

@@ -52,8 +52,13 @@ type tableTab struct {
 
 func (t *tableTab) table() *tableTab { return t }
 
+// fresh takes in what is known by now of its host, or of all.
 func (t *tableTab) fresh(c *screen.Context, st fleet.State) screen.Effect {
-	t.take(c, []fleet.State{st})
+	states := []fleet.State{st}
+	if t.several {
+		states = c.Snap.Hosts
+	}
+	t.take(c, states)
 	return nil
 }
 

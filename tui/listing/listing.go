@@ -42,6 +42,7 @@ type Kind struct {
 	Below   func(c *screen.Context, r Row, w int) widget.Doc // all that is known of a row
 	Empty   func(*screen.Context) []widget.Line
 	Do      func(id string) bool // keys of its own; true: the rows are others now
+	Full    bool                 // a row opens here, with all that is known of it; else on its host
 
 	// Act does what a key does to a row; false: what it does in every list. nil: nothing.
 	Act func(c *screen.Context, key string, r Row) (screen.Effect, bool)
@@ -57,6 +58,7 @@ type Screen struct {
 	list   widget.List
 	detail widget.Scroll
 	filter string
+	open   string // the row that is shown in full
 	rows   map[string]Row
 }
 
@@ -67,12 +69,20 @@ func New(k Kind) *Screen { return &Screen{kind: k, rows: map[string]Row{}} }
 func (s *Screen) Place() screen.Place { return screen.Place{Screen: s.kind.Screen} }
 
 // Title implements screen.Screen.
-func (s *Screen) Title(*screen.Context) []string { return []string{s.kind.Title} }
+func (s *Screen) Title(*screen.Context) []string {
+	if r, ok := s.row(); ok && s.open != "" {
+		return []string{s.kind.Title, r.Copy}
+	}
+	return []string{s.kind.Title}
+}
 
 // Scopes implements screen.Screen. What can be done to hosts is in the group of
 // deploys, too.
 func (s *Screen) Scopes() []string {
 	groups := []string{"table", "list", "deploys"}
+	if s.open != "" {
+		groups = []string{"scroll", "deploys"}
+	}
 	if s.kind.Group != "" {
 		groups = append([]string{s.kind.Group}, groups...)
 	}
@@ -80,7 +90,12 @@ func (s *Screen) Scopes() []string {
 }
 
 // Hints implements screen.Screen.
-func (s *Screen) Hints(*screen.Context) []string { return s.kind.Hints }
+func (s *Screen) Hints(*screen.Context) []string {
+	if s.open != "" {
+		return []string{"back", "copy", "help"}
+	}
+	return s.kind.Hints
+}
 
 // Open implements screen.Screen.
 func (s *Screen) Open(c *screen.Context) screen.Effect { return s.Fresh(c) }
@@ -108,6 +123,9 @@ func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 		}
 	}
 	s.list.Set(shown)
+	if id, _ := s.list.Selected(); id != s.open {
+		s.open = "" // it is there no more
+	}
 	return nil
 }
 
@@ -138,6 +156,10 @@ func (s *Screen) passes(r Row) bool {
 
 // Draw implements screen.Screen.
 func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
+	if r, ok := s.row(); ok && s.open != "" {
+		s.kind.Below(c, r, p.W-2).Draw(p.Sub(1, 0, p.W-2, p.H), &s.detail)
+		return
+	}
 	if l := s.kind.Above(c); len(l) > 0 {
 		p.Line(1, 0, p.W-2, l)
 		p = p.Sub(0, 1, p.W, p.H-1)
@@ -176,8 +198,12 @@ func (s *Screen) row() (Row, bool) {
 	return r, ok && known
 }
 
-// Do implements screen.Screen: a row opens on its host.
+// Do implements screen.Screen: a row opens on its host, or in full.
 func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
+	if s.open != "" {
+		s.detail.Do(id)
+		return nil
+	}
 	if s.list.Do(id) {
 		s.detail.Reset()
 		return nil
@@ -193,6 +219,9 @@ func (s *Screen) Do(c *screen.Context, id string) screen.Effect {
 	}
 	switch {
 	case id != "enter" || !ok:
+	case s.kind.Full:
+		s.open, _ = s.list.Selected()
+		s.detail.Reset()
 	case r.Host == "":
 		return screen.Flash{Level: fleet.Info, Text: "that machine is no host of the fleet"}
 	default:
@@ -210,8 +239,13 @@ func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
 	return nil
 }
 
-// Back implements screen.Screen: the filter goes first, then the marks.
+// Back implements screen.Screen: what is open goes first, then the filter, then the marks.
 func (s *Screen) Back(c *screen.Context) bool {
+	if s.open != "" {
+		s.open = ""
+		s.detail.Reset()
+		return true
+	}
 	if s.filter != "" {
 		s.Find(c, "", true)
 		return true
@@ -221,6 +255,9 @@ func (s *Screen) Back(c *screen.Context) bool {
 
 // Marked are the IDs of the rows that are marked.
 func (s *Screen) Marked() []string { return s.list.Marks() }
+
+// Total is how many rows there are, those that the filter leaves out, too.
+func (s *Screen) Total() int { return len(s.rows) }
 
 // Target implements screen.Screen: the host of the row, where its kind says nothing else.
 func (s *Screen) Target(c *screen.Context) fleet.Target {
