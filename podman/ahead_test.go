@@ -51,3 +51,22 @@ func TestWhatWasExpectedWronglyIsNotTold(t *testing.T) {
 		t.Errorf("%q %q", names(f.Value), f.Err)
 	}
 }
+
+// TestNoEngineIsLookedForWhereThereWasNone: on hosts where a command stands between,
+// that would be a whole session each time. One that is there by now is read.
+func TestNoEngineIsLookedForWhereThereWasNone(t *testing.T) {
+	h := newHost(t)
+	h.sockets[rootSocket] = newPodman(t, "5.4.2")
+	e := h.engines()
+	e.Expect(state())
+	f := e.Read(t.Context(), func(context.Context) (fleet.State, error) {
+		time.Sleep(50 * time.Millisecond)
+		if d := h.dialled(); len(d) > 0 {
+			t.Errorf("before the probe was done: %q", d)
+		}
+		return state(rootSock), nil
+	})
+	if !f.Current() || names(f.Value) != lab {
+		t.Errorf("%q %q", names(f.Value), f.Err)
+	}
+}

@@ -50,14 +50,18 @@ func New(l link.Link) *Engines {
 }
 
 // Expect tells what an earlier run knew of the host: the first Read asks the Podmans
-// that have to be started without waiting for the probe. What it knew wrong costs a
-// question. Later calls do nothing.
+// that have to be started without waiting for the probe, and looks for root's before
+// that only where there was one, for where a command stands between that is a whole
+// session. What it knew wrong costs a question. Later calls do nothing.
 func (e *Engines) Expect(before fleet.State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.begun && before.Inventory.HasValue() {
-		e.expected = slices.DeleteFunc(places(before), func(p place) bool { return p.lent == nil })
+	if e.begun || !before.Inventory.HasValue() {
+		return
 	}
+	at := places(before)
+	e.noRoot = !slices.ContainsFunc(at, func(p place) bool { return p.path == rootSocket }) && !hidden(before)
+	e.expected = slices.DeleteFunc(at, func(p place) bool { return p.lent == nil })
 }
 
 func (e *Engines) engine(at place) *engine {

@@ -15,7 +15,9 @@ import (
 func inventory(s sections) fleet.Inventory {
 	inv := fleet.Inventory{Programs: map[string]string{}, Ports: ports(s.lines("ports")), Files: fleet.CleanAll(s.lines("files"))}
 	for _, f := range s.fields("programs", 2) {
-		inv.Programs[fleet.Clean(f[0])] = fleet.Clean(f[1])
+		if f[1] != "" { // else it is not there
+			inv.Programs[fleet.Clean(f[0])] = fleet.Clean(f[1])
+		}
 	}
 	for _, f := range s.fields("sockets", 4) {
 		inv.Sockets = append(inv.Sockets, fleet.Socket{

@@ -234,7 +234,8 @@ standing() {
 	fi
 	begin programs
 	for c in podman docker netdata caddy restic rustic borg backrest backup-status nix nixos-rebuild flock systemd-run tailscale wg nft sudo doas run0 journalctl comin; do
-		l=$(command -v $c) && printf '%s\t%s\n' $c "$l"
+		printf '%s\t' $c # its answer put into a variable would be a process each
+		command -v $c || echo
 	done
 	for d in /run/current-system/sw/bin /usr/local/bin; do
 		for l in "$d"/restic-* "$d"/rustic-*; do [ -x "$l" ] && printf '%s\t%s\n' "${l##*/}" "$l"; done
