@@ -68,7 +68,8 @@ func TestFigures(t *testing.T) {
 	row("first frame from the cache, after exec", ms(first), "≤ 100 ms")
 	row("UI left alone on ten live hosts whose load changes, bytes written in a minute", strconv.FormatInt(bytes, 10), "")
 	row("UI left alone where nothing changes, bytes written in a minute", strconv.FormatInt(still(t, bin), 10), "0")
-	row("the same, share of a core, asking the hosts included", fmt.Sprintf("%.2f %%", cpu*100), "≤ 1 %")
+	row("UI left alone on the ten hosts, share of a core, asking them included", fmt.Sprintf("%.2f %%", cpu*100), "≤ 1 %")
+	row("a Go program that only wakes 30 times a second, as the ticker of Bubble Tea's renderer does, share of a core", fmt.Sprintf("%.2f %%", ticking(t)*100), "")
 
 	text := fmt.Sprintf("Measured %s on %s/%s with %d cores, %s; medians of %d.\n\n| what | figure | goal |\n|---|---|---|\n%s",
 		time.Now().UTC().Format("2006-01-02"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuModel(), runs, table.String())
@@ -218,6 +219,30 @@ func onScreen(t *testing.T, bin string) (first time.Duration, bytes int64, cpu f
 	before, cpuBefore := ui.bytes.Load(), cpuTime(t, ui.cmd.Process.Pid)
 	time.Sleep(idleFor)
 	return median(took), ui.bytes.Load() - before, (cpuTime(t, ui.cmd.Process.Pid) - cpuBefore).Seconds() / idleFor.Seconds()
+}
+
+// TestTicks is the program of [ticking].
+func TestTicks(t *testing.T) {
+	if os.Getenv("SEXTANT_TICKS") == "" {
+		t.Skip("it is started by TestFigures")
+	}
+	for range time.Tick(time.Second / 30) {
+	}
+}
+
+// ticking measures what a ticker alone costs on this machine: no UI that has one can
+// do with less.
+func ticking(t *testing.T) float64 {
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestTicks$")
+	cmd.Env = append(os.Environ(), "SEXTANT_TICKS=1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	time.Sleep(2 * time.Second)
+	before := cpuTime(t, cmd.Process.Pid)
+	time.Sleep(idleFor)
+	return (cpuTime(t, cmd.Process.Pid) - before).Seconds() / idleFor.Seconds()
 }
 
 // still lets the UI idle with nobody to ask, so that nothing can change.
