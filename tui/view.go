@@ -62,7 +62,7 @@ func (m *Model) drawHeader(p widget.Pane) {
 	p.Fill(themes.Bar)
 	right := m.badges()
 	if m.nav.top().Place().Screen == screen.Fleet {
-		right = right.Join(m.sum(p.W - right.Width() - 7))
+		right = right.Join(m.sum(p.W - right.Width() - 8)) // "Fleet" and three spaces stay
 	} else if st, ok := m.c.Snap.Host(m.nav.top().Place().Host); ok {
 		j := m.c.Judge(st)
 		right = right.And(j.Role, m.c.Word(j))
