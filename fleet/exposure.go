@@ -153,6 +153,8 @@ func (s Site) signedIn() *bool {
 	known := true
 	for _, r := range s.Routes {
 		switch {
+		case r.Auth.Bypassed():
+			return &no
 		case r.Auth != nil && len(r.Auth.When) == 0, r.Status != 0 && len(r.Upstreams) == 0:
 		case r.Auth != nil, !r.Known, r.Handler == "" && len(r.Through) > 0, len(r.Through) > 0:
 			known = false

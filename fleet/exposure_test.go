@@ -62,7 +62,7 @@ var public = links("eth0 internet 203.0.113.3/24")
 // TestExposed: what the internet reaches and nobody listed is a problem, as bad as
 // what is behind it.
 func TestExposed(t *testing.T) {
-	auth := &fleet.ForwardAuth{Kind: "forward_auth"}
+	auth, bypassed := &fleet.ForwardAuth{Kind: "forward_auth"}, &fleet.ForwardAuth{Kind: "forward_auth", Nobody: &fleet.AuthAnswer{Passes: true}}
 	site := func(name string, a *fleet.ForwardAuth) fleet.Site {
 		return fleet.Site{Name: name, Port: 443, Routes: []fleet.Route{{Handler: "reverse_proxy", Known: true, Auth: a, Upstreams: []fleet.Upstream{{Dial: "127.0.0.1:8096"}}}}}
 	}
@@ -94,6 +94,7 @@ func TestExposed(t *testing.T) {
 		"meant of another protocol":         {"tcp 51820 x yyy", []func(*fleet.State){meant(fleet.Meant{Port: "udp/51820"})}, "fail exposure:tcp/51820"},
 		"a proxy whose sites are not known": {web, nil, "fail exposure:tcp/443"},
 		"all with sign-in":                  {web, []func(*fleet.State){serves(site("a.example.org", auth))}, "warn exposure:tcp/443"},
+		"one whose sign-in lets all pass":   {web, []func(*fleet.State){serves(site("a.example.org", auth), site("b.example.org", bypassed))}, "fail exposure:tcp/443"},
 		"one without":                       {web, []func(*fleet.State){serves(site("a.example.org", auth), site("b.example.org", nil))}, "fail exposure:tcp/443"},
 		"sign-in in part":                   {web, []func(*fleet.State){serves(half)}, "fail exposure:tcp/443"},
 		"the port is meant, a name is not":  {web, []func(*fleet.State){serves(site("a.example.org", auth), site("b.example.org", nil)), meant(fleet.Meant{Port: "tcp/443"})}, "fail exposure:b.example.org"},

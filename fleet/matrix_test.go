@@ -325,9 +325,15 @@ func TestProtected(t *testing.T) {
 		st.Services = Known([]Service{{Kind: "authelia", Unit: "authelia-main.service", Address: "127.0.0.1:9091", Health: HealthOK}}, matrixNow, "checks")
 		return st
 	}
-	asks := &ForwardAuth{Kind: "forward_auth", Upstream: []string{"127.0.0.1:9091"}}
+	asks := &ForwardAuth{Kind: "forward_auth", Upstream: []string{"127.0.0.1:9091"}, Nobody: &AuthAnswer{Status: 302}}
 	st := host(asks, Passes)
-	holds(t, "asked", rowOf(t, "app@cloud", st).Protected, CellYes, "authelia on cloud")
+	holds(t, "asked", rowOf(t, "app@cloud", st).Protected, CellYes, "authelia on cloud, which keeps out who has not signed in (HTTP 302)")
+	bypassed, unasked := *asks, *asks
+	bypassed.Nobody = &AuthAnswer{Status: 200, Passes: true}
+	holds(t, "bypassed", rowOf(t, "app@cloud", host(&bypassed, Passes)).Protected, CellBroken, "forward_auth lets everybody pass: no sign-in is asked for, the internet reaches it")
+	holds(t, "bypassed, inside", rowOf(t, "app@cloud", host(&bypassed, Stopped)).Protected, CellNo, "does not reach")
+	unasked.Nobody, unasked.Unasked = nil, "the site is for more than one name"
+	holds(t, "not known whom it lets pass", rowOf(t, "app@cloud", host(&unasked, Passes)).Protected, CellUnknown, "more than one name")
 	st.Services.Value[0].Health, st.Services.Value[0].Why = HealthBroken, "HTTP 500"
 	holds(t, "of a broken one", rowOf(t, "app@cloud", st).Protected, CellBroken, "HTTP 500")
 	st.Services = Unknown[[]Service](errors.New("no answer"), matrixNow, "checks")

@@ -421,7 +421,21 @@ func (w *ways) guarded(l leadingSite, now time.Time) Cell {
 	if !ok {
 		return cell(CellUnknown, what, ": ", a.Kind, " of ", a.Upstream[0], ", which is no host of the fleet that is known")
 	}
-	return w.asked(id, port, what+": "+a.Kind, now)
+	return w.lets(l, what, w.asked(id, port, what+": "+a.Kind, now), now)
+}
+
+// lets is what becomes of a sign-in that is well when it is known whom it lets pass.
+func (w *ways) lets(l leadingSite, what string, asked Cell, now time.Time) Cell {
+	a := l.Route.Auth
+	switch {
+	case asked.State != CellYes:
+		return asked
+	case a.Bypassed():
+		return w.open(l, what+": "+a.Kind+" lets everybody pass", now)
+	case a.Nobody == nil:
+		return cell(CellUnknown, asked.Why, "; whether it lets people pass who have not signed in is not known: ", cmp.Or(a.Unasked, "not asked yet"))
+	}
+	return cell(CellYes, asked.Why, ", which keeps out who has not signed in (HTTP ", strconv.Itoa(a.Nobody.Status), ")")
 }
 
 // asked is how the sign-in is that a route asks.
@@ -442,7 +456,7 @@ func (w *ways) asked(id HostID, port uint16, what string, now time.Time) Cell {
 		case HealthUnknown:
 			return cell(CellUnknown, what, " asks ", v.Kind, " on ", st.Host.Name, ", of which is not known how it is: ", v.Why)
 		}
-		return cell(CellYes, what, " asks ", v.Kind, " on ", st.Host.Name, " (its own rules are not read)")
+		return cell(CellYes, what, " asks ", v.Kind, " on ", st.Host.Name)
 	}
 	return cell(CellUnknown, what, " asks ", ProtoPort("tcp", port), " on ", st.Host.Name, ", and how that is, is not checked")
 }

@@ -64,7 +64,7 @@ func (s State) signedIn(now time.Time) []string {
 	}
 	for _, p := range s.Sites.Value {
 		for _, site := range p.Sites {
-			if slices.ContainsFunc(site.Routes, func(r Route) bool { return r.Auth != nil && r.Auth.Kind == "forward_auth" }) {
+			if slices.ContainsFunc(site.Routes, func(r Route) bool { return r.Auth != nil && r.Auth.Kind == "forward_auth" && !r.Auth.Bypassed() }) {
 				names = append(names, s.Host.Name+"/"+site.Label())
 			}
 		}

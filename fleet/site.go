@@ -59,7 +59,23 @@ type ForwardAuth struct {
 	Upstream []string `json:"upstream,omitempty"` // "127.0.0.1:9091"
 	URI      string   `json:"uri,omitempty"`      // "/api/authz/forward-auth"
 	When     []AnyOf  `json:"when,omitempty"`     // only of these requests
+
+	// Nobody is what it says of a request of somebody on the internet who has not signed
+	// in; nil: it has not said so, and Unasked is why, "" where it was not asked yet.
+	Nobody  *AuthAnswer `json:"nobody,omitempty"`
+	Unasked string      `json:"unasked,omitempty"`
 }
+
+// AuthAnswer is what who is asked whether a request may pass said of one.
+type AuthAnswer struct {
+	Passes bool      `json:"passes"` // without signing in
+	URL    string    `json:"url"`    // of the request
+	Status int       `json:"status"` // of HTTP
+	At     time.Time `json:"at"`
+}
+
+// Bypassed tells whether it is asked and lets everybody pass.
+func (a *ForwardAuth) Bypassed() bool { return a != nil && a.Nobody != nil && a.Nobody.Passes }
 
 // Upstream is where a proxy hands requests on to.
 type Upstream struct {

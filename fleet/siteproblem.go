@@ -240,6 +240,8 @@ func (r Route) SignIn() string {
 		return "-"
 	case len(r.Auth.When) > 0:
 		return r.Auth.Kind + " for " + Condition(r.Auth.When)
+	case r.Auth.Bypassed():
+		return r.Auth.Kind + ", which lets everybody pass:"
 	}
 	return r.Auth.Kind
 }

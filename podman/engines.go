@@ -19,7 +19,7 @@ type Engines struct {
 
 	mu      sync.Mutex
 	root    *engine            // root's Podman, asked before anything is known
-	noRoot  bool               // a probe said that it has no socket
+	noRoot  bool               // a probe, of this run or one before, saw no socket of it
 	byPath  map[string]*engine // the others the probe saw, by socket
 	present []*engine          // those the last Read asked
 	changed chan struct{}      // closed and renewed when present changes
@@ -51,7 +51,7 @@ func New(l link.Link) *Engines {
 
 // Expect tells what an earlier run knew of the host: the first Read asks the Podmans
 // that have to be started without waiting for the probe, and looks for root's before
-// that only where there was one, for where a command stands between that is a whole
+// that only where one was or may be, for where a command stands between that is a whole
 // session. What it knew wrong costs a question. Later calls do nothing.
 func (e *Engines) Expect(before fleet.State) {
 	e.mu.Lock()

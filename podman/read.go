@@ -25,7 +25,7 @@ type reading struct {
 }
 
 // Read reads the containers of all engines of the host. Root's Podman is
-// asked at once; probed waits for the host's probe and gives what it saw,
+// asked at once, unless the host is known to have none; probed waits for the host's probe and gives what it saw,
 // which tells of the other engines and of why there may be none.
 //
 // Where one engine of several fails, the fact has both a value and an error:
@@ -101,7 +101,7 @@ func hidden(state fleet.State) bool {
 	return state.System.HasValue() && state.System.Value.UID != 0 && state.Inventory.Value.Has("podman")
 }
 
-// skipRoot tells whether the last probe saw no socket of root's Podman; then
+// skipRoot tells whether the last probe known of saw no socket of root's Podman; then
 // nothing is guessed until a probe sees one.
 func (e *Engines) skipRoot() bool {
 	e.mu.Lock()

@@ -233,7 +233,7 @@ func TestTicks(t *testing.T) {
 // ticking measures what a ticker alone costs on this machine: no UI that has one can
 // do with less.
 func ticking(t *testing.T) float64 {
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestTicks$")
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestTicks$", "-test.timeout", "5m")
 	cmd.Env = append(os.Environ(), "SEXTANT_TICKS=1")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

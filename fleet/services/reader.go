@@ -14,13 +14,21 @@ const readTime = 25 * time.Second
 
 // Reader reads hosts, and keeps what need not be asked each time. It is safe for
 // concurrent use.
-type Reader struct{ certs certs }
+type Reader struct {
+	certs certs
+	auths auths
+}
 
 // New makes a Reader.
-func New() *Reader { return &Reader{certs: certs{kept: map[string]fleet.Certificate{}}} }
+func New() *Reader {
+	return &Reader{certs: certs{kept: map[string]fleet.Certificate{}}, auths: auths{kept: map[string]fleet.AuthAnswer{}}}
+}
 
 // Forget drops what is kept of a host that left the fleet.
-func (r *Reader) Forget(id fleet.HostID) { r.certs.forget(id) }
+func (r *Reader) Forget(id fleet.HostID) {
+	r.certs.forget(id)
+	r.auths.forget(id)
+}
 
 // Read asks a host what it serves and how its services are. Of what the host is,
 // st tells; who listens there should be known.
@@ -34,6 +42,7 @@ func (r *Reader) Read(ctx context.Context, l link.Link, st fleet.State) (fleet.F
 		sites = readCaddy(ctx, l, st)
 		for _, p := range sites.Value {
 			r.certs.add(ctx, l, p.Sites)
+			r.auths.add(ctx, l, p.Sites)
 		}
 	})
 	wg.Go(func() { list = readServices(ctx, l, st) })

@@ -349,42 +349,26 @@ func (w *walk) signIn(ctx context.Context, h *fleet.Hop) {
 
 // ask puts the question that the proxy would.
 func (w *walk) ask(ctx context.Context, h *fleet.Hop, a fleet.ForwardAuth) {
-	if len(a.Upstream) == 0 {
-		unsure(h, "who is asked is found anew for each request")
+	if err := askable(a); err != nil {
+		unsure(h, "%s", err)
 		return
 	}
-	if strings.HasPrefix(a.Upstream[0], "unix/") || strings.ContainsAny(a.Upstream[0], "{}") {
-		unsure(h, "who is asked answers on %s, which is not asked from here", a.Upstream[0])
-		return
-	}
-	if strings.Contains(a.URI, cut) {
-		unsure(h, "what is asked of %s is not known whole: %s", a.Upstream[0], a.URI)
-		return
-	}
-	path, query, _ := strings.Cut(a.URI, "?")
-	values, err := url.ParseQuery(query)
-	if err != nil || strings.ContainsAny(a.URI, "{}") {
-		values = nil
-	}
-	c := web.New(w.link, web.Address{Network: "tcp", At: a.Upstream[0], URL: "http://" + a.Upstream[0]}, web.Limits{Time: hopTime, Body: 64 << 10})
-	defer c.Close()
-	got, err := c.Ask(ctx, web.Request{Path: path, Query: values, Header: map[string]string{
-		"X-Forwarded-Method": "GET", "X-Forwarded-Proto": w.url.Scheme, "X-Forwarded-Host": w.url.Host, "X-Forwarded-Uri": w.url.RequestURI(), "Accept": "text/html",
-	}})
+	got, err := askAuth(ctx, w.link, a, w.url, "")
 	h.What = "forward_auth at " + a.Upstream[0]
 	_, port, _ := (fleet.Upstream{Dial: a.Upstream[0]}).Address()
+	pass, known := passes(got.Status)
 	switch {
 	case errors.Is(err, link.ErrForbidden):
 		unsure(h, "who is asked whether the request may pass was not asked: %s", err)
 	case err != nil:
 		broken(h, "", "who is asked whether the request may pass does not answer: %s", err)
 		w.blame(h, w.st, "localhost", port)
-	case got.Status >= 200 && got.Status < 300:
+	case pass:
 		ok(h, "%s lets it pass without signing in", h.What)
-	case got.Status == 401 || got.Status >= 300 && got.Status < 400:
-		ok(h, "%s: sign-in is needed, and the way to it is shown", h.What)
-	case got.Status == 403:
+	case known && got.Status == 403:
 		ok(h, "%s: denied to everybody who is not signed in", h.What)
+	case known:
+		ok(h, "%s: sign-in is needed, and the way to it is shown", h.What)
 	default:
 		broken(h, "", "who is asked whether the request may pass answers HTTP %d: %s", got.Status, got.Text(100))
 		w.blame(h, w.st, "localhost", port)

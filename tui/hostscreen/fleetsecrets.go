@@ -21,7 +21,7 @@ func NewSecrets(p screen.Place) screen.Screen {
 	s := &views{list: []view{
 		{"Files", sealedFiles()},
 		{"On hosts", &page{
-			lists: hosts, place: screen.Place{Screen: screen.Secrets, Tab: "hosts"}, title: "Secrets", groups: []string{"deploys"},
+			lists: hosts, place: screen.Place{Screen: screen.Secrets, Tab: "hosts"}, title: "Secrets", groups: []string{"exposure", "deploys"},
 			hints:  []string{"back", "enter", "view", "find", "menu", "refresh", "help"},
 			opened: openedHints, what: "name",
 		}},
@@ -107,7 +107,7 @@ func sealedFile(c *screen.Context, s fleet.SecretFile, w int) widget.Doc {
 	if says := s.Says(); says != "" {
 		state = state.And(themes.Text, "  "+says)
 	}
-	d := widget.Doc{}.Field(w, label, "state", state)
+	d := widget.Doc{}.Field(w, label, "file", widget.L(themes.Title, s.Path)).Field(w, label, "state", state)
 	if cure := s.Cure(); cure != "" {
 		d = d.Field(w, label, "cure", widget.L(themes.Accent, c.Glyphs.Arrow+" ").And(themes.Text, cure))
 	}

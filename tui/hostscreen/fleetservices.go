@@ -50,9 +50,19 @@ func NewMatrix() screen.Screen {
 		},
 		aim: s.aim,
 		log: s.logOf,
-		age: func(c *screen.Context, st fleet.State) widget.Line { return outdated(c, st, st.Declared) },
+		age: func(c *screen.Context, st fleet.State) widget.Line {
+			if f := st.Declared; !f.HasValue() && !f.None {
+				return widget.L(themes.Unknown, "? what is declared here is not known").And(themes.Text, ": "+cmp.Or(f.Err, st.Reach.Err, "not asked yet"))
+			}
+			return outdated(c, st, st.Declared)
+		},
 	}
-	s.list.lacking("No service is known on any host.", func(st fleet.State) known { return standingOf(st.Declared) })
+	s.list.lacking("No service is known on any host.", func(st fleet.State) known {
+		if st.Sleeps() { // no row is of a host that its person switched off
+			return known{None: true}
+		}
+		return standingOf(st.Declared)
+	})
 	s.page = &page{
 		lists: s.list, place: screen.Place{Screen: screen.Matrix}, title: "Service matrix", groups: []string{"exposure", "deploys"},
 		hints:  []string{"back", "enter", "logs", "find", "menu", "refresh", "shell", "help"},

@@ -52,7 +52,7 @@ func listens(several bool) *tableTab {
 		},
 		lines: func(_ *screen.Context, st fleet.State, at int) [2]widget.Line {
 			e := x.at(st, at)
-			of := strings.TrimSpace(processOf(e).String() + "  " + heldBy(st, e.Listener)) + "  " + addressOf(e)
+			of := strings.TrimSpace(processOf(e).String()+"  "+heldBy(st, e.Listener)) + "  " + addressOf(e)
 			if several {
 				of = st.Host.Name + "  " + of
 			}

@@ -167,6 +167,9 @@ func (p *page) Copy(*screen.Context) (what, text string) {
 // Total is how many rows there are.
 func (p *page) Total() int { return len(p.table().byID) }
 
+// Shut closes the row that is open.
+func (p *page) Shut() { p.table().open = "" }
+
 // known is how a fact of any kind stands, without its value.
 type known = fleet.Fact[struct{}]
 

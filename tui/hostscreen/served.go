@@ -221,7 +221,7 @@ func leads(s fleet.Site) string {
 func signIn(s fleet.Site) string {
 	with, word := 0, ""
 	for _, r := range s.Routes {
-		if r.Auth != nil {
+		if r.Auth != nil && !r.Auth.Bypassed() {
 			with, word = with+1, r.Auth.Kind
 		}
 	}
@@ -298,8 +298,22 @@ func route(c *screen.Context, st fleet.State, r fleet.Route, i, w int) widget.Do
 	}
 	if r.Auth != nil {
 		d = d.Field(w, label, "", widget.L(themes.Dim, "sign-in: "+r.SignIn()+" "+strings.Join(r.Auth.Upstream, ", ")+r.Auth.URI))
+		d = d.Field(w, label, "", letsPass(c, *r.Auth))
 	}
 	return d
+}
+
+// letsPass is whether who is asked before a route lets strangers pass.
+func letsPass(c *screen.Context, a fleet.ForwardAuth) widget.Line {
+	switch {
+	case a.Nobody == nil && a.Kind != "forward_auth":
+		return widget.L(themes.Dim, "the proxy itself asks")
+	case a.Nobody == nil:
+		return widget.L(themes.Unknown, "? whether strangers pass: "+cmp.Or(a.Unasked, "not asked yet"))
+	case a.Nobody.Passes:
+		return widget.L(themes.Warn, "strangers pass").And(themes.Dim, fmt.Sprintf("  HTTP %d for %s, %s", a.Nobody.Status, a.Nobody.URL, words.AgoLong(a.Nobody.At, c.Now)))
+	}
+	return widget.L(themes.OK, "strangers are kept out").And(themes.Dim, fmt.Sprintf("  HTTP %d for %s, %s", a.Nobody.Status, a.Nobody.URL, words.AgoLong(a.Nobody.At, c.Now)))
 }
 
 // services is the list of the services that can be asked how they are.

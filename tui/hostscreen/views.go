@@ -26,6 +26,7 @@ type lister interface {
 	screen.Finder
 	screen.Copier
 	Total() int // how many rows there are
+	Shut()      // closes the row that is open in full
 }
 
 func (s *views) now() lister { return s.list[s.at].lister }
@@ -79,16 +80,21 @@ func (s *views) Draw(c *screen.Context, p widget.Pane) {
 // Do implements screen.Screen.
 func (s *views) Do(c *screen.Context, id string) screen.Effect {
 	if id == "view" {
-		s.at = (s.at + 1) % len(s.list)
+		s.turn((s.at + 1) % len(s.list))
 		return nil
 	}
 	return s.now().Do(c, id)
 }
 
+func (s *views) turn(to int) {
+	s.now().Shut()
+	s.at = to
+}
+
 // Tap implements screen.Screen: one on the name of a list shows it.
 func (s *views) Tap(c *screen.Context, target any) screen.Effect {
 	if v, ok := target.(tapView); ok {
-		s.at = v.n
+		s.turn(v.n)
 		return nil
 	}
 	return s.now().Tap(c, target)

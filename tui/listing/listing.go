@@ -123,8 +123,8 @@ func (s *Screen) Fresh(c *screen.Context) screen.Effect {
 		}
 	}
 	s.list.Set(shown)
-	if id, _ := s.list.Selected(); id != s.open {
-		s.open = "" // it is there no more
+	if id, _ := s.list.Selected(); s.open != "" && id != s.open {
+		s.Shut() // it is there no more
 	}
 	return nil
 }
@@ -242,8 +242,7 @@ func (s *Screen) Tap(c *screen.Context, target any) screen.Effect {
 // Back implements screen.Screen: what is open goes first, then the filter, then the marks.
 func (s *Screen) Back(c *screen.Context) bool {
 	if s.open != "" {
-		s.open = ""
-		s.detail.Reset()
+		s.Shut()
 		return true
 	}
 	if s.filter != "" {
@@ -255,6 +254,12 @@ func (s *Screen) Back(c *screen.Context) bool {
 
 // Marked are the IDs of the rows that are marked.
 func (s *Screen) Marked() []string { return s.list.Marks() }
+
+// Shut closes the row that is open in full.
+func (s *Screen) Shut() {
+	s.open = ""
+	s.detail.Reset()
+}
 
 // Total is how many rows there are, those that the filter leaves out, too.
 func (s *Screen) Total() int { return len(s.rows) }

@@ -15,7 +15,7 @@ func Serving(st fleet.State) fleet.State {
 	cert := func(name string, left time.Duration) *fleet.Certificate {
 		return &fleet.Certificate{Names: []string{name}, Issuer: "Let's Encrypt E7", NotBefore: Now.Add(left - 90*day), NotAfter: Now.Add(left), Covers: true, Trusted: &trusted, At: at}
 	}
-	auth := &fleet.ForwardAuth{Kind: "forward_auth", Upstream: []string{"127.0.0.1:9091"}, URI: "/api/authz/forward-auth"}
+	auth := &fleet.ForwardAuth{Kind: "forward_auth", Upstream: []string{"127.0.0.1:9091"}, URI: "/api/authz/forward-auth", Nobody: &fleet.AuthAnswer{URL: "https://photos.example.org/", Status: 302, At: at}}
 	proxied := func(dial string, up *bool, a *fleet.ForwardAuth, when ...fleet.AnyOf) fleet.Route {
 		return fleet.Route{When: when, Handler: "reverse_proxy", Known: true, Auth: a, Upstreams: []fleet.Upstream{{Dial: dial, Checked: true, Healthy: up, By: "caddy's health check"}}}
 	}
