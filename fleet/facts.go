@@ -241,6 +241,16 @@ type Inventory struct {
 	Pulled   *Pulled           `json:"pulled,omitempty"`   // what comin deployed last; nil: nothing of it is seen
 }
 
+// Unsettled tells whether the newest deploy needs somebody: it is not over, or did not
+// end well.
+func (i Inventory) Unsettled() bool {
+	switch i.Deployed {
+	case "", Confirmed, Cancelled, Refused:
+		return false
+	}
+	return true
+}
+
 // Socket is a unix socket of interest, and whether we may open it.
 type Socket struct {
 	Path  string `json:"path"`

@@ -393,6 +393,9 @@ func (s State) unreadDeploys(b *bench) {
 	if s.System.Current() && s.System.Value.UID > 0 {
 		return
 	}
+	if s.Deploys.Err == Remembered && s.Inventory.Current() && !s.Inventory.Value.Unsettled() {
+		return // they were not asked because the probe saw that nothing waits
+	}
 	unread(b, "deploys", s.Deploys)
 }
 

@@ -41,14 +41,16 @@ func (s State) siteProblems(now time.Time, b *bench) {
 					b.add(Object{Kind: KindCertificate, Name: site.Name}, sev, time.Time{}, "certificate of %s: %s", site.Name, why)
 				}
 			}
-			var whys []string
+			var whys, down []string
 			for _, r := range site.Routes {
-				if down, why := s.routeDown(r); down && !slices.Contains(whys, why) {
-					whys = append(whys, why)
+				if is, why := s.routeDown(r); is && !slices.Contains(whys, why) {
+					whys, down = append(whys, why), append(down, strings.Split(r.Leads(), ", ")...)
 				}
 			}
-			if len(whys) > 0 {
-				b.add(Object{Kind: KindSite, Name: site.Label() + " " + strings.Join(whys, ", ")}, SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
+			if len(whys) > 0 { // another upstream that falls is another problem; another reason is not
+				slices.Sort(down)
+				of := Object{Kind: KindSite, Name: site.Label() + "/" + strings.Join(slices.Compact(down), ",")}
+				b.add(of, SeverityFail, time.Time{}, "site %s: %s", site.Label(), strings.Join(whys, ", "))
 			}
 		}
 	}

@@ -197,6 +197,9 @@ func (d *Deployer) answer(ctx context.Context, h fleet.Host, word, id string) (A
 	if err != nil {
 		return Answer{}, err
 	}
+	if id == "" && dep.State.Over() && !dep.Unsettled {
+		return Answer{}, &Refusal{Host: h.Name, Why: "no deploy is under way; the newest, " + dep.From.Of(h.Name) + " to " + dep.To.Of(h.Name) + ", is over since " + dep.Changed.Local().Format("2006-01-02 15:04") + ": " + string(dep.State)}
+	}
 	l := d.Links.Apart(h)
 	defer l.Close()
 	var findings []string

@@ -163,11 +163,19 @@ func (p Preflight) refusal(host fleet.Host, c Change) *Refusal {
 		return no(fmt.Sprintf("its %s has %s free, and the boot menu with this system needs %s", cmp.Or(p.Boot, "boot partition"), inUnits(p.Free["boot"]), inUnits(p.BootNeed+bootRoom)),
 			"delete old generations: sextant garbage "+host.Name+" --keep 3")
 	case len(p.Inhibitor) > 0 && c.Action != "boot":
-		return no("critical components change: "+strings.Join(p.Inhibitor, ", "), "deploy with --action boot and reboot")
+		return no("critical components change: "+strings.Join(p.Inhibitor, ", "), c.byReboot(host))
 	case p.Init && c.Action != "boot":
-		return no("the new system wants another init", "deploy with --action boot and reboot")
+		return no("the new system wants another init", c.byReboot(host))
 	}
 	return nil
+}
+
+// byReboot is how a change is made that only a reboot can do.
+func (c Change) byReboot(host fleet.Host) string {
+	if c.Kind == "rollback" {
+		return fmt.Sprintf("only a reboot can do it: sextant rollback %s --to %d --boot, then sextant reboot %s", host.Name, c.To.Generation, host.Name)
+	}
+	return "deploy with --action boot and reboot"
 }
 
 // tellSpecial tells what becomes of the specialisation that runs.

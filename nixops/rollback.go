@@ -157,7 +157,11 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	p.Lines = append(p.Lines, pullLines(s)...)
 	p.More = func(ctx context.Context) []string {
 		wait := make(chan []string, 1)
-		go func() { wait <- d.tellWait(ctx, s.Host, g) }()
+		c := backTo(t, g)
+		go func() { wait <- d.tellWait(ctx, s.Host, c) }()
+		if c.Action == "boot" {
+			return <-wait
+		}
 		units := d.dryRun(ctx, s, from, g)
 		return append(<-wait, units...)
 	}
@@ -179,12 +183,18 @@ func tellLast(deploys fleet.Fact[[]fleet.Deploy]) []string {
 	return []string{fmt.Sprintf("%s %s: %s", how, last.Changed.Local().Format("2006-01-02 15:04"), last.Why)}
 }
 
-// tellWait tells how long the host will wait to be confirmed: it looks itself
-// whether the ways in change, by more than units.
-func (d *Deployer) tellWait(ctx context.Context, h fleet.Host, g fleet.Generation) []string {
-	look, err := look(ctx, d.Links.Open(h), g.Path, d.Limits)
+// tellWait tells whether the host would refuse, as it looks itself, and how long it
+// will wait to be confirmed: whether the ways in change, by more than units.
+func (d *Deployer) tellWait(ctx context.Context, h fleet.Host, c Change) []string {
+	look, err := look(ctx, d.Links.Open(h), c.To.Path, d.Limits)
 	if err != nil {
 		return []string{"how long it waits to be confirmed cannot be told: " + err.Error()}
+	}
+	if no := look.refusal(h, c); no != nil {
+		return []string{"it will be refused: " + no.Why + "; " + no.Cure}
+	}
+	if c.Action == "boot" {
+		return []string{"nothing is activated: the next boot starts it"}
 	}
 	lines := look.tellWays()
 	return append(lines, fmt.Sprintf("unless it is reached and well within %.0f s, it goes back by itself", look.window(d.Limits).or().Confirm.Seconds()))
@@ -308,9 +318,21 @@ func (d *Deployer) RollBack(ctx context.Context, t fleet.Target, confirm Confirm
 	if err != nil {
 		return fleet.Deploy{}, err
 	}
-	return d.Do(ctx, s.Host, Change{
-		Kind: "rollback", To: fleet.Toplevel{Path: g.Path, Generation: g.Number}, Confirm: confirm, Limits: d.Limits, Revision: g.Revision,
-	}, tell)
+	c := backTo(t, g)
+	c.Confirm, c.Limits = confirm, d.Limits
+	return d.Do(ctx, s.Host, c, tell)
+}
+
+// OnlyBoot makes a target of a roll-back that activates nothing: the generation is what
+// the next boot starts.
+func OnlyBoot(t fleet.Target) fleet.Target {
+	t.Chosen = map[string]string{chooseAction.ID: "boot"}
+	return t
+}
+
+// backTo is the change that goes back to a generation.
+func backTo(t fleet.Target, g fleet.Generation) Change {
+	return Change{Kind: "rollback", Action: t.Chosen[chooseAction.ID], To: fleet.Toplevel{Path: g.Path, Generation: g.Number}, Revision: g.Revision}
 }
 
 // errorOf is how a change ended, as an error where it did not end well.

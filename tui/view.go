@@ -222,6 +222,9 @@ func (m *Model) drawFlash(p widget.Pane) {
 		lines = lines[:most]
 	}
 	at := p.Sub(0, p.H-len(lines), p.W, len(lines))
+	if len(m.popups) > 0 { // what a dialog asks is at its end
+		at = p.Sub(0, 0, p.W, len(lines))
+	}
 	at.Fill(themes.Bar)
 	for y, l := range lines {
 		at.Line(1, y, at.W-2, l)

@@ -50,6 +50,9 @@ type app struct {
 // openApp reads the configuration and what was known before; nothing is asked yet.
 func openApp(o options) (*app, error) {
 	cfg, err := discover.LoadConfig(o.config)
+	if err == nil {
+		err = checkUI(cfg.UI)
+	}
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -211,12 +214,13 @@ func (a *app) pick(sel []string) ([]fleet.State, error) {
 	return states, nil
 }
 
-// anew are the states of the same hosts as they are now: what they told may change
-// whom a selector names, not who was asked.
+// anew are the states of the same hosts as they are now, with what others raise of
+// them: what they told may change whom a selector names, not who was asked.
 func (a *app) anew(states []fleet.State) []fleet.State {
 	var out []fleet.State
+	snap := a.store.Snapshot()
 	for _, s := range states {
-		if now, ok := a.store.Get(s.Host.ID); ok {
+		if now, ok := snap.Host(s.Host.ID); ok {
 			out = append(out, now)
 		}
 	}
@@ -268,6 +272,9 @@ func withHosts(ctx context.Context, o options, sel []string, ask scope, then fun
 			return then(a, states)
 		}
 		a.ask(ctx, states, ask)
+		if ctx.Err() != nil {
+			return errInterrupted // what was asked so far would be told as if it were all
+		}
 		return then(a, a.anew(states))
 	})
 }
@@ -299,26 +306,29 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 }
 
 // askUnsettled asks for the deploys of those hosts whose newest one is not over
-// or did not end well, as the probe has seen, and gives all states anew.
+// or did not end well, as the probe has seen, and for what their monitoring servers
+// raise where hosts have some, and gives all states anew.
 func (a *app) askUnsettled(ctx context.Context, states []fleet.State) []fleet.State {
-	var open []fleet.State
+	var open, monitors []fleet.State
 	for _, s := range states {
-		switch s.Inventory.Value.Deployed {
-		case "", fleet.Confirmed, fleet.Cancelled, fleet.Refused:
-		default:
+		if s.Inventory.Value.Unsettled() {
 			open = append(open, s)
 		}
-	}
-	if len(open) == 0 {
-		return states
-	}
-	a.ask(ctx, open, only("deploys"))
-	for i, s := range states {
-		if now, ok := a.store.Get(s.Host.ID); ok {
-			states[i] = now
+		if services.HasMonitors(s) {
+			monitors = append(monitors, s)
 		}
 	}
-	return states
+	var wg sync.WaitGroup
+	for _, more := range []struct {
+		of   []fleet.State
+		what string
+	}{{open, "deploys"}, {monitors, "monitors"}} {
+		if len(more.of) > 0 {
+			wg.Go(func() { a.ask(ctx, more.of, only(more.what)) })
+		}
+	}
+	wg.Wait()
+	return a.anew(states)
 }
 
 // watcherFor is the watcher with the collectors in scope.

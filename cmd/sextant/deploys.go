@@ -253,7 +253,7 @@ func (a *app) mayChange(host string) error {
 func rollbackCommand(o *options) *cobra.Command {
 	var f changeFlags
 	var to int
-	var pause bool
+	var pause, boot bool
 	c := &cobra.Command{
 		Use: "rollback HOST", Short: "Go back to an older generation, under guard", Args: cobra.ExactArgs(1),
 		Long: "Activates an older generation and makes it the default once the host was reached anew and is well; " +
@@ -266,6 +266,9 @@ func rollbackCommand(o *options) *cobra.Command {
 					return err
 				}
 				t := fleet.Target{Hosts: []fleet.State{s}, Generation: to}
+				if boot {
+					t = nixops.OnlyBoot(t)
+				}
 				if err := a.agree(cmd, d, "rollback", t, f.yes); err != nil {
 					return ended(cmd.OutOrStdout(), *o, s.Host, fleet.Deploy{State: fleet.Refused}, err)
 				}
@@ -285,6 +288,7 @@ func rollbackCommand(o *options) *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&to, "to", 0, "the generation to go to (the one before the running one)")
+	c.Flags().BoolVar(&boot, "boot", false, "activate nothing: only make it what the next boot starts, where only a reboot can change what differs")
 	c.Flags().BoolVar(&pause, "pause", false, "first stop what deploys to the host by itself, until sextant resume or a restart")
 	f.add(c)
 	return c

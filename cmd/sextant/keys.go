@@ -8,8 +8,24 @@ import (
 	"strings"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/fleet/discover"
+	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui"
 )
+
+// checkUI refuses what the UI could not be shown with, in every command: who writes a
+// configuration tries it with the first that comes to mind.
+func checkUI(ui discover.UIConfig) error {
+	var errs []error
+	for key, err := range map[string]error{"theme": second(themes.Named(ui.Theme)), "glyphs": second(themes.GlyphSet(ui.Glyphs))} {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("[ui] %s: %w", key, err))
+		}
+	}
+	return errors.Join(append(errs, second(boundKeys(ui.Keys)))...)
+}
+
+func second[T any](_ T, err error) error { return err }
 
 // boundKeys are the keys that the configuration binds, by the ID of what they
 // do. An ID that does not exist is refused with the nearest one.

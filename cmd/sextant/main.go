@@ -21,7 +21,11 @@ const (
 	exitProblem = 1 // a problem was found, or the action failed
 	exitUsage   = 2 // wrong usage or configuration
 	exitUnknown = 3 // nothing wrong was seen, but something could not be read
+	exitStopped = 130
 )
+
+// errInterrupted ends a command that a person stopped before it knew what it would tell.
+var errInterrupted = errors.New("interrupted")
 
 // exitCode ends the program with a code and nothing more to say.
 type exitCode int
@@ -50,6 +54,8 @@ func code(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errInterrupted):
+		return exitStopped
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &done):

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sextant-fleet/sextant/fleet"
+	"github.com/sextant-fleet/sextant/tui/words"
 )
 
 // statusOut is the machine form of `sextant status`, schema 1.
@@ -188,10 +189,12 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 
 // stateWord is one word for what Problems tell of a host.
 func stateWord(s fleet.State, problems []fleet.Problem) string {
-	if worst := fleet.Worst(problems); worst != "" || !s.Sleeps() {
-		return severityWord(worst)
+	worst, p := fleet.Worst(problems), s.Host.Presence
+	off := s.Reach.Err != "" && p.Current() && !p.Value.Online // by the tailnet
+	if off && (worst == "" || worst == fleet.SeverityUnknown) {
+		return words.Off
 	}
-	return "off"
+	return severityWord(worst)
 }
 
 func severityWord(s fleet.Severity) string {

@@ -213,6 +213,9 @@ func unitShowCommand(o *options, user *string) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if d.Unit.Load == "not-found" {
+					return noUnit(states[0], d.Unit.Name)
+				}
 				return printUnit(cmd.OutOrStdout(), *o, states[0].Host.Name, d, file)
 			}))
 		},
@@ -220,6 +223,18 @@ func unitShowCommand(o *options, user *string) *cobra.Command {
 	c.Flags().BoolVar(&file, "file", false, "only the unit's file, as systemctl cat prints it")
 	c.Flags().BoolVar(&secrets, "secrets", false, "show what the file puts into the environment, and what looks secret in its commands, instead of hiding it")
 	return c
+}
+
+// noUnit says that a host has no unit of a name, and the nearest that it has.
+func noUnit(st fleet.State, name string) error {
+	var names []string
+	for _, u := range st.Units.Value {
+		names = append(names, u.Name)
+	}
+	if near := fleet.Nearest(name, names); near != "" {
+		return fmt.Errorf("%s has no unit %q; the nearest is %q", st.Host.Name, name, near)
+	}
+	return fmt.Errorf("%s has no unit %q; sextant units %s lists them", st.Host.Name, name, st.Host.Name)
 }
 
 func printUnit(w io.Writer, o options, host string, d fleet.UnitDetail, file bool) error {

@@ -47,6 +47,32 @@ func TestStatusTellsOfADeployThatWaits(t *testing.T) {
 	}
 }
 
+// TestDeploysReadOnceAreNoHole: what `deploys` has read is remembered; that `status` does
+// not ask again where nothing waits makes nothing unknown.
+func TestDeploysReadOnceAreNoHole(t *testing.T) {
+	st := fleet.State{
+		Reach: fleet.Known(fleet.Reach{State: fleet.Up}, time.Now(), "ssh"), System: fleet.Known(fleet.System{NixOS: true}, time.Now(), "probe"),
+		Deploys: fleet.Known([]fleet.Deploy{{ID: "a", State: fleet.Confirmed}}, time.Now(), "guard"),
+	}
+	st.Deploys = st.Deploys.Remember(time.Now())
+	hole := func() bool {
+		return slices.ContainsFunc(st.Problems(time.Now()), func(p fleet.Problem) bool { return strings.HasPrefix(p.What, "deploys unknown") })
+	}
+	for _, c := range []struct {
+		deployed fleet.DeployState
+		hole     bool
+	}{{fleet.Confirmed, false}, {"", false}, {"?", true}, {fleet.RolledBack, true}} {
+		st.Inventory = fleet.Known(fleet.Inventory{Deployed: c.deployed}, time.Now(), "probe")
+		if hole() != c.hole {
+			t.Errorf("the newest is %q: unknown %v", c.deployed, !c.hole)
+		}
+	}
+	st.Inventory = st.Inventory.Remember(time.Now())
+	if !hole() {
+		t.Error("nothing of the host is known, and its deploys are")
+	}
+}
+
 // onlyLooksOn attaches to a deploy that waits where nothing may be changed: what
 // would confirm it is refused, by the flag and by the configuration, and it waits on.
 func onlyLooksOn(t *testing.T, a *app, h fleet.Host) {

@@ -88,7 +88,7 @@ func (d *Question) short(k screen.Key) screen.Effect {
 
 // scrollBy scrolls as the usual keys say.
 func scrollBy(s *widget.Scroll, key string) {
-	ids := map[string]string{"up": "up", "k": "up", "down": "down", "j": "down", "pgup": "page-up", "pgdown": "page-down"}
+	ids := map[string]string{"up": "up", "k": "up", "down": "down", "j": "down", "pgup": "page-up", "pgdown": "page-down", "g": "top", "home": "top", "G": "bottom", "end": "bottom"}
 	s.Do(ids[key])
 }
 

@@ -53,8 +53,10 @@ func word(st fleet.State, worst fleet.Severity) (string, themes.Role) {
 			return Severity(worst)
 		case st.Sleeps():
 			return Off, themes.Dim
-		case p.Current() && !p.Value.Online:
+		case p.Current() && !p.Value.Online && worst != fleet.SeverityFail && worst != fleet.SeverityWarn:
 			return Off, themes.Unknown // it may not be: others need it
+		case p.Current() && !p.Value.Online:
+			return Severity(worst)
 		}
 		return Unknown, themes.Unknown
 	case worst != "":
