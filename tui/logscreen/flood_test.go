@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ type rate struct {
 	size, second int
 	sent         int
 	began        time.Time
+	still        *sync.RWMutex // held while what is kept is counted: what comes meanwhile would count, kept or not
 }
 
 func (r *rate) Next(ctx context.Context) ([]fleet.LogLine, error) {
@@ -24,6 +26,8 @@ func (r *rate) Next(ctx context.Context) ([]fleet.LogLine, error) {
 		return nil, ctx.Err()
 	case <-time.After(5 * time.Millisecond):
 	}
+	r.still.RLock()
+	defer r.still.RUnlock()
 	var lines []fleet.LogLine
 	// as a connection does it gives what has come in pieces, also where this machine was slow
 	for ; r.sent < int(time.Since(r.began).Seconds()*float64(r.second)) && len(lines) < 64; r.sent++ {
@@ -35,11 +39,22 @@ func (*rate) Close() error { return nil }
 
 type rates struct {
 	fleet.Console
-	size int
+	size  int
+	still *sync.RWMutex
 }
 
 func (r rates) Logs(context.Context, fleet.LogQuery) (fleet.LogStream, error) {
-	return &rate{size: r.size, second: 1000, began: time.Now()}, nil
+	return &rate{size: r.size, second: 1000, began: time.Now(), still: r.still}, nil
+}
+
+// heap is what is kept while no log tells anything.
+func (r rates) heap() uint64 {
+	r.still.Lock()
+	defer r.still.Unlock()
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // TestTenFollowers follows ten logs of a thousand lines a second each, shown by
@@ -53,8 +68,9 @@ func TestTenFollowers(t *testing.T) {
 		before := runtime.NumGoroutine()
 		var most, came uint64
 		var screens []*Screen
-		c := &screen.Context{Console: rates{size: size}}
-		begin := heap()
+		logs := rates{size: size, still: &sync.RWMutex{}}
+		c := &screen.Context{Console: logs}
+		begin := logs.heap()
 		msgs := make(chan any, 100)
 		for range 10 {
 			s := New(t.Context(), screen.Place{Log: []fleet.LogSource{{Unit: "a.service"}}})
@@ -73,10 +89,10 @@ func TestTenFollowers(t *testing.T) {
 			}
 			if time.Since(began) > time.Second && most == 0 {
 				time.Sleep(500 * time.Millisecond) // the terminal is slow
-				most = heap() - begin
+				most = logs.heap() - begin
 			}
 		}
-		most = max(most, heap()-begin)
+		most = max(most, logs.heap()-begin)
 		// Of each log what the screen keeps, and what waits to be shown.
 		if limit := uint64(10 * (maxBytes + maxPending) * 3 / 2); most > limit || came < 5000 {
 			t.Errorf("lines of %d bytes: %d came, %d MiB are held, the limit is %d", size, came, most>>20, limit>>20)
@@ -95,11 +111,4 @@ func TestTenFollowers(t *testing.T) {
 			t.Errorf("%d goroutines before, %d after", before, n)
 		}
 	}
-}
-
-func heap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
