@@ -25,8 +25,8 @@ type reading struct {
 }
 
 // Read reads the containers of all engines of the host. Root's Podman is
-// asked at once, unless the host is known to have none; probed waits for the host's probe and gives what it saw,
-// which tells of the other engines and of why there may be none.
+// asked at once, unless the host is known to have none; probed waits for the
+// host's probe and gives what it saw, which tells of the other engines and of why there may be none.
 //
 // Where one engine of several fails, the fact has both a value and an error:
 // the value is what the others tell, with what the failed one last told, and

@@ -17,15 +17,18 @@ import (
 // configuration tries it with the first that comes to mind.
 func checkUI(ui discover.UIConfig) error {
 	var errs []error
-	for key, err := range map[string]error{"theme": second(themes.Named(ui.Theme)), "glyphs": second(themes.GlyphSet(ui.Glyphs))} {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("[ui] %s: %w", key, err))
-		}
+	if _, err := themes.Named(ui.Theme); err != nil {
+		errs = append(errs, fmt.Errorf("[ui] theme: %w", err))
 	}
-	return errors.Join(append(errs, second(boundKeys(ui.Keys)))...)
+	if _, err := themes.GlyphSet(ui.Glyphs); err != nil {
+		errs = append(errs, fmt.Errorf("[ui] glyphs: %w", err))
+	}
+	if len(ui.Keys) > 0 { // else every command would make all bindings for nothing
+		_, err := boundKeys(ui.Keys)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
-
-func second[T any](_ T, err error) error { return err }
 
 // boundKeys are the keys that the configuration binds, by the ID of what they
 // do. An ID that does not exist is refused with the nearest one.

@@ -18,10 +18,10 @@ var version = "dev"
 
 // Exit codes, as the documentation promises them.
 const (
-	exitProblem = 1 // a problem was found, or the action failed
-	exitUsage   = 2 // wrong usage or configuration
-	exitUnknown = 3 // nothing wrong was seen, but something could not be read
-	exitStopped = 130
+	exitProblem = 1   // a problem was found, or the action failed
+	exitUsage   = 2   // wrong usage or configuration
+	exitUnknown = 3   // nothing wrong was seen, but something could not be read
+	exitStopped = 130 // by Ctrl-C, as shells have it
 )
 
 // errInterrupted ends a command that a person stopped before it knew what it would tell.

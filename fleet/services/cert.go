@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,10 +25,7 @@ const (
 )
 
 // certs keeps what sites have shown, by host, port and name.
-type certs struct {
-	mu   sync.Mutex
-	kept map[string]fleet.Certificate
-}
+type certs struct{ kept[fleet.Certificate] }
 
 // add has each site that speaks TLS show its certificate, where it has not done so
 // lately.
@@ -53,29 +49,13 @@ func (c *certs) add(ctx context.Context, l link.Link, sites []fleet.Site) {
 }
 
 func (c *certs) of(ctx context.Context, l link.Link, name string, port uint16) fleet.Certificate {
-	key := fmt.Sprint(l.Host().ID, " ", port, " ", name)
-	c.mu.Lock()
-	kept, ok := c.kept[key]
-	c.mu.Unlock()
-	if ok && time.Since(kept.At) < certKept && kept.Error == "" {
-		return kept
+	key := keyOf(l.Host().ID, port, name)
+	if before, ok := c.get(key); ok && time.Since(before.At) < certKept && before.Error == "" {
+		return before
 	}
 	cert := Show(ctx, l, name, port, nil)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.kept[key] = cert
+	c.put(key, cert)
 	return cert
-}
-
-// forget drops what is kept of a host.
-func (c *certs) forget(id fleet.HostID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k := range c.kept {
-		if strings.HasPrefix(k, string(id)+" ") {
-			delete(c.kept, k)
-		}
-	}
 }
 
 // Show has a host's own web server show its certificate for a name; of a wildcard,

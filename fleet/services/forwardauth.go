@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -72,10 +71,7 @@ func passes(status int) (pass, known bool) {
 }
 
 // auths keeps what was answered, by host and question.
-type auths struct {
-	mu   sync.Mutex
-	kept map[string]fleet.AuthAnswer
-}
+type auths struct{ kept[fleet.AuthAnswer] }
 
 // add has who is asked before each route say whether it lets somebody of the internet
 // pass who has not signed in, where it has not said so lately.
@@ -115,12 +111,9 @@ func (c *auths) of(ctx context.Context, l link.Link, s fleet.Site, r fleet.Route
 		a.Unasked = err.Error()
 		return
 	}
-	key := fmt.Sprint(l.Host().ID, " ", a.Upstream[0], " ", a.URI, " ", u)
-	c.mu.Lock()
-	kept, ok := c.kept[key]
-	c.mu.Unlock()
-	if ok && time.Since(kept.At) < authKept {
-		a.Nobody = &kept
+	key := keyOf(l.Host().ID, a.Upstream[0], a.URI, u)
+	if before, ok := c.get(key); ok && time.Since(before.At) < authKept {
+		a.Nobody = &before
 		return
 	}
 	got, err := askAuth(ctx, l, *a, u, anybody)
@@ -134,20 +127,7 @@ func (c *auths) of(ctx context.Context, l link.Link, s fleet.Site, r fleet.Route
 		return
 	}
 	a.Nobody = &fleet.AuthAnswer{Passes: pass, URL: u.String(), Status: got.Status, At: time.Now()}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.kept[key] = *a.Nobody
-}
-
-// forget drops what is kept of a host.
-func (c *auths) forget(id fleet.HostID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k := range c.kept {
-		if strings.HasPrefix(k, string(id)+" ") {
-			delete(c.kept, k)
-		}
-	}
+	c.put(key, *a.Nobody)
 }
 
 // example is an address for which a route is taken, and who may pass is asked.

@@ -51,7 +51,7 @@ func TestWhomTheSignInLetsPass(t *testing.T) {
 		site("found.example.org", 443, true, fleet.Route{Auth: &found}),
 		site("basic.example.org", 443, true, fleet.Route{Auth: &basic}, fleet.Route{}),
 	}
-	keeper := &auths{kept: map[string]fleet.AuthAnswer{}}
+	keeper := &auths{}
 	for range 2 {
 		keeper.add(t.Context(), l, sites)
 	}

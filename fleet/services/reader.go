@@ -20,9 +20,7 @@ type Reader struct {
 }
 
 // New makes a Reader.
-func New() *Reader {
-	return &Reader{certs: certs{kept: map[string]fleet.Certificate{}}, auths: auths{kept: map[string]fleet.AuthAnswer{}}}
-}
+func New() *Reader { return &Reader{} }
 
 // Forget drops what is kept of a host that left the fleet.
 func (r *Reader) Forget(id fleet.HostID) {

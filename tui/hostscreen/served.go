@@ -310,10 +310,12 @@ func letsPass(c *screen.Context, a fleet.ForwardAuth) widget.Line {
 		return widget.L(themes.Dim, "the proxy itself asks")
 	case a.Nobody == nil:
 		return widget.L(themes.Unknown, "? whether strangers pass: "+cmp.Or(a.Unasked, "not asked yet"))
-	case a.Nobody.Passes:
-		return widget.L(themes.Warn, "strangers pass").And(themes.Dim, fmt.Sprintf("  HTTP %d for %s, %s", a.Nobody.Status, a.Nobody.URL, words.AgoLong(a.Nobody.At, c.Now)))
 	}
-	return widget.L(themes.OK, "strangers are kept out").And(themes.Dim, fmt.Sprintf("  HTTP %d for %s, %s", a.Nobody.Status, a.Nobody.URL, words.AgoLong(a.Nobody.At, c.Now)))
+	l := widget.L(themes.OK, "strangers are kept out")
+	if a.Bypassed() {
+		l = widget.L(themes.Warn, "strangers pass")
+	}
+	return l.And(themes.Dim, fmt.Sprintf("  HTTP %d for %s, %s", a.Nobody.Status, a.Nobody.URL, words.AgoLong(a.Nobody.At, c.Now)))
 }
 
 // services is the list of the services that can be asked how they are.
