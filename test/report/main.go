@@ -1,9 +1,9 @@
 // Command report reads what `go test -json` tells and shows what a person
 // wants of it: a line a package, all that failing tests said, and nothing of
-// those that passed. Tests that were skipped go to the file it is given, one
-// a line, with the reason.
+// those that passed. Tests that were skipped go to the first file it is given,
+// and those that failed to the second, one a line, with the reason.
 //
-//	go test -json ./... | go run ./test/report skipped.txt
+//	go test -json ./... | go run ./test/report skipped.txt failed.txt
 package main
 
 import (
@@ -18,18 +18,29 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: go test -json … | report SKIPPED")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: go test -json … | report SKIPPED FAILED")
 		os.Exit(2)
 	}
-	skipped, err := os.OpenFile(os.Args[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err == nil {
-		err = report(os.Stdin, os.Stdout, skipped)
-	}
-	if err != nil {
+	if err := reportTo(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
 	}
+}
+
+// reportTo reports what comes, and adds to the two files.
+func reportTo(skipped, failed string) error {
+	s, err := os.OpenFile(skipped, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	f, err := os.OpenFile(failed, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return report(os.Stdin, os.Stdout, s, f)
 }
 
 // event is a line of `go test -json`; see `go doc test2json`. Of a package
@@ -43,14 +54,14 @@ type test struct{ pkg, name string }
 
 // reporter keeps what tests said until it is known how they ended.
 type reporter struct {
-	out, skipped io.Writer
-	said         map[test]*strings.Builder
-	order        map[string][]string // the tests of a package, as they began to speak
+	out, skipped, failed io.Writer
+	said                 map[test]*strings.Builder
+	order                map[string][]string // the tests of a package, as they began to speak
 }
 
 // report shows events as they come. What is no event is shown as it is.
-func report(events io.Reader, out, skipped io.Writer) error {
-	r := reporter{out: out, skipped: skipped, said: map[test]*strings.Builder{}, order: map[string][]string{}}
+func report(events io.Reader, out, skipped, failed io.Writer) error {
+	r := reporter{out: out, skipped: skipped, failed: failed, said: map[test]*strings.Builder{}, order: map[string][]string{}}
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadString('\n')
@@ -91,6 +102,9 @@ func (r *reporter) take(e event) {
 		}
 		r.end(id, e.Test == "")
 	case "fail":
+		if why := remark(r.said[id]); e.Test != "" && why != "" {
+			fmt.Fprintf(r.failed, "%s in %s: %s\n", e.Test, short(e.Package), why)
+		}
 		r.end(id, true)
 	case "pass":
 		r.end(id, e.Test == "")
@@ -120,20 +134,25 @@ var noise = regexp.MustCompile(`^(=== (RUN|PAUSE|CONT|NAME) .*|PASS|\?? .*\[no t
 // place is where a test was when it said something.
 var place = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
 
-// reason is why a test was skipped: what it said last.
-func reason(said *strings.Builder) string {
-	why := ""
+// reason is why a test was skipped.
+func reason(said *strings.Builder) string { return cmp.Or(remark(said), "it does not say why") }
+
+// remark is what a test said last, in one line of at most 400 characters.
+func remark(said *strings.Builder) string {
 	if said == nil {
-		said = &strings.Builder{}
+		return ""
 	}
+	var why []string
 	for line := range strings.Lines(said.String()) {
-		if place.MatchString(line) {
-			why = place.ReplaceAllString(line, "")
-		} else if why != "" && !strings.HasPrefix(strings.TrimSpace(line), "--- ") {
-			why += " " + strings.TrimSpace(line)
+		switch {
+		case place.MatchString(line):
+			why = []string{place.ReplaceAllString(line, "")}
+		case len(why) > 0 && !strings.HasPrefix(strings.TrimSpace(line), "--- "):
+			why = append(why, line)
 		}
 	}
-	return cmp.Or(strings.TrimSpace(why), "it does not say why")
+	text := []rune(strings.Join(strings.Fields(strings.Join(why, " ")), " "))
+	return string(text[:min(len(text), 400)])
 }
 
 // short is a package without the module it is of.

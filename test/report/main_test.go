@@ -48,12 +48,15 @@ func TestReport(t *testing.T) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
 	events, _ := cmd.Output() // it fails, as it must
-	var out, skipped strings.Builder
-	if err := report(strings.NewReader("a line that is none\n"+string(events)), &out, &skipped); err != nil {
+	var out, skipped, failed strings.Builder
+	if err := report(strings.NewReader("a line that is none\n"+string(events)), &out, &skipped, &failed); err != nil {
 		t.Fatal(err)
 	}
 	if want := "TestSkipped in well: no fish here\nTestInside/of_two in well: it does not say why\n"; skipped.String() != want {
 		t.Errorf("skipped are\n%swant\n%s", skipped.String(), want)
+	}
+	if want := "TestBroken in bad: broken here\n"; failed.String() != want {
+		t.Errorf("failed are\n%swant\n%s", failed.String(), want)
 	}
 	for _, want := range []string{
 		"a line that is none\n", `ok  \s+example.org/team/thing/well`, "said before\n", "broken here\n", "--- FAIL: TestBroken", `FAIL\s+example.org/team/thing/bad`,
