@@ -48,6 +48,10 @@ func (f Fact[T]) HasValue() bool { return !f.At.IsZero() }
 // that counts, exports or judges a fact must ask this first.
 func (f Fact[T]) Current() bool { return !f.At.IsZero() && f.Err == "" }
 
+// Failed tells whether the newest attempt to read the fact failed. That there is
+// nothing to read is no failure.
+func (f Fact[T]) Failed() bool { return f.Err != "" && !f.None }
+
 // Why is why the newest attempt to read the fact failed, nil where it did not.
 func (f Fact[T]) Why() error {
 	switch {

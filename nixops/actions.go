@@ -103,7 +103,7 @@ func offWaiting(t fleet.Target) string {
 		return why
 	}
 	s := t.Hosts[0]
-	if f := s.Deploys; !f.HasValue() && f.Err != "" && !f.None {
+	if f := s.Deploys; !f.HasValue() && f.Failed() {
 		return "not known whether a deploy is under way on " + s.Host.Name + ": " + f.Err
 	}
 	if !s.Deploys.HasValue() || len(s.Deploys.Value) == 0 || s.Deploys.Value[0].State.Over() {

@@ -116,7 +116,7 @@ func monitorRows(snap fleet.Snapshot, states []fleet.State) (rows []monitorRow, 
 	for _, s := range snap.Hosts {
 		named := slices.ContainsFunc(states, func(of fleet.State) bool { return of.Host.ID == s.Host.ID })
 		f := s.Monitors
-		if f.Err != "" && !f.None && s.Reach.Err == "" && (named || len(f.Value) > 0) || s.Reach.Err != "" && len(f.Value) > 0 {
+		if f.Failed() && s.Reach.Err == "" && (named || len(f.Value) > 0) || s.Reach.Err != "" && len(f.Value) > 0 {
 			errs = append(errs, hostError{s.Host.Name, "its monitoring servers: " + cmp.Or(f.Err, s.Reach.Err), f.Cure})
 		}
 		if !f.Current() {

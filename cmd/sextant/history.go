@@ -68,7 +68,7 @@ func silentHosts(states []fleet.State) []hostError {
 	for _, s := range states {
 		if why := cmp.Or(s.Reach.Why(), s.System.Why()); why != nil {
 			errs = append(errs, holeOf(s.Host.Name, fmt.Errorf("what happened since it was last asked is not known: %w", why)))
-		} else if s.Deploys.Err != "" && !s.Deploys.None {
+		} else if s.Deploys.Failed() {
 			errs = append(errs, holeOf(s.Host.Name, fmt.Errorf("deploys: %w", s.Deploys.Why())))
 		}
 	}

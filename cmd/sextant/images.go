@@ -127,7 +127,7 @@ func (a *app) registry(h fleet.HostID, name string) fleet.Fact[string] {
 	known := a.registries.Known(h, name)
 	a.failures.mu.Lock()
 	defer a.failures.mu.Unlock()
-	if f := a.failures.list[string(h)+" "+name]; f.Err != "" && !f.None && known.At.Before(f.ErrAt) {
+	if f := a.failures.list[string(h)+" "+name]; f.Failed() && known.At.Before(f.ErrAt) {
 		return f
 	}
 	return known
@@ -204,7 +204,7 @@ func (a *app) printImages(w io.Writer, states []fleet.State, images map[fleet.Ho
 		}
 		holes(t, hosts, now)
 	})
-	if err == nil && slices.ContainsFunc(rows, func(r imageRow) bool { return r.Registry.Err != "" && !r.Registry.None }) {
+	if err == nil && slices.ContainsFunc(rows, func(r imageRow) bool { return r.Registry.Failed() }) {
 		return exitCode(exitUnknown)
 	}
 	return cmp.Or(err, unknown(errs))

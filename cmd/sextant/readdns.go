@@ -18,7 +18,8 @@ const (
 
 // dnsCollector asks the DNS servers of hosts, and for their names in the local network.
 func (r *readers) dnsCollector() watch.Collector {
-	return watch.Collector{Name: "dns", Every: everyDNS, Looked: lookedDNS, Slow: true, Read: r.readDNS}
+	return watch.Collector{Name: "dns", Every: everyDNS, Looked: lookedDNS, Slow: true, Read: r.readDNS,
+		Failed: func(s fleet.State) bool { return s.DNS.Failed() || s.MDNS.Failed() }}
 }
 
 // dnsScope is what is asked for DNS: containers too, in which servers run.

@@ -131,7 +131,8 @@ func (r *readers) collectors() []watch.Collector {
 		{Name: "containers", Every: everyContainers, Read: r.readContainers},
 		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Slow: true, Read: r.readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
-		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups},
+		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups,
+			Failed: func(s fleet.State) bool { return s.Backups.Failed() }},
 	}, append(r.siteCollectors(), append(secretCollectors(), r.monitorCollector(), r.dnsCollector())...)...)
 }
 

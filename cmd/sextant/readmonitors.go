@@ -18,7 +18,8 @@ const (
 
 // monitorCollector asks the monitoring servers of hosts what they raise.
 func (r *readers) monitorCollector() watch.Collector {
-	return watch.Collector{Name: "monitors", Every: everyMonitors, Looked: lookedMonitors, Slow: true, Read: r.readMonitors}
+	return watch.Collector{Name: "monitors", Every: everyMonitors, Looked: lookedMonitors, Slow: true, Read: r.readMonitors,
+		Failed: func(s fleet.State) bool { return s.Monitors.Failed() }}
 }
 
 // readMonitors costs nothing where a host has no such server.

@@ -20,7 +20,8 @@ const (
 
 // secretCollectors read which secrets hosts decrypt.
 func secretCollectors() []watch.Collector {
-	return []watch.Collector{{Name: "secrets", Every: everySecrets, Looked: lookedSecrets, Slow: true, Read: readSecrets}}
+	return []watch.Collector{{Name: "secrets", Every: everySecrets, Looked: lookedSecrets, Slow: true, Read: readSecrets,
+		Failed: func(s fleet.State) bool { return s.Secrets.Failed() }}}
 }
 
 func readSecrets(ctx context.Context, a watch.Ask) watch.Change {

@@ -19,11 +19,16 @@ const (
 // siteCollectors read what hosts serve, and who listens there.
 func (r *readers) siteCollectors() []watch.Collector {
 	return []watch.Collector{
-		{Name: "listens", Every: everySites, Looked: lookedSites, Slow: true, Read: readListens},
-		{Name: "firewall", Every: everySites, Looked: lookedSites, Slow: true, Timeout: firewallTime, Read: readFirewall},
-		{Name: "networking", Every: everySites, Looked: lookedSites, Slow: true, Read: readNetworking},
-		{Name: "sites", Every: everySites, Looked: lookedSites, Slow: true, Timeout: sitesTime, Read: r.readSites},
-		{Name: "declared", Every: everySites, Looked: lookedSites, Slow: true, Timeout: declaredTime, Read: readDeclared},
+		{Name: "listens", Every: everySites, Looked: lookedSites, Slow: true, Read: readListens,
+			Failed: func(s fleet.State) bool { return s.Listens.Failed() }},
+		{Name: "firewall", Every: everySites, Looked: lookedSites, Slow: true, Timeout: firewallTime, Read: readFirewall,
+			Failed: func(s fleet.State) bool { return s.Firewall.Failed() }},
+		{Name: "networking", Every: everySites, Looked: lookedSites, Slow: true, Read: readNetworking,
+			Failed: func(s fleet.State) bool { return s.Networking.Failed() }},
+		{Name: "sites", Every: everySites, Looked: lookedSites, Slow: true, Timeout: sitesTime, Read: r.readSites,
+			Failed: func(s fleet.State) bool { return s.Sites.Failed() || s.Services.Failed() }},
+		{Name: "declared", Every: everySites, Looked: lookedSites, Slow: true, Timeout: declaredTime, Read: readDeclared,
+			Failed: func(s fleet.State) bool { return s.Declared.Failed() }},
 	}
 }
 

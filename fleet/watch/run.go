@@ -16,6 +16,7 @@ type watched struct {
 	stop  context.CancelFunc
 	wake  chan struct{}        // ask everything now
 	asked map[string]time.Time // when each collector was last asked
+	fails map[string]int       // how often each has failed since it last did not
 	again chan string          // ask this collector now
 	busy  map[string]bool      // what is slow and being read
 	lives map[string]*running
@@ -81,7 +82,7 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 		if h == nil {
 			h = &watched{
 				id: st.Host.ID, wake: make(chan struct{}, 1), again: make(chan string, 8),
-				asked: map[string]time.Time{}, busy: map[string]bool{}, lives: map[string]*running{},
+				asked: map[string]time.Time{}, fails: map[string]int{}, busy: map[string]bool{}, lives: map[string]*running{},
 			}
 			ctx, cancel := context.WithCancel(w.ctx)
 			h.stop = cancel
@@ -225,6 +226,9 @@ func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 		if looked && c.Looked > 0 {
 			every = c.Looked
 		}
+		if n := h.fails[c.Name]; n > 0 {
+			every = min(every, back(w.paces.backMin, n))
+		}
 		if last, ok := h.asked[c.Name]; ok && now.Sub(last) < every || h.busy[c.Name] {
 			return false
 		}
@@ -245,7 +249,20 @@ func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 			}()
 			read()
 		})
+	}, ended: func(c Collector, failed bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if failed {
+			h.fails[c.Name]++
+		} else {
+			delete(h.fails, c.Name)
+		}
 	}}
+}
+
+// back is how long to wait after so many failures in a row.
+func back(shortest time.Duration, failures int) time.Duration {
+	return shortest << min(failures-1, 12)
 }
 
 // sleep waits until the host's next turn. Between turns it asks the collectors
@@ -286,8 +303,11 @@ func (w *Watcher) pace(id fleet.HostID, failures int) time.Duration {
 		if p := st.Host.Presence; p.Current() && !p.Value.Online && !looked {
 			return at.offline
 		}
-		back := min(at.backMin<<min(failures-1, 10), at.backMax)
-		return back + rand.N(back/4) // thirty hosts behind one router do not all knock together
+		wait := min(back(at.backMin, failures), at.backMax)
+		if looked {
+			wait = min(wait, at.others) // a person waits for it
+		}
+		return wait + rand.N(wait/4) // thirty hosts behind one router do not all knock together
 	case looked:
 		return at.looked
 	case focus.Idle:

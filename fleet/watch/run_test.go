@@ -182,6 +182,34 @@ func TestSlowGoesOnBeside(t *testing.T) {
 	}
 }
 
+// TestWhatFailedIsAskedAgain: what could not be read is unknown for moments, not
+// until its turn in an hour, and what was read then waits for that.
+func TestWhatFailedIsAskedAgain(t *testing.T) {
+	s := newScene(t, simulate.Options{Hosts: 1})
+	var times atomic.Int32
+	s.Collectors = []watch.Collector{{Name: "backups", Every: time.Hour, Slow: true,
+		Failed: func(st fleet.State) bool { return st.Backups.Failed() },
+		Read: func(_ context.Context, a watch.Ask) watch.Change {
+			s.count("backups", a.Link)
+			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
+			switch times.Add(1) {
+			case 1:
+				return nil // as where the probe failed
+			case 2, 3:
+				f = fleet.Unknown[[]fleet.BackupJob](errors.New("busy"), time.Now(), "units")
+			}
+			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
+		}}}
+	s.Look(fleet.Focus{Host: s.Host("storage").ID})
+	s.run()
+	s.eventually("the answer", func() bool { return s.state("storage").Backups.Current() })
+	s.forget()
+	s.eventually("more rounds", func() bool { return s.times("probe storage") > 9 })
+	if n := s.times("backups storage"); n != 0 {
+		t.Errorf("asked %d times more", n)
+	}
+}
+
 // password gives one password to whoever asks.
 type password string
 

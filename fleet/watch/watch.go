@@ -34,8 +34,12 @@ type Collector struct {
 	Looked  time.Duration // and on the one on the screen; 0: as Every
 	Timeout time.Duration // 0: 30 s
 	Slow    bool          // not waited for before a host counts as known
-	// Read asks; it always gives a change, with the reason where it failed.
+	// Read asks; it gives a change, with the reason where it failed, or nil where
+	// the probe failed and has said why.
 	Read func(ctx context.Context, a Ask) Change
+	// Failed tells of a host's state whether what Read told is a failure: it is
+	// then asked again with growing pauses, and not only after Every. May be nil.
+	Failed func(fleet.State) bool
 }
 
 // Live is something that stays open to a host for as long as it is wanted.
@@ -146,6 +150,8 @@ type asking struct {
 	due func(Collector) bool
 	// slowly has something slow read, in its own time: the round ends without it.
 	slowly func(c Collector, read func())
+	// ended is told how what was due has ended. May be nil.
+	ended func(c Collector, failed bool)
 }
 
 // round asks one host: the connection, then everything that is due, at once.
@@ -163,14 +169,20 @@ func (w *Watcher) round(ctx context.Context, h fleet.Host, ask asking) error {
 	}
 	w.reached(h, reach)
 	probed := newFuture()
+	read := func(ctx context.Context, c Collector) {
+		failed := w.collect(ctx, c, h, l, probed)
+		if ask.ended != nil {
+			ask.ended(c, failed)
+		}
+	}
 	var wg sync.WaitGroup
 	for _, c := range w.Collectors {
 		switch {
 		case !ask.due(c):
 		case c.Slow:
-			ask.slowly(c, func() { w.collect(all, c, h, l, probed) })
+			ask.slowly(c, func() { read(all, c) })
 		default:
-			wg.Go(func() { w.collect(ctx, c, h, l, probed) })
+			wg.Go(func() { read(ctx, c) })
 		}
 	}
 	err = w.probe(ctx, h, l)
@@ -230,7 +242,8 @@ func (w *Watcher) unprobed(ctx context.Context, h fleet.Host, err error) {
 	w.Store.Update(h.ID, func(s *fleet.State) { s.Unprobed(err, now) })
 }
 
-func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link.Link, probed *future) {
+// collect asks one collector, and tells whether that failed.
+func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link.Link, probed *future) (failed bool) {
 	limit := c.Timeout
 	if limit == 0 {
 		limit = 30 * time.Second
@@ -238,9 +251,16 @@ func (w *Watcher) collect(ctx context.Context, c Collector, h fleet.Host, l link
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
 	known, _ := w.Store.Get(h.ID)
-	if change := c.Read(limited, Ask{Link: l, Known: known, Probed: probed.wait}); change != nil && !dropped(ctx) {
-		w.Store.Update(h.ID, change)
+	change := c.Read(limited, Ask{Link: l, Known: known, Probed: probed.wait})
+	switch {
+	case dropped(ctx):
+		return false
+	case change == nil:
+		return true
 	}
+	w.Store.Update(h.ID, change)
+	st, _ := w.Store.Get(h.ID)
+	return c.Failed != nil && c.Failed(st)
 }
 
 // future is a value that comes later.

@@ -108,7 +108,7 @@ func (a *alarms) above(c *screen.Context) widget.Line {
 // which is not meant to, with the reason.
 func lacking(c *screen.Context) (out, closed []string) {
 	for _, st := range c.Snap.Hosts {
-		if f := st.Alarms; f.Err != "" && !f.None && f.HasValue() {
+		if f := st.Alarms; f.Failed() && f.HasValue() {
 			out = append(out, "netdata of "+st.Host.Name)
 		}
 		for _, m := range st.Monitors.Value {

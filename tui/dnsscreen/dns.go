@@ -142,7 +142,7 @@ func nameState(st fleet.State, m fleet.MDNS) widget.Line {
 func above(c *screen.Context) widget.Line {
 	var unread []string
 	for _, st := range c.Snap.Hosts {
-		if f := st.DNS; f.Err != "" && !f.None && f.Err != fleet.Remembered && !st.Sleeps() {
+		if f := st.DNS; f.Failed() && f.Err != fleet.Remembered && !st.Sleeps() {
 			unread = append(unread, st.Host.Name)
 		}
 	}
@@ -157,7 +157,7 @@ func empty(c *screen.Context) []widget.Line {
 		return []widget.Line{widget.T("There is no host yet.")}
 	}
 	for _, st := range c.Snap.Hosts {
-		if !st.DNS.Asked() || st.DNS.Err != "" && !st.DNS.None {
+		if !st.DNS.Asked() || st.DNS.Failed() {
 			return []widget.Line{widget.T("No DNS server is known yet."), widget.L(themes.Dim, "Blocky is looked for on every host, as a unit and as a container.")}
 		}
 	}

@@ -224,7 +224,7 @@ func (s *Screen) heading(c *screen.Context) widget.Line {
 	switch {
 	case s.asking != "":
 		return l.And(themes.Dim, "  "+c.Glyphs.Asking+" "+s.asking)
-	case s.fact.Err != "" && !s.fact.None:
+	case s.fact.Failed():
 		return l.And(themes.Unknown, "  ? "+s.fact.Err)
 	case s.fact.HasValue():
 		return l.And(themes.Dim, ", read "+words.AgoLong(s.fact.At, c.Now))
