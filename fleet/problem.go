@@ -231,7 +231,7 @@ func (s State) presenceProblems(now time.Time, b *bench) {
 	case p.Value.Expired:
 		b.add(Object{Kind: KindKey}, SeverityWarn, p.Value.KeyExpiry, "Tailscale key expired")
 	case !p.Value.KeyExpiry.IsZero() && left < KeySoon:
-		b.add(Object{Kind: KindKey, Name: "soon"}, SeverityWarn, time.Time{}, "Tailscale key ends in %d days", max(0, int(left.Hours()/24))).Cure =
+		b.add(Object{Kind: KindKey, Name: "soon"}, SeverityWarn, time.Time{}, "Tailscale key ends in %s", Count(max(0, int(left.Hours()/24)), "day")).Cure =
 			"on it: tailscale up --force-reauth; or turn its expiry off in the admin console"
 	}
 }

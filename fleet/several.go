@@ -126,7 +126,7 @@ func (a Action) planSeveral(ctx context.Context, each []Target, say func(string)
 	}
 	all.Title = fmt.Sprintf("%s: %d marked", a.Title, len(each))
 	if len(hosts) > 1 {
-		all.Typed = fmt.Sprintf("%d hosts", len(hosts))
+		all.Typed = Count(len(hosts), "host")
 	}
 	return all, errors.Join(errs...)
 }

@@ -105,7 +105,7 @@ func (n Node) Stale(now time.Time, older time.Duration) string {
 
 // awayFor says for how long a node is away.
 func awayFor(d time.Duration) string {
-	return fmt.Sprintf("not seen for %d days", int(d.Hours()/24))
+	return "not seen for " + Count(int(d.Hours()/24), "day")
 }
 
 // Keeps is why a node is never removed from here; "" it can be.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,6 +46,18 @@ func CleanAll(list []string) []string {
 		list[i] = Clean(s)
 	}
 	return list
+}
+
+// Count is a number of things in words: "1 host", "3 hosts", "2 processes".
+func Count(n int, noun string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(noun, "s"):
+		noun += "es"
+	default:
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
 }
 
 // Short cuts text to at most n runes, with an ellipsis where it was cut.

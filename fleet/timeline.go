@@ -156,7 +156,7 @@ func (s State) containerEvents() []Event {
 	for _, c := range s.Containers.Value {
 		e := Event{At: c.Started, Kind: EventContainer, Level: Info, Source: c.Engine, Text: c.Name + " started"}
 		if c.Restarts != nil && *c.Restarts > 0 {
-			e.Level, e.Text = Warn, fmt.Sprintf("%s was restarted, %d times so far", c.Name, *c.Restarts)
+			e.Level, e.Text = Warn, c.Name+" was restarted, "+Count(*c.Restarts, "time")+" so far"
 		}
 		if c.Started.IsZero() { // it never ran
 			e.At, e.Text = c.Created, c.Name+" created"

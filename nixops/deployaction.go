@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -54,7 +53,7 @@ func (d *Deployer) planDeploy(ctx context.Context, t fleet.Target, say func(stri
 		return fleet.Plan{Log: p.Log}, errors.New(strings.Join(p.Lines, "\n"))
 	}
 	if len(ready) > 1 && p.Typed == "" {
-		p.Typed = fmt.Sprintf("%d hosts", well)
+		p.Typed = fleet.Count(well, "host")
 	}
 	p.Lines = append(p.Lines, o.tellEnd())
 	if o.Action == "dry-activate" {

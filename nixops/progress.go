@@ -278,7 +278,7 @@ func (p *progress) what() string {
 	}
 	if len(lines) > errorLines {
 		left := len(lines) - errorLines + 1
-		lines = slices.Concat(lines[:4], []string{fmt.Sprintf("(%d lines left out)", left)}, lines[4+left:])
+		lines = slices.Concat(lines[:4], []string{"(" + fleet.Count(left, "line") + " left out)"}, lines[4+left:])
 	}
 	return strings.TrimPrefix(strings.Join(lines, "\n"), "error: ")
 }

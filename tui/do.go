@@ -114,6 +114,7 @@ func init() { // a variable alone would refer to itself
 		"images":     (*Model).images,
 		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
 		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
+		"fleet":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Fleet}}) },
 		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
 		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
 		"network":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Network}}) },

@@ -33,6 +33,7 @@ func builtin() []screen.Binding {
 		{ID: "group", Title: "group", Help: "hosts by name, by role, by tier", Keys: []string{"v"}, In: []string{"fleet"}},
 		{ID: "timers", Title: "timers", Help: "timers with their next and last runs, and units again", Keys: []string{"t"}, In: []string{"units"}},
 		{ID: "every-kind", Title: "all kinds", Help: "also targets, mounts, slices and what is not there, and back", Keys: []string{"a"}, In: []string{"units"}},
+		{ID: "fleet", Title: "fleet", Help: "all hosts, from wherever you are", Keys: []string{"0"}, In: []string{"global"}},
 		{ID: "containers", Title: "all containers", Help: "the containers of all hosts in one list", Keys: []string{"C"}, In: []string{"global"}},
 		{ID: "trace", Title: "trace", Help: "the way from a public name to what answers, to the first step that is broken", Keys: []string{"T"}, In: []string{"global"}},
 		{ID: "health", Title: "health", Help: "the problems of all hosts in one list, what is worst first", Keys: []string{"H"}, In: []string{"global"}},

@@ -145,6 +145,6 @@ func monitorNotes(t *table, rows []monitorRow) {
 		case m.Targets > 0:
 			line += fmt.Sprintf("%d targets, %d of them down, ", m.Targets, m.Down)
 		}
-		t.note(strings.TrimSuffix(line+fmt.Sprintf("%d alarms; %s", len(m.Alarms), m.Link), "; "))
+		t.note(strings.TrimSuffix(line+fleet.Count(len(m.Alarms), "alarm")+"; "+m.Link, "; "))
 	}
 }

@@ -111,7 +111,7 @@ func (a *app) copyFile(cmd *cobra.Command, states []fleet.State, what copying) e
 func inWords(done podman.Copied) string {
 	text := "copied " + size(uint64(done.Bytes))
 	if done.Files != 1 {
-		text += fmt.Sprintf(" in %d files", done.Files)
+		text += " in " + fleet.Count(int(done.Files), "file")
 	}
 	return text
 }

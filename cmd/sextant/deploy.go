@@ -95,7 +95,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 		return dryCode(ready)
 	}
 	if !f.yes {
-		if err := consent(cmd.Context(), fmt.Sprintf("%d hosts", len(ready))); err != nil {
+		if err := consent(cmd.Context(), fleet.Count(len(ready), "host")); err != nil {
 			return err
 		}
 	}

@@ -224,7 +224,7 @@ func repositoryLine(r fleet.Repository, now time.Time) string {
 		text += ", with changes that are not committed"
 	}
 	if !r.Nixpkgs.IsZero() {
-		text += fmt.Sprintf("; nixpkgs is %d days old", int(now.Sub(r.Nixpkgs).Hours()/24))
+		text += "; nixpkgs is " + fleet.Count(int(now.Sub(r.Nixpkgs).Hours()/24), "day") + " old"
 	}
 	return text
 }

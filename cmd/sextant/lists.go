@@ -76,7 +76,7 @@ func printHosts(w io.Writer, o options, snap fleet.Snapshot, all bool) error {
 			t.note("not a host: " + x.Name + ": " + x.Why)
 		}
 		for _, s := range out.Sources {
-			t.note(strings.TrimRight(fmt.Sprintf("source %s: %s", s.Source, cmp.Or(s.Err, fmt.Sprintf("%d names", s.Count)))+". "+s.Help, ". "))
+			t.note(strings.TrimRight(fmt.Sprintf("source %s: %s", s.Source, cmp.Or(s.Err, fleet.Count(s.Count, "name")))+". "+s.Help, ". "))
 		}
 	})
 }

@@ -69,7 +69,7 @@ func (a *app) planPrune(ctx context.Context, t fleet.Target) (fleet.Plan, error)
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := fleet.Plan{Title: fmt.Sprintf("Remove %d images of %s", len(list), j.host.Name), Lines: []string{"frees " + frees}}
+	p := fleet.Plan{Title: "Remove " + fleet.Count(len(list), "image") + " of " + j.host.Name, Lines: []string{"frees " + frees}}
 	now := time.Now()
 	for _, i := range list {
 		r := fleet.NamedImage{Name: strings.Join(i.Tags, " "), Image: i}
@@ -111,7 +111,7 @@ func (a *app) prune(ctx context.Context, d *nixops.Deployer, t fleet.Target, say
 		r := fleet.NamedImage{Name: strings.Join(i.Tags, " "), Image: i}
 		say("removed " + r.Title() + " " + fleet.ShortDigest(i.ID))
 	}
-	said := fmt.Sprintf("%d images removed", gone)
+	said := fleet.Count(gone, "image") + " removed"
 	if gone == len(list) {
 		said += ", which frees " + frees
 	}

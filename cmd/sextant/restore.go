@@ -92,7 +92,7 @@ func (a *app) restore(ctx context.Context, d *nixops.Deployer, t fleet.Target, h
 			out, err = backup.RestoreHere(ctx, l, j, t.Snapshot, t.Path, to, progress)
 		}
 	}
-	said := fmt.Sprintf("%d files, %s, are in %s", out.Files, size(out.Bytes), out.Folder)
+	said := fmt.Sprintf("%s, %s, are in %s", fleet.Count(out.Files, "file"), size(out.Bytes), out.Folder)
 	return out, a.acted(d, st.Host, e, said, err, say)
 }
 
@@ -129,7 +129,7 @@ func (a *app) restoreTest(ctx context.Context, d *nixops.Deployer, t fleet.Targe
 
 // tested is how a restore test ended, in words.
 func tested(t fleet.RestoreTest) string {
-	return fmt.Sprintf("%d files read back, %s: %d the same as on the host, %d changed there since, %d bad", t.Files, size(t.Bytes), t.Same, t.Changed, len(t.Bad))
+	return fmt.Sprintf("%s read back, %s: %d the same as on the host, %d changed there since, %d bad", fleet.Count(t.Files, "file"), size(t.Bytes), t.Same, t.Changed, len(t.Bad))
 }
 
 // withJob does something with one job of one host.
@@ -305,7 +305,7 @@ func backupRestoreCommand(o *options) *cobra.Command {
 					out.Error = fleet.InFull(err)
 				}
 				werr := o.write(cmd.OutOrStdout(), out, func(t *table) {
-					t.note(cmp.Or(out.Error, fmt.Sprintf("%d files, %s, are in %s", done.Files, size(done.Bytes), done.Folder)))
+					t.note(cmp.Or(out.Error, fmt.Sprintf("%s, %s, are in %s", fleet.Count(done.Files, "file"), size(done.Bytes), done.Folder)))
 					for _, l := range done.Left {
 						t.note("left out: " + l)
 					}

@@ -269,7 +269,7 @@ func renames(t fleet.Tailnet, gone []fleet.Removal) []renamed {
 
 // cleanPlan says what will be done.
 func cleanPlan(out cleaned) fleet.Plan {
-	p := fleet.Plan{Title: fmt.Sprintf("Remove %d nodes of the tailnet", len(out.Nodes))}
+	p := fleet.Plan{Title: "Remove " + fleet.Count(len(out.Nodes), "node") + " of the tailnet"}
 	for _, r := range out.Nodes {
 		p.Lines = append(p.Lines, r.Node.Name+": "+r.Why)
 	}
@@ -389,7 +389,7 @@ func (a *app) nodeActions() []fleet.Action {
 		Plan: func(_ context.Context, t fleet.Target) (fleet.Plan, error) {
 			out := a.removals(t)
 			p := cleanPlan(cleaned{Nodes: out})
-			if p.Typed = fmt.Sprintf("%d nodes", len(out)); len(out) == 1 {
+			if p.Typed = fleet.Count(len(out), "node"); len(out) == 1 {
 				p.Title, p.Typed = "Remove "+out[0].Node.Name+" from the tailnet", out[0].Node.Name
 			}
 			if tailnet := a.store.Snapshot().Tailnet.Value; !tailnet.API {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sextant-fleet/sextant/fleet"
 )
 
 // listing is what the repository of one job told.
@@ -67,9 +69,9 @@ func (f listing) doubt() string {
 	switch {
 	case len(f.all) == 0:
 	case len(f.ours) == 0:
-		return fmt.Sprintf("the repository holds %d snapshots, none of this host: they are of %s", len(f.all), strings.Join(hosts(f.all), ", "))
+		return fmt.Sprintf("the repository holds %s, none of this host: they are of %s", fleet.Count(len(f.all), "snapshot"), strings.Join(hosts(f.all), ", "))
 	case len(f.mine) == 0:
-		return fmt.Sprintf("the repository holds %d snapshots of this host, none with the label, tags and paths of this job", len(f.ours))
+		return fmt.Sprintf("the repository holds %s of this host, none with the label, tags and paths of this job", fleet.Count(len(f.ours), "snapshot"))
 	case f.with != "":
 		return "its snapshots cannot be told from those of " + f.with + ", which saves into the same repository"
 	case !f.sure && kinds(f.mine) > 1:

@@ -200,7 +200,7 @@ func testField(c *screen.Context, d widget.Doc, j fleet.BackupJob, w int) widget
 	if t == nil {
 		return d.Field(w, label, "restore", widget.L(themes.Dim, "never tested, as far as the host tells"))
 	}
-	text := fmt.Sprintf("%s: %d files, %s: %d the same as on the host, %d changed there since", words.When(t.At, c.Now), t.Files, words.Bytes(t.Bytes), t.Same, t.Changed)
+	text := fmt.Sprintf("%s: %s, %s: %d the same as on the host, %d changed there since", words.When(t.At, c.Now), fleet.Count(t.Files, "file"), words.Bytes(t.Bytes), t.Same, t.Changed)
 	d = d.Field(w, label, "restore", widget.T("tested "+text))
 	for _, bad := range t.Bad {
 		d = d.Field(w, label, "", widget.L(themes.Fail, bad))

@@ -209,10 +209,11 @@ func restarts(ct fleet.Container) widget.Line {
 	return widget.L(themes.Warn, strconv.Itoa(*ct.Restarts))
 }
 
-// image is an image's name without the registry that everybody uses.
+// image is an image's own name, without the registry and the folders that it is in:
+// those stand before what is to be told apart, and are in the detail.
 func image(name string) string {
-	name = strings.TrimPrefix(name, "docker.io/")
-	name = strings.TrimPrefix(name, "library/")
+	at := strings.Index(name+"@", "@")
+	name = name[strings.LastIndexByte(name[:at], '/')+1:]
 	if i := strings.Index(name, "@sha256:"); i > 0 {
 		name = name[:min(len(name), i+15)]
 	}

@@ -34,6 +34,7 @@ func listens(several bool) *tableTab {
 	t := &tableTab{
 		several: several,
 		columns: []widget.Column{
+			{Title: "state", Width: 5},
 			{Title: "port", Width: 9, Max: 9},
 			{Title: "host", Width: 8, Max: 16},
 			{Title: "reached from", Width: 20, Max: 23},
@@ -42,21 +43,21 @@ func listens(several bool) *tableTab {
 			{Title: "unit", Width: 12, Max: 40, Drop: 3},
 		},
 		rows: func(c *screen.Context, st fleet.State) []row { return x.rows(c, st, several) },
-		cells: func(_ *screen.Context, st fleet.State, at int) []widget.Line {
+		cells: func(c *screen.Context, st fleet.State, at int) []widget.Line {
 			e := x.at(st, at)
-			cells := []widget.Line{widget.T(portOf(e)), reachedFrom(e), processOf(e), widget.L(themes.Dim, addressOf(e)), widget.L(themes.Dim, heldBy(st, e.Listener))}
+			cells := []widget.Line{exposedWord(c, e), widget.T(portOf(e)), reachedFrom(e), processOf(e), widget.L(themes.Dim, addressOf(e)), widget.L(themes.Dim, heldBy(st, e.Listener))}
 			if several {
-				cells = slices.Insert(cells, 1, widget.T(st.Host.Name))
+				cells = slices.Insert(cells, 2, widget.T(st.Host.Name))
 			}
 			return cells
 		},
-		lines: func(_ *screen.Context, st fleet.State, at int) [2]widget.Line {
+		lines: func(c *screen.Context, st fleet.State, at int) [2]widget.Line {
 			e := x.at(st, at)
 			of := strings.TrimSpace(processOf(e).String()+"  "+heldBy(st, e.Listener)) + "  " + addressOf(e)
 			if several {
 				of = st.Host.Name + "  " + of
 			}
-			return [2]widget.Line{widget.T(portOf(e) + "  ").Join(reachedFrom(e)), widget.L(themes.Dim, "  "+of)}
+			return [2]widget.Line{exposedWord(c, e).And(themes.Text, " "+portOf(e)+"  ").Join(reachedFrom(e)), widget.L(themes.Dim, "  "+of)}
 		},
 		detail: x.detail,
 		missing: func(c *screen.Context, st fleet.State) []widget.Line {
@@ -84,7 +85,7 @@ func listens(several bool) *tableTab {
 		t.order = func(a, b row) int { return cmp.Compare(weight(x.at(a.of, a.at)), weight(x.at(b.of, b.at))) }
 		return t
 	}
-	t.columns = slices.Delete(t.columns, 1, 2)
+	t.columns = slices.Delete(t.columns, 2, 3)
 	return t
 }
 
@@ -101,14 +102,40 @@ func (x *exposed) rows(c *screen.Context, st fleet.State, several bool) []row {
 	return rows
 }
 
+// worst is how bad an exposure is, with its names; "" where it is no problem.
+func worst(e fleet.Exposure) fleet.Severity {
+	switch {
+	case slices.ContainsFunc(e.Names, func(n fleet.ExposedName) bool { return n.Problem }):
+		return fleet.SeverityFail
+	case e.Problem:
+		return e.Severity
+	}
+	return ""
+}
+
+// exposedWord is what an exposure amounts to, in a word.
+func exposedWord(c *screen.Context, e fleet.Exposure) widget.Line {
+	switch bad := worst(e); {
+	case bad != "":
+		word, role := words.Severity(bad)
+		return widget.L(role, word)
+	case e.Meant != "":
+		return widget.L(themes.Dim, "meant")
+	case e.Loopback(), e.Internet.State == fleet.Stopped:
+		return widget.L(themes.OK, words.OK)
+	case e.Internet.State == fleet.PassesUnknown:
+		return widget.L(themes.Unknown, c.Glyphs.Unknown)
+	}
+	return widget.L(themes.Dim, "behind") // somebody else's router stands before the host
+}
+
 // weight is where an exposure stands among others: problems first, then what the
 // internet reaches.
 func weight(e fleet.Exposure) int {
-	named := slices.ContainsFunc(e.Names, func(n fleet.ExposedName) bool { return n.Problem })
-	switch {
-	case e.Problem && e.Severity == fleet.SeverityFail, named:
+	switch bad := worst(e); {
+	case bad == fleet.SeverityFail:
 		return 0
-	case e.Problem:
+	case bad != "":
 		return 1
 	case e.Internet.State == fleet.Passes:
 		return 2
@@ -176,12 +203,9 @@ func from(e fleet.Exposure) string {
 // reachedFrom is as from, in the colour of what it says.
 func reachedFrom(e fleet.Exposure) widget.Line {
 	role := themes.Text
-	switch {
-	case e.Problem && e.Severity == fleet.SeverityFail:
-		role = themes.Fail
-	case e.Problem:
-		role = themes.Warn
-	case e.Loopback():
+	if bad := worst(e); bad != "" {
+		_, role = words.Severity(bad)
+	} else if e.Loopback() {
 		role = themes.Dim
 	}
 	return widget.L(role, from(e))

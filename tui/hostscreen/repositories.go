@@ -56,7 +56,7 @@ func repoRows(c *screen.Context) []listing.Row {
 func seenRepo(c *screen.Context, s fleet.SeenRepo, w int) widget.Doc {
 	var d widget.Doc
 	for i, h := range s.Hosts {
-		l := widget.T(h.Name).And(themes.Dim, fmt.Sprintf("  %d snapshots, the newest %s", h.Snapshots, words.AgoLong(h.Newest, c.Now)))
+		l := widget.T(h.Name).And(themes.Dim, fmt.Sprintf("  %s, the newest %s", fleet.Count(h.Snapshots, "snapshot"), words.AgoLong(h.Newest, c.Now)))
 		if h.Orphan {
 			l = l.And(themes.Warn, "  orphan: no host of the fleet has this name")
 		}
@@ -119,7 +119,7 @@ func repoFields(c *screen.Context, d widget.Doc, j fleet.BackupJob, w int) widge
 	if r.ID != "" {
 		id = fleet.ShortRepo(r.ID)
 	}
-	d = d.Field(w, label, "repository", widget.T(id).And(themes.Dim, fmt.Sprintf("  %d snapshots of %d hosts, listed %s", r.Snapshots, len(r.Hosts), words.AgoLong(r.At, c.Now))))
+	d = d.Field(w, label, "repository", widget.T(id).And(themes.Dim, fmt.Sprintf("  %s of %s, listed %s", fleet.Count(r.Snapshots, "snapshot"), fleet.Count(len(r.Hosts), "host"), words.AgoLong(r.At, c.Now))))
 	d = d.Field(w, label, "checked", upkeepLong(c, r.Check))
 	return d.Field(w, label, "pruned", upkeepLong(c, r.Prune))
 }

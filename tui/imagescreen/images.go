@@ -217,7 +217,7 @@ func (s *Screen) heading(c *screen.Context) widget.Line {
 			newer++
 		}
 	}
-	l := widget.L(themes.Dim, fmt.Sprintf("%d images", len(s.fact.Value)))
+	l := widget.L(themes.Dim, fleet.Count(len(s.fact.Value), "image"))
 	if newer > 0 {
 		l = l.And(themes.Warn, fmt.Sprintf(", %d newer", newer))
 	}

@@ -68,7 +68,7 @@ func (s *Screen) status(c *screen.Context, p widget.Pane) {
 		right = widget.L(themes.Badge, "/"+s.sieve).And(themes.Text, "  ").Join(right)
 	}
 	if s.lost > 0 {
-		right = widget.L(themes.Warn, fmt.Sprintf("%d lines were too fast to keep  ", s.lost)).Join(right)
+		right = widget.L(themes.Warn, "too fast to keep: "+fleet.Count(s.lost, "line")+"  ").Join(right)
 	}
 	if s.only {
 		right = widget.L(themes.Badge, "only matches").And(themes.Text, "  ").Join(right)

@@ -143,7 +143,7 @@ func (h *hits) status(c *screen.Context, p widget.Pane) int {
 	case len(h.lines) == 0:
 		d = d.Add(p.W, 2, widget.L(themes.Dim, "no line has it"))
 	default:
-		d = d.Add(p.W, 2, widget.L(themes.Dim, fmt.Sprintf("%d lines", len(h.lines))))
+		d = d.Add(p.W, 2, widget.L(themes.Dim, fleet.Count(len(h.lines), "line")))
 	}
 	for _, n := range h.notes {
 		d = d.Add(p.W, 2, widget.L(themes.Warn, n))

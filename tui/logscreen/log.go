@@ -202,7 +202,7 @@ func (s *Screen) Receive(c *screen.Context, msg tea.Msg) screen.Effect {
 		if m.err != nil {
 			return screen.Flash{Level: fleet.Error, Text: m.err.Error()}
 		}
-		return screen.Flash{Level: fleet.Info, Text: fmt.Sprintf("saved %d lines to %s", m.lines, m.path)}
+		return screen.Flash{Level: fleet.Info, Text: "saved " + fleet.Count(m.lines, "line") + " to " + m.path}
 	}
 	return nil
 }

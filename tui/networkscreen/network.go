@@ -167,7 +167,7 @@ func below(c *screen.Context, r listing.Row, w int) widget.Doc {
 		d = d.Field(w, sheet.Label, "DHCP", widget.T(s.Unit+" "+n.BoundWord(s)).And(themes.Dim, fmt.Sprintf("  %s leases, %d over", s.ActiveWord(), s.Expired)))
 	}
 	if f := st.Firewall; f.HasValue() {
-		d = d.Field(w, sheet.Label, "firewall", widget.T(fmt.Sprintf("%s, %d rules, %d ports sent on", f.Value.Kind, f.Value.Rules, len(f.Value.Sent))))
+		d = d.Field(w, sheet.Label, "firewall", widget.T(fmt.Sprintf("%s, %s, %s sent on", f.Value.Kind, fleet.Count(f.Value.Rules, "rule"), fleet.Count(len(f.Value.Sent), "port"))))
 	}
 	for _, g := range n.Unread {
 		d = d.Field(w, sheet.Label, g.Part, widget.L(themes.Unknown, "? ").And(themes.Text, g.Why))

@@ -135,6 +135,11 @@ func (l *List) find() {
 			}
 		}
 	}
+	for i, e := range l.entries { // what it does tells where the name does not
+		if strings.Contains(" "+strings.ToLower(e.Note), " "+want) {
+			take(i)
+		}
+	}
 	for _, m := range fuzzy.Find(want, titles) {
 		take(m.Index)
 	}

@@ -259,7 +259,7 @@ func (s *Screen) heading(c *screen.Context) widget.Line {
 	case s.level.snapshot != "":
 		l = widget.L(themes.Dim, fmt.Sprintf("%s: %d of %s", short(s.level.snapshot), n, fleet.Clean(s.level.folder)))
 	default:
-		l = widget.L(themes.Dim, fmt.Sprintf("%d snapshots", n))
+		l = widget.L(themes.Dim, fleet.Count(n, "snapshot"))
 	}
 	switch asking := c.Glyphs.Asking + " asking the repository"; {
 	case s.asking && s.told:

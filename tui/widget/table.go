@@ -60,7 +60,9 @@ func (t Table) Draw(p Pane, l *List) {
 	}
 	body := p.Sub(0, 1, p.W, p.H-1)
 	from, to := t.rows(body, l, 1, func(y, i int) { t.drawRow(body, y, l, i, cols) })
-	more(p, l, from, to)
+	if from > 0 || to < l.Len() {
+		t.more(p, l, cols)
+	}
 }
 
 // rows draws the rows that fit, of so many lines each, below the heads of their groups.
@@ -208,11 +210,31 @@ func need(cols []int) int {
 	return max(0, n-gap)
 }
 
-// more tells at the right edge of the heading how many rows are out of sight.
-func more(p Pane, l *List, from, to int) {
-	if from == 0 && to == l.Len() {
-		return
+// more tells in the heading which row of how many the cursor is on, as far to the
+// right as no title stands.
+func (t Table) more(p Pane, l *List, cols []int) {
+	s := " " + strconv.Itoa(l.Cursor()+1) + "/" + strconv.Itoa(l.Len()) + " "
+	end, free := p.W, p.W // free ends the room that is looked at, which begins after a title
+	for i, x := len(cols)-1, gutter+need(cols)+gap; i >= 0; i-- {
+		if cols[i] == 0 {
+			continue
+		}
+		x -= cols[i] + gap
+		title := min(L(themes.Dim, t.Columns[i].Title).Width(), cols[i])
+		from := x
+		if t.Columns[i].Right {
+			from = x + cols[i] - title
+		}
+		if title > 0 && free-from-title >= len(s)-1 {
+			end = free
+			break
+		}
+		if title > 0 {
+			free = from
+		}
 	}
-	s := " " + strconv.Itoa(l.Cursor()+1) + "/" + strconv.Itoa(l.Len())
-	p.Right(p.W, 0, len(s), L(themes.Dim, s))
+	if end == p.W {
+		s = s[:len(s)-1] // nothing is to the right of it
+	}
+	p.Right(end, 0, len(s), L(themes.Dim, s))
 }

@@ -74,7 +74,7 @@ func limits(c fleet.ContainerConfig) string {
 		list = append(list, fmt.Sprintf("%g cores", c.CPUs))
 	}
 	if c.PIDs > 0 {
-		list = append(list, fmt.Sprintf("%d processes", c.PIDs))
+		list = append(list, fleet.Count(int(c.PIDs), "process"))
 	}
 	return strings.Join(list, ", ")
 }
@@ -152,7 +152,7 @@ func ContainerHealth(h fleet.ContainerHealth) Cell {
 		c.Role = themes.Unknown
 	}
 	if h.Streak > 0 {
-		c.Text += fmt.Sprintf(", failed %d times in a row", h.Streak)
+		c.Text += ", failed " + fleet.Count(h.Streak, "time") + " in a row"
 	}
 	return c
 }

@@ -115,11 +115,7 @@ type Part struct {
 // Sum is the fleet in one line, "7 hosts · 5 ok · 1 FAIL · 1 ?", as parts. The
 // asking sign is the glyph set's.
 func (f Fleet) Sum(asking string) []Part {
-	noun := "hosts"
-	if f.Total == 1 {
-		noun = "host"
-	}
-	parts := []Part{{fmt.Sprintf("%d %s", f.Total, noun), themes.Text}}
+	parts := []Part{{fleet.Count(f.Total, "host"), themes.Text}}
 	for _, w := range []struct {
 		word string
 		role themes.Role
