@@ -26,6 +26,7 @@ const (
 	EventCertificate EventKind = "certificate" // issued
 	EventSecret      EventKind = "secret"      // changed, decrypted or not
 	EventDNS         EventKind = "dns"         // lists made anew, or not
+	EventNetwork     EventKind = "network"     // a WAN, a link, an address, a peer: another than in the reading before
 )
 
 // Event is something that happened to a host, or was done to it.

@@ -90,7 +90,8 @@ type Generation struct {
 	Running         bool      `json:"running"`
 	Default         bool      `json:"default"`
 	Booted          bool      `json:"booted"`
-	BootEntry       *bool     `json:"bootEntry"` // has an entry in the boot menu; null: could not be read
+	BootEntry       *bool     `json:"bootEntry"`             // has an entry in the boot menu; null: could not be read
+	BootMissing     []string  `json:"bootMissing,omitempty"` // what that entry starts and is not there, or is empty: it does not boot
 	Specialisations []string  `json:"specialisations"`
 }
 

@@ -120,3 +120,6 @@ type SourceState struct {
 	Help   string    `json:"help,omitempty"`  // what a person can do about it
 	Count  int       `json:"count"`           // names it told of
 }
+
+// Offline tells whether the tailnet says just now that the host is off. It may be wrong.
+func (h Host) Offline() bool { return h.Presence.Current() && !h.Presence.Value.Online }

@@ -171,8 +171,8 @@ func (s State) unreachable(b *bench) {
 	case !s.Reach.Asked(), s.Reach.Err == Remembered:
 		b.add(of, SeverityUnknown, time.Time{}, "not asked yet")
 	case s.Reach.Err != "":
-		if p := s.Host.Presence; p.Current() && !p.Value.Online {
-			b.add(of, SeverityUnknown, p.Value.LastSeen, "offline: %s", s.Reach.Err).Cure = s.Reach.Cure
+		if s.Host.Offline() {
+			b.add(of, SeverityUnknown, s.Host.Presence.Value.LastSeen, "offline: %s", s.Reach.Err).Cure = s.Reach.Cure
 			return
 		}
 		// the last time it did answer
@@ -197,7 +197,18 @@ func (s State) systemProblems(b *bench) {
 	if sys.NixOS && sys.Differs() && !s.underWay() {
 		b.add(Object{Kind: KindSystem, Name: "default"}, SeverityWarn, time.Time{}, "running system is not the default")
 	}
+	s.bootProblem(b)
 	s.deployProblem(b)
+}
+
+// bootProblem is a host that would not come back from its next start.
+func (s State) bootProblem(b *bench) {
+	for _, g := range s.Generations.Value {
+		if g.Default && len(g.BootMissing) > 0 && s.Generations.Current() {
+			b.add(Object{Kind: KindSystem, Name: "boot"}, SeverityFail, time.Time{}, "the default, generation %d, cannot boot: not there, or empty: %s", g.Number, strings.Join(g.BootMissing, ", ")).Cure =
+				"do not restart it; have the boot menu written again: /nix/var/nix/profiles/system/bin/switch-to-configuration boot, as root on it"
+		}
+	}
 }
 
 // unitProblems are the failed units. One that makes a backup says nothing that

@@ -36,6 +36,12 @@ func TestProblems(t *testing.T) {
 		"stale":         {func(s *fleet.State) { s.Backups.Value[0].State = fleet.BackupStale }, "warn home"},
 		"full disk":     {func(s *fleet.State) { s.Metrics.Value.Disks[0].Used = 400 }, "fail 98"},
 		"not default":   {func(s *fleet.State) { s.System.Value.Default.Path = "/b" }, "warn default"},
+		"cannot boot": {func(s *fleet.State) {
+			s.Generations = fleet.Known([]fleet.Generation{{Number: 7, Default: true, BootMissing: []string{"/boot/EFI/nixos/k.efi"}}}, noon, "probe")
+		}, "fail /boot/EFI/nixos/k.efi"},
+		"another cannot boot": {func(s *fleet.State) {
+			s.Generations = fleet.Known([]fleet.Generation{{Number: 7, BootMissing: []string{"/boot/EFI/nixos/k.efi"}}}, noon, "probe")
+		}, ""},
 		"alarm": {func(s *fleet.State) {
 			s.Alarms = fleet.Known([]fleet.Alarm{{Name: "x", Status: "CRITICAL"}}, noon, "netdata")
 		}, "fail alarm"},

@@ -137,8 +137,7 @@ func (s State) Placed() Host {
 // that it is offline, and it does not answer. One whose key has expired is not asleep
 // but locked out.
 func (s State) Sleeps() bool {
-	p := s.Host.Presence
-	if !p.Current() || p.Value.Online || p.Value.Expired || s.Reach.Err == "" || s.Reach.Err == Remembered {
+	if !s.Host.Offline() || s.Host.Presence.Value.Expired || s.Reach.Err == "" || s.Reach.Err == Remembered {
 		return false
 	}
 	role, _ := s.Role()

@@ -35,6 +35,7 @@ type State struct {
 	DNS        Fact[[]DNSServer]   // its DNS servers, and how they block; asked seldom
 	MDNS       Fact[[]MDNS]        // its names in the local network; asked seldom
 	Networking Fact[Networking]    // how it is on its networks; asked seldom
+	NetChanges []NetChange         // what was seen to change there, oldest first
 	Rates      map[string]LinkRate // of its links just now, only while they are on the screen; see [State.Rate]
 
 	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept

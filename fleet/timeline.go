@@ -67,6 +67,7 @@ func (s State) events() []Event {
 	list = append(list, s.siteEvents()...)
 	list = append(list, s.secretEvents()...)
 	list = append(list, s.dnsEvents()...)
+	list = append(list, s.networkEvents()...)
 	for _, a := range s.Alarms.Value {
 		list = append(list, Event{At: a.Since, Kind: EventAlarm, Level: alarmLevel(a), Text: strings.TrimSpace(a.Name + " " + a.Value), Source: s.Alarms.Source})
 	}

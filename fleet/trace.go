@@ -25,7 +25,7 @@ type Hop struct {
 	Seen    []string `json:"seen,omitempty"` // what was seen besides
 	Changed *Event   `json:"changed,omitempty"`
 	Took    Seconds  `json:"took,omitempty"`
-	Skipped bool     `json:"skipped,omitempty"` // not gone: the way is broken before it
+	Skipped bool     `json:"skipped,omitempty"` // not asked: the way is broken before it
 }
 
 // Trace is the way from a public name to what answers, as far as it goes.

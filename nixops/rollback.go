@@ -153,6 +153,8 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 		add("whether it is in the boot menu cannot be read")
 	case !*g.BootEntry:
 		add("it is not in the boot menu: where that holds only the newest, a reboot starts another system")
+	case len(g.BootMissing) > 0:
+		add("it cannot boot as its boot entry stands, which is written anew: not there, or empty: %s", strings.Join(g.BootMissing, ", "))
 	}
 	p.Lines = append(p.Lines, pullLines(s)...)
 	p.More = func(ctx context.Context) []string {

@@ -299,7 +299,7 @@ func TestAQuestionWaitsForWhoTypes(t *testing.T) {
 		o := sample()
 		term := open(t, o, 80, 24).WaitFor("storage").Press(key).Press("dex").WaitFor("dex").Press("backspace").WaitGone("dex")
 		o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskSudo, Text: "password of ada for sudo on desk", Secret: true}})
-		term.WaitFor("1 asked").Press("ploy").WaitFor("deploy")
+		term.WaitFor("1 question").Press("ploy").WaitFor("deploy")
 		if strings.Contains(term.Screen(), "Password for root rights") {
 			t.Errorf("a question opened over what is typed behind %s", key)
 		}

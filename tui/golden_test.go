@@ -264,7 +264,7 @@ var stories = []struct {
 	{"dns-menu", nameServing, []string{"Z", "j", "."}, "Enter do it"},
 	{"dns-none", func(*tui.Options) {}, []string{"Z"}, "No DNS server is known yet"},
 	{"load", monitoring, []string{"U"}, "disk /srv"},
-	{"trace", serving, []string{"T"}, "https://photos"},
+	{"trace", serving, []string{"T"}, "photos.example.org"},
 	{"trace-broken", traced, []string{"T", "enter"}, "verdict"},
 	{"host-site", serving, []string{"G", "7", "enter"}, "route 2"},
 	{"host-signin", serving, []string{"G", "7", "v"}, "[Services 2]"},

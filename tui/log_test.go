@@ -41,7 +41,7 @@ func TestALogBackInTime(t *testing.T) {
 	longLog(&o, 3000)
 	term := open(t, o, 80, 24).WaitFor("storage").Press("G", "4", "L").WaitFor("following", "line 2999.")
 	term.Press("g").WaitFor("line 2500.").WaitFor("stopped").Settle(100 * time.Millisecond).Press("k").WaitFor("line 2499.")
-	term.Press("/", "line 17.", "enter").WaitFor("not among what is loaded").Press("J").WaitFor("in all of the log on storage", "1 lines")
+	term.Press("/", "line 17.", "enter").WaitFor("not among what is loaded").Press("J").WaitFor("in all of the log on storage", "1 line")
 	term.Press("enter").WaitFor("back in time", "line 17.", "line 12.")
 	term.Press("esc", "g").WaitFor("line 0.").Settle(100 * time.Millisecond).Press("k").WaitFor("the beginning of the log")
 	for range 60 {

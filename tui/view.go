@@ -101,7 +101,7 @@ func (m *Model) badges() widget.Line {
 		l = l.And(themes.Badge, fmt.Sprintf("%d running", n)).And(themes.Text, "  ")
 	}
 	if n := m.waiting(); n > 0 {
-		l = l.And(themes.Badge, fmt.Sprintf("%d asked", n)).And(themes.Text, "  ")
+		l = l.And(themes.Badge, fleet.Count(n, "question")).And(themes.Text, "  ")
 	}
 	errs := 0
 	for _, msg := range m.c.Snap.Messages {

@@ -305,10 +305,10 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 	a.save(a.store.Snapshot())
 }
 
-// askUnsettled asks for the deploys of those hosts whose newest one is not over
+// askOpen asks for what a first look leaves open: for the deploys of those hosts whose newest one is not over
 // or did not end well, as the probe has seen, and for what their monitoring servers
 // raise where hosts have some, and gives all states anew.
-func (a *app) askUnsettled(ctx context.Context, states []fleet.State) []fleet.State {
+func (a *app) askOpen(ctx context.Context, states []fleet.State) []fleet.State {
 	var open, monitors []fleet.State
 	for _, s := range states {
 		if s.Inventory.Value.Unsettled() {

@@ -62,6 +62,14 @@ func TestBoundKeys(t *testing.T) {
 	if err != nil || strings.Join(got["refresh"], ",") != "r,f5" {
 		t.Errorf("%v, %v", got, err)
 	}
+	for _, keys := range []map[string]string{{"refresh": "q"}, {"quit": ""}, {"mark": "enter"}} {
+		if _, err := boundKeys(keys); err == nil || !strings.Contains(err.Error(), "left without a key") {
+			t.Errorf("%v: %v", keys, err)
+		}
+	}
+	if got, err := boundKeys(map[string]string{"refresh": "q", "quit": "Q"}); err != nil || got["quit"][0] != "Q" {
+		t.Error(got, err)
+	}
 	if _, err := boundKeys(map[string]string{"rolback": "R"}); err == nil || !strings.Contains(err.Error(), `"rollback"`) {
 		t.Errorf("got %v, want the nearest ID", err)
 	}

@@ -50,7 +50,7 @@ func TestDeploysWithoutRoot(t *testing.T) {
 		return tui.Run(ctx, tui.Options{Input: tty, Output: tty, Environ: []string{"TERM=xterm-256color"}, Store: i.store, Console: console{i.app}, Version: "test"})
 	})
 	term.WaitFor("cottage").Press(":", "d", "e", "p", "l", "o", "y", "s").WaitFor("Deploys").Press("enter").WaitFor("› Deploys")
-	term.WaitFor("0/1 ok  1 ?", "No deploy is known of.", "? cottage: deploys are root's to see", "log in as root")
+	term.WaitFor("1 host: 0 ok  1 ?", "No deploy is known of.", "? cottage: deploys are root's to see", "log in as root")
 	cancel()
 	_ = term.Wait()
 }

@@ -51,7 +51,7 @@ func asks(deep bool) scope {
 // what no single one tells: whose keys the flake's secrets are for, and how the public
 // finds what they serve.
 func (a *app) health(ctx context.Context, states []fleet.State, some, deep bool) fleet.Snapshot {
-	states = a.askUnsettled(ctx, states)
+	states = a.askOpen(ctx, states)
 	if some {
 		return fleet.Snapshot{Hosts: states}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/sextant-fleet/sextant/fleet/discover"
 	"github.com/sextant-fleet/sextant/themes"
 	"github.com/sextant-fleet/sextant/tui"
+	"github.com/sextant-fleet/sextant/tui/screen"
 )
 
 // checkUI refuses what the UI could not be shown with, in every command: who writes a
@@ -31,10 +32,12 @@ func checkUI(ui discover.UIConfig) error {
 }
 
 // boundKeys are the keys that the configuration binds, by the ID of what they
-// do. An ID that does not exist is refused with the nearest one.
+// do. An ID that does not exist is refused with the nearest one, and so is what leaves
+// nobody a key to get about with.
 func boundKeys(keys map[string]string) (map[string][]string, error) {
 	var ids []string
-	for _, b := range tui.Bindings(declared()) {
+	all := tui.Bindings(declared())
+	for _, b := range all {
 		ids = append(ids, b.ID)
 	}
 	bound := map[string][]string{}
@@ -49,5 +52,14 @@ func boundKeys(keys map[string]string) (map[string][]string, error) {
 			errs = append(errs, fmt.Errorf("[ui] keys: there is no action %q; docs/keys.md lists them", id))
 		}
 	}
+	k := screen.NewKeymap(all, bound)
+	for _, id := range needed {
+		if b, ok := k.Named(id); ok && len(b.Keys) == 0 {
+			errs = append(errs, fmt.Errorf("[ui] keys: %s is left without a key; bind %s to another", id, id))
+		}
+	}
 	return bound, errors.Join(errs...)
 }
+
+// needed are the actions without whose keys nobody gets anywhere, or out again.
+var needed = []string{"enter", "back", "palette", "help", "quit", "up", "down"}

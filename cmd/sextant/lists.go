@@ -126,6 +126,7 @@ func marks(g fleet.Generation) string {
 	}{
 		{g.Running, "running"}, {g.Default, "default"}, {g.Booted, "booted"},
 		{g.BootEntry != nil && !*g.BootEntry, "no boot entry"}, {g.BootEntry == nil, "boot entry ?"},
+		{len(g.BootMissing) > 0, "cannot boot"},
 		{len(g.Specialisations) > 0, "specialisations: " + strings.Join(g.Specialisations, " ")},
 	} {
 		if x.on {

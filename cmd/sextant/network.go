@@ -26,7 +26,7 @@ func readNetworking(ctx context.Context, a watch.Ask) watch.Change {
 	}
 	n := network.Networking(ctx, a.Link)
 	if len(n.Value.DHCP) == 0 {
-		return func(s *fleet.State) { s.Networking = s.Networking.Refresh(n) }
+		return func(s *fleet.State) { s.TakeNetworking(n) }
 	}
 	listens := network.Listens(ctx, a.Link)
 	if listens.Current() {
@@ -34,7 +34,7 @@ func readNetworking(ctx context.Context, a watch.Ask) watch.Change {
 	}
 	return func(s *fleet.State) {
 		s.TakeListens(listens)
-		s.Networking = s.Networking.Refresh(n)
+		s.TakeNetworking(n)
 	}
 }
 

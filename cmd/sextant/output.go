@@ -13,16 +13,20 @@ import (
 
 // table is output for people: rows in columns, and notes below a row.
 type table struct {
-	w     *tabwriter.Writer
-	plain bool
-	head  []string
+	w      *tabwriter.Writer
+	plain  bool
+	head   []string
+	headed bool // with a heading
+	lines  int  // of any kind, the heading too
 }
 
 // row adds a row; the first is the heading. With --plain each fact stands on a
 // line of its own: host, what, value.
 func (t *table) row(cells ...string) {
+	t.lines++
 	switch {
 	case !t.plain:
+		t.headed = true
 		fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 	case t.head == nil:
 		t.head = cells
@@ -35,6 +39,7 @@ func (t *table) row(cells ...string) {
 
 // pair adds a fact with its name, under a section's title where there is one.
 func (t *table) pair(section, name, value string) {
+	t.lines++
 	if t.plain {
 		fmt.Fprintln(t.w, strings.TrimSpace(section+" "+name)+": "+value)
 		return
@@ -50,7 +55,10 @@ func (t *table) section(title string) {
 }
 
 // note adds a line across the columns.
-func (t *table) note(line string) { fmt.Fprintln(t.w, strings.ReplaceAll(line, "\t", " ")) }
+func (t *table) note(line string) {
+	t.lines++
+	fmt.Fprintln(t.w, strings.ReplaceAll(line, "\t", " "))
+}
 
 // write writes machine output, or what people fills into a table.
 func (o options) write(w io.Writer, machine any, people func(*table)) error {
@@ -59,6 +67,9 @@ func (o options) write(w io.Writer, machine any, people func(*table)) error {
 	}
 	t := &table{w: tabwriter.NewWriter(w, 0, 4, 2, ' ', 0), plain: o.plain}
 	people(t)
+	if t.lines == 1 && t.headed {
+		t.note("none")
+	}
 	return t.w.Flush()
 }
 

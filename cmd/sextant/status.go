@@ -189,9 +189,8 @@ func statusTable(t *table, states []fleet.State, now time.Time) {
 
 // stateWord is one word for what Problems tell of a host.
 func stateWord(s fleet.State, problems []fleet.Problem) string {
-	worst, p := fleet.Worst(problems), s.Host.Presence
-	off := s.Reach.Err != "" && p.Current() && !p.Value.Online // by the tailnet
-	if off && (worst == "" || worst == fleet.SeverityUnknown) {
+	worst := fleet.Worst(problems)
+	if s.Reach.Err != "" && s.Host.Offline() && (worst == "" || worst == fleet.SeverityUnknown) {
 		return words.Off
 	}
 	return severityWord(worst)

@@ -20,7 +20,7 @@ func TestStatusTellsOfADeployThatWaits(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	status := func(a *app) fleet.State {
 		a.ask(t.Context(), a.store.Snapshot().Hosts, quick)
-		states := a.askUnsettled(t.Context(), a.store.Snapshot().Hosts)
+		states := a.askOpen(t.Context(), a.store.Snapshot().Hosts)
 		return states[slices.IndexFunc(states, func(s fleet.State) bool { return s.Host.Name == "cloud" })]
 	}
 	err := withDemo(t.Context(), options{timeout: 20 * time.Second}, &discover.Config{}, 0, func(a *app) error {

@@ -181,7 +181,7 @@ func TestARestoreThatNobodyWaitsForEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		out, err := backup.RestoreThere(ctx, l, j, strings.Repeat("a", 64), "/srv/a", func(uint64) { cancel() })
 		cancel()
-		if err == nil || !strings.Contains(err.Error(), "1 files that came until then are in "+out.Folder) {
+		if err == nil || !strings.Contains(err.Error(), "1 file that came until then are in "+out.Folder) {
 			t.Errorf("%s: %+v %v", way, out, err)
 		}
 		if left := in(t.Context(), "pgrep -f 'sleep 60[0]'; systemctl list-units --no-legend 'sextant-restore-*'"); left != "" {

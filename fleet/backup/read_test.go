@@ -284,7 +284,7 @@ func TestRepositoriesThatDoNotTell(t *testing.T) {
 		"a URL with a password": {link.Result{Status: 1, Stderr: []byte("Fatal: unable to open rest:https://ada:hunter2@host/repo\n")}, nil,
 			"rest:https://…@host/repo", fleet.BackupUnknown},
 		"of other hosts": {link.Result{Stdout: []byte(`[{"time":"2026-11-22T11:00:00Z","hostname":"cloud","id":"x"}]`)}, nil,
-			"1 snapshots, none of this host: they are of cloud", fleet.BackupUnknown},
+			"1 snapshot, none of this host: they are of cloud", fleet.BackupUnknown},
 		"no root": {link.Result{}, fmt.Errorf("%w on storage", link.ErrNoRoot), "", fleet.BackupUnknown},
 		"no way":  {link.Result{Status: exitNoWay}, nil, "", fleet.BackupUnknown},
 		"no repository": {link.Result{Status: 1, Stderr: []byte("Fatal: unable to open config file: stat /x/config: no such file or directory\nIs there a repository at the following location?\n/x\n")}, nil,

@@ -92,7 +92,7 @@ func RestoreThere(ctx context.Context, l link.Link, j fleet.BackupJob, id, what 
 	out.Files, out.Bytes = n.files, n.bytes
 	switch {
 	case err != nil && n.files > 0:
-		return out, fmt.Errorf("%w; %d files that came until then are in %s", err, n.files, dir)
+		return out, fmt.Errorf("%w; %s that came until then are in %s", err, fleet.Count(n.files, "file"), dir)
 	case err == nil && cerr == nil && n.files == 0 && f.Kind != fleet.KindFolder:
 		return out, fmt.Errorf("nothing was restored of %s", fleet.Clean(f.Path))
 	}

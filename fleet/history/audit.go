@@ -107,7 +107,7 @@ func parseAudit(data []byte) ([]fleet.Event, error) {
 		events = append(events, clean(l.Event))
 	}
 	if bad > 0 {
-		return events, fmt.Errorf("audit: %d lines cannot be read", bad)
+		return events, fmt.Errorf("audit: %s cannot be read", fleet.Count(bad, "line"))
 	}
 	return events, nil
 }

@@ -75,7 +75,7 @@ func TestAuditWithATornLine(t *testing.T) {
 	if len(got) != 2 || got[0].Text != "one" || strings.ContainsRune(got[1].Text, '\x1b') {
 		t.Errorf("got %+v", got)
 	}
-	if err == nil || !strings.Contains(err.Error(), "1 lines") {
+	if err == nil || !strings.Contains(err.Error(), "1 line ") {
 		t.Errorf("%v; want that a line cannot be read", err)
 	}
 }

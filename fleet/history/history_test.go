@@ -72,6 +72,7 @@ func sample(name string, containers int) fleet.State {
 func TestFactsComeBackWithTheirAgeButNotAsCurrent(t *testing.T) {
 	h := open(t, t.TempDir())
 	in := sample("storage", 3)
+	in.NetChanges = []fleet.NetChange{{At: then, Level: fleet.Warn, Text: "wg0 is gone"}}
 	in.Timers = fleet.Unknown[[]fleet.Timer](fmt.Errorf("refused"), then, "probe")
 	if err := h.Save([]fleet.State{in, sample("cloud", 0)}); err != nil {
 		t.Fatal(err)
@@ -95,6 +96,9 @@ func TestFactsComeBackWithTheirAgeButNotAsCurrent(t *testing.T) {
 		t.Error(d)
 	}
 	if d := cmp.Diff(in.Generations.Value, got.Generations.Value); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(in.NetChanges, got.NetChanges); d != "" {
 		t.Error(d)
 	}
 	if !got.Alarms.None || got.Alarms.Err != "no monitoring" {

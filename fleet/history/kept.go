@@ -20,6 +20,7 @@ const (
 	maxServices    = 200
 	maxMonitors    = 50
 	maxDNS         = 30
+	maxChanges     = 100
 )
 
 // fact is a fleet.Fact in the file. It is not written by the fact's own
@@ -76,6 +77,7 @@ type host struct {
 	DNS         fact[[]fleet.DNSServer]  `json:"dns,omitzero"`
 	MDNS        fact[[]fleet.MDNS]       `json:"mdns,omitzero"`
 	Networking  fact[fleet.Networking]   `json:"networking,omitzero"`
+	NetChanges  []fleet.NetChange        `json:"netChanges,omitempty"`
 	Declared    fact[fleet.Declared]     `json:"declared,omitzero"`
 }
 
@@ -102,7 +104,8 @@ func keepHost(s fleet.State) host {
 		Monitors:    keep(first(s.Monitors, maxMonitors)),
 		DNS:         keep(first(s.DNS, maxDNS)),
 		MDNS:        keep(first(s.MDNS, maxDNS)),
-		Networking:  keep(s.Networking),                                   // its lists are bounded where they are read
+		Networking:  keep(s.Networking), // its lists are bounded where they are read
+		NetChanges:  s.NetChanges,
 		Declared:    keep(fleet.Derive(s.Declared, fleet.Declared.Brief)), // its lists are bounded where they are read
 	}
 }
@@ -131,6 +134,7 @@ func (k host) state(now time.Time) fleet.State {
 		DNS:         k.DNS.give(now),
 		MDNS:        k.MDNS.give(now),
 		Networking:  k.Networking.give(now),
+		NetChanges:  k.NetChanges[:min(len(k.NetChanges), maxChanges)],
 		Declared:    k.Declared.give(now),
 	}
 }

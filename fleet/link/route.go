@@ -62,7 +62,7 @@ func without(addrs []fleet.Address, a fleet.Address) []fleet.Address {
 // patience is how long one address may take to answer: less where the tailnet
 // says that the host is off, for it may be wrong, but seldom is.
 func (d *Dialer) patience(h fleet.Host) time.Duration {
-	if p := h.Presence; p.Current() && !p.Value.Online {
+	if h.Offline() {
 		return d.limits.offline
 	}
 	return d.limits.dial

@@ -61,6 +61,39 @@ func TestProbeAgreesWithTheHosts(t *testing.T) {
 	}
 }
 
+// TestAGenerationThatCannotBoot: its kernel is gone from the boot partition, or has
+// nothing in it.
+func TestAGenerationThatCannotBoot(t *testing.T) {
+	l := labtest.Load(t).Link(t, "cloud")
+	number := strings.TrimSpace(labtest.Output(t, l, "sh", "-c", "readlink /nix/var/nix/profiles/system | tr -dc 0-9"))
+	kernel := "/boot" + strings.TrimSpace(labtest.Output(t, l, "sed", "-n", "s/^linux //p", "/boot/loader/entries/nixos-generation-"+number+".conf"))
+	look := func() []string {
+		f, err := labtest.Probe(t).Read(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range f.Generations.Value {
+			if g.Default && itoa(g.Number) == number {
+				return g.BootMissing
+			}
+		}
+		t.Fatalf("generation %s is not the default", number)
+		return nil
+	}
+	if got := look(); len(got) != 0 {
+		t.Errorf("of a system that was just written is missing %q", got)
+	}
+	labtest.Output(t, l, "mv", kernel, kernel+".away")
+	defer labtest.Output(t, l, "mv", kernel+".away", kernel)
+	if got := look(); !slices.Equal(got, []string{kernel}) {
+		t.Errorf("missing is %q, not %s", got, kernel)
+	}
+	labtest.Output(t, l, "touch", kernel)
+	if got := look(); !slices.Equal(got, []string{kernel}) {
+		t.Errorf("empty is %q, not %s", got, kernel)
+	}
+}
+
 func same(t *testing.T, what, got, want string) {
 	t.Helper()
 	if got != strings.TrimSpace(want) {

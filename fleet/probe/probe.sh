@@ -201,6 +201,14 @@ standing() {
 	if [ -r /boot/loader/entries ]; then
 		echo readable
 		for l in /boot/loader/entries/*; do printf '%s\n' "${l##*/}"; done
+		if [ "$uid" = 0 ]; then # to others all of it would seem to be missing
+			begin unbootable
+			for l in /boot/loader/entries/nixos-generation-*.conf; do
+				[ -r "$l" ] && while read -r k f _; do
+					case $k in linux | initrd | devicetree) [ -s "/boot/${f#/}" ] || printf '%s /boot/%s\n' "${l##*/}" "${f#/}" ;; esac
+				done <"$l"
+			done
+		fi
 	elif [ -r /boot/grub/grub.cfg ]; then
 		echo readable
 		grep -o 'NixOS - Configuration [0-9]*' /boot/grub/grub.cfg

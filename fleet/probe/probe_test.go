@@ -84,6 +84,28 @@ func TestARunningSpecialisation(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBoot: what the boot entry of a generation starts and is not there is
+// told of it, and of no other; of what is in a specialisation's entry, nothing.
+func TestWhatCannotBoot(t *testing.T) {
+	b := recorded(t)["systemd257.txt"]
+	const told = "nixos-generation-143.conf /boot/EFI/nixos/k\x1b[2J.efi\nnixos-generation-143.conf /boot/EFI/nixos/i.efi\n" +
+		"nixos-generation-140-specialisation-rescue.conf /boot/EFI/nixos/i.efi\nother.conf /boot/x\nnixos-generation-\n\n"
+	b = bytes.Replace(b, []byte("XX boot\n"), []byte("XX unbootable\n"+told+"XX boot\n"), 1)
+	f, err := probe.Parse(b, "XX", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range f.Generations.Value {
+		want := ""
+		if g.Number == 143 {
+			want = "/boot/EFI/nixos/k.efi /boot/EFI/nixos/i.efi"
+		}
+		if got := strings.Join(g.BootMissing, " "); got != want {
+			t.Errorf("of %d %q is missing, not %q", g.Number, got, want)
+		}
+	}
+}
+
 // TestParseBrokenOff cuts real outputs everywhere: what is not whole is not believed.
 func TestParseBrokenOff(t *testing.T) {
 	for name, b := range recorded(t) {

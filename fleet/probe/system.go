@@ -191,7 +191,7 @@ func revisions(s sections) map[string]string {
 
 // generations brings together what the sections tell of each.
 func generations(s sections, sys fleet.System) []fleet.Generation {
-	versions, revs, boot := filesOf(s, "versions"), revisions(s), bootEntries(s)
+	versions, revs, boot, missing := filesOf(s, "versions"), revisions(s), bootEntries(s), bootMissing(s)
 	kernels, specs := map[int]string{}, map[int][]string{}
 	for _, l := range s.lines("kernels") {
 		kernels[linkNumber(l)] = fleet.Clean(path.Base(l))
@@ -210,7 +210,7 @@ func generations(s sections, sys fleet.System) []fleet.Generation {
 		g.Default = g.Number == sys.Default.Generation
 		if boot != nil {
 			has := boot[g.Number]
-			g.BootEntry = &has
+			g.BootEntry, g.BootMissing = &has, missing[g.Number]
 		}
 	}
 	return gens
@@ -231,6 +231,20 @@ func bootEntries(s sections) map[int]bool {
 		if m := entryName.FindStringSubmatch(name); m != nil && !strings.Contains(name, "specialisation") {
 			n, _ := strconv.Atoi(m[1])
 			out[n] = true
+		}
+	}
+	return out
+}
+
+// bootMissing are the files that the entries of generations in the boot menu name and
+// that are not there, or empty; of systemd-boot alone, and as root.
+func bootMissing(s sections) map[int][]string {
+	out := map[int][]string{}
+	for _, line := range s.lines("unbootable") {
+		entry, file, _ := strings.Cut(line, " ")
+		if m := entryName.FindStringSubmatch(entry); m != nil && !strings.Contains(entry, "specialisation") {
+			n, _ := strconv.Atoi(m[1])
+			out[n] = append(out[n], fleet.Clean(file))
 		}
 	}
 	return out

@@ -89,8 +89,7 @@ func (w *Watcher) follow(snap fleet.Snapshot) {
 			w.hosts[h.id] = h
 			w.run(h, func() { w.loop(ctx, h) })
 		}
-		p := st.Host.Presence
-		away := p.Current() && !p.Value.Online
+		away := st.Host.Offline()
 		if h.away && !away {
 			h.nudge() // it is back
 		}
@@ -300,7 +299,7 @@ func (w *Watcher) pace(id fleet.HostID, failures int) time.Duration {
 	looked := focus.Host == id && !focus.Idle
 	switch {
 	case failures > 0:
-		if p := st.Host.Presence; p.Current() && !p.Value.Online && !looked {
+		if st.Host.Offline() && !looked {
 			return at.offline
 		}
 		wait := min(back(at.backMin, failures), at.backMax)

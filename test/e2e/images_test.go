@@ -229,7 +229,7 @@ func TestPrune(t *testing.T) {
 	if lost() == "" {
 		t.Fatal("there is nothing to prune")
 	}
-	if d, code := s.do("image", "prune", "storage"); code != 0 || lost() != "" || !strings.Contains(d.Done, "images removed") {
+	if d, code := s.do("image", "prune", "storage"); code != 0 || lost() != "" || !strings.Contains(d.Done, " removed, which frees") {
 		t.Errorf("%d: %+v, left %q", code, d, lost())
 	}
 	if d, code := s.do("image", "revert", "storage", "pulled"); code != 0 || s.version() != "running 1" {

@@ -1,6 +1,6 @@
 // Command report reads what `go test -json` tells and shows what a person
-// wants of it: a line a package, all that failing tests said, and nothing of
-// those that passed. Tests that were skipped go to the first file it is given,
+// wants of it: a line a package with its slowest tests, all that failing tests
+// said, and nothing of those that passed. Tests that were skipped go to the first file it is given,
 // and those that failed to the second, one a line, with the reason.
 //
 //	go test -json ./... | go run ./test/report skipped.txt failed.txt
@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,7 @@ func reportTo(skipped, failed string) error {
 // that does not build there are lines with ImportPath alone.
 type event struct {
 	Action, Package, Test, Output string
+	Elapsed                       float64 // seconds
 }
 
 // test names a test of a package; "" is the package itself.
@@ -57,11 +59,12 @@ type reporter struct {
 	out, skipped, failed io.Writer
 	said                 map[test]*strings.Builder
 	order                map[string][]string // the tests of a package, as they began to speak
+	slow                 map[string][]event  // those of a package that took longer than slowTest
 }
 
 // report shows events as they come. What is no event is shown as it is.
 func report(events io.Reader, out, skipped, failed io.Writer) error {
-	r := reporter{out: out, skipped: skipped, failed: failed, said: map[test]*strings.Builder{}, order: map[string][]string{}}
+	r := reporter{out: out, skipped: skipped, failed: failed, said: map[test]*strings.Builder{}, order: map[string][]string{}, slow: map[string][]event{}}
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadString('\n')
@@ -84,6 +87,9 @@ func report(events io.Reader, out, skipped, failed io.Writer) error {
 
 func (r *reporter) take(e event) {
 	id := test{e.Package, e.Test}
+	if e.Elapsed >= slowTest && e.Test != "" && !strings.Contains(e.Test, "/") {
+		r.slow[e.Package] = append(r.slow[e.Package], e)
+	}
 	switch e.Action {
 	case "build-output":
 		fmt.Fprint(r.out, e.Output)
@@ -121,11 +127,24 @@ func (r *reporter) end(id test, show bool) {
 			}
 		}
 		delete(r.order, id.pkg)
+		defer r.saySlow(id.pkg)
 	}
 	if said := r.said[id]; said != nil && show {
 		fmt.Fprint(r.out, said)
 	}
 	delete(r.said, id)
+}
+
+// slowTest is from how many seconds on a test is named: who waits for all of them
+// wants to know for which.
+const slowTest = 20
+
+func (r *reporter) saySlow(pkg string) {
+	slices.SortFunc(r.slow[pkg], func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range r.slow[pkg] {
+		fmt.Fprintf(r.out, "    %5.0fs  %s\n", e.Elapsed, e.Test)
+	}
+	delete(r.slow, pkg)
 }
 
 // noise is what `go test -json` adds to what a test says, and what says nothing.

@@ -72,3 +72,21 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowTestsAreNamed with their package, the slowest first.
+func TestSlowTestsAreNamed(t *testing.T) {
+	events := `{"Action":"pass","Package":"m/a","Test":"TestLong","Elapsed":21.4}
+{"Action":"pass","Package":"m/a","Test":"TestLonger/part","Elapsed":90}
+{"Action":"fail","Package":"m/a","Test":"TestLonger","Elapsed":93}
+{"Action":"pass","Package":"m/a","Test":"TestShort","Elapsed":19.9}
+{"Action":"output","Package":"m/a","Output":"FAIL\tm/a\t140.1s\n"}
+{"Action":"fail","Package":"m/a","Elapsed":140.1}
+`
+	var out, skipped, failed strings.Builder
+	if err := report(strings.NewReader(events), &out, &skipped, &failed); err != nil {
+		t.Fatal(err)
+	}
+	if want := "FAIL\tm/a\t140.1s\n       93s  TestLonger\n       21s  TestLong\n"; out.String() != want {
+		t.Errorf("it says\n%swant\n%s", out.String(), want)
+	}
+}

@@ -21,7 +21,7 @@ func (n sums) line(dot string, w int) widget.Line {
 	if n.hosts+n.unknown+n.deploys == 0 {
 		return nil
 	}
-	l := widget.L(themes.Title, fmt.Sprintf("%d/%d ok", n.ok, n.hosts+n.unknown))
+	l := widget.T(fmt.Sprintf("%d ok", n.ok))
 	for _, part := range []struct {
 		n    int
 		word string
@@ -34,8 +34,11 @@ func (n sums) line(dot string, w int) widget.Line {
 			l = l.And(themes.Text, "  ").And(part.role, fmt.Sprintf("%d %s", part.n, part.word))
 		}
 	}
-	about := widget.L(themes.Dim, fmt.Sprintf("  %s hosts by their newest deploy, of %d", dot, n.deploys))
-	if l.Width()+about.Width() <= w {
+	if all := widget.L(themes.Title, fleet.Count(n.hosts+n.unknown, "host")+": ").Join(l); all.Width() <= w {
+		l = all
+	}
+	about := widget.L(themes.Dim, "  "+dot+" by the newest deploy of each, of "+fleet.Count(n.deploys, "deploy"))
+	if n.deploys > 0 && l.Width()+about.Width() <= w {
 		l = l.Join(about)
 	}
 	return l

@@ -94,6 +94,8 @@ func marks(c *screen.Context, g fleet.Generation) widget.Line {
 		l = l.And(themes.Dim, "boot entry ?")
 	case !*g.BootEntry:
 		l = l.And(themes.Warn, c.Glyphs.Cross+" no boot entry")
+	case len(g.BootMissing) > 0:
+		l = l.And(themes.Fail, c.Glyphs.Cross+" cannot boot")
 	}
 	return l
 }
@@ -106,6 +108,8 @@ func generation(c *screen.Context, st fleet.State, at, w int) widget.Doc {
 		entry = widget.L(themes.Unknown, "? the boot menu could not be read")
 	case !*g.BootEntry:
 		entry = widget.L(themes.Warn, "no: it cannot be chosen at boot")
+	case len(g.BootMissing) > 0:
+		entry = widget.L(themes.Fail, "it cannot boot: not there, or empty: "+strings.Join(g.BootMissing, ", "))
 	}
 	d := widget.Doc{}.Field(w, label, "generation", widget.L(themes.Title, strconv.Itoa(g.Number)).And(themes.Text, "  ").Join(marks(c, g)))
 	d = d.Field(w, label, "date", orUnknown(words.When(g.Date, c.Now)))

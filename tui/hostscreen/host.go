@@ -124,7 +124,7 @@ func (s *Screen) Hints(*screen.Context) []string {
 			if t.group != "" {
 				return []string{"back", "snapshots", "logs", "menu", "copy", "shell", "help"}
 			}
-			return []string{"back", "logs", "menu", "copy", "shell", "help"}
+			return t.withLogs("back", "logs", "menu", "copy", "shell", "help")
 		}
 		if h, ok := s.tab().(interface{ hints() []string }); ok {
 			return h.hints()
@@ -135,7 +135,7 @@ func (s *Screen) Hints(*screen.Context) []string {
 		if t.sorts != nil {
 			return []string{"back", "enter", "logs", "find", "view", "sort", "mark", "menu", "shell", "refresh", "help"}
 		}
-		return []string{"back", "enter", "logs", "find", "menu", "shell", "refresh", "help"}
+		return t.withLogs("back", "enter", "logs", "find", "menu", "shell", "refresh", "help")
 	}
 	if h, ok := s.tab().(interface{ hints() []string }); ok {
 		return h.hints()

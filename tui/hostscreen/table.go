@@ -206,6 +206,14 @@ func (t *tableTab) do(_ *screen.Context, _ fleet.State, id string) screen.Effect
 	return nil
 }
 
+// withLogs are hints, without that for logs where the rows have none.
+func (t *tableTab) withLogs(hints ...string) []string {
+	if t.log == nil {
+		return slices.DeleteFunc(hints, func(id string) bool { return id == "logs" })
+	}
+	return hints
+}
+
 // maxLogs bounds the logs that are opened as one; more can be added there.
 const maxLogs = 10
 

@@ -22,7 +22,7 @@ func EventIDs(events []fleet.Event) []string {
 		switch e.Kind {
 		case fleet.EventBoot:
 			id = string(e.HostID) + " boot"
-		case fleet.EventUnit, fleet.EventContainer, fleet.EventBackup, fleet.EventAlarm:
+		case fleet.EventUnit, fleet.EventContainer, fleet.EventBackup, fleet.EventAlarm, fleet.EventNetwork:
 			id += " " + e.Text
 		}
 		seen[id]++

@@ -167,6 +167,9 @@ func (s *Screen) add(c *screen.Context, st fleet.State, site fleet.Site) {
 	s.byID[url] = n
 }
 
+// shown is a URL as it stands in the list: what nearly all have alike is left out.
+func shown(url string) string { return strings.TrimPrefix(url, "https://") }
+
 func rank(word string) int { return slices.Index([]string{"down", "certificate", "?", "ok"}, word) }
 
 // fill makes the rows: what is broken first.
@@ -201,7 +204,7 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 		Tall:    c.W < screen.Narrow,
 		Cells: func(id string) []widget.Line {
 			n := s.byID[id]
-			cells := []widget.Line{widget.T(id), word(n.word), widget.T(strings.Join(n.hosts, ", ")), widget.L(themes.Dim, until(c, n.site))}
+			cells := []widget.Line{widget.T(shown(id)), word(n.word), widget.T(strings.Join(n.hosts, ", ")), widget.L(themes.Dim, until(c, n.site))}
 			return append(cells, public(c, n.site))[:len(columns)]
 		},
 		Lines: func(id string) [2]widget.Line {
@@ -210,7 +213,7 @@ func (s *Screen) Draw(c *screen.Context, p widget.Pane) {
 			if len(columns) > 4 {
 				l = l.And(themes.Dim, "  ").Join(public(c, n.site))
 			}
-			return [2]widget.Line{widget.T(id), l}
+			return [2]widget.Line{widget.T(shown(id)), l}
 		},
 		Target: func(id string) any { return screen.TapRow{ID: id} },
 		Empty:  s.empty(),
@@ -293,12 +296,12 @@ func (s *Screen) way(c *screen.Context, w int) widget.Doc {
 	if s.asking {
 		at += ", " + c.Glyphs.Asking + " again"
 	}
-	return d.Field(w, label, "gone", widget.L(themes.Dim, at))
+	return d.Field(w, label, "asked", widget.L(themes.Dim, at))
 }
 
 func hop(c *screen.Context, d widget.Doc, h fleet.Hop, w int) widget.Doc {
 	if h.Skipped {
-		return d.Field(w, label, h.Kind, widget.L(themes.Dim, "not gone: broken before it"))
+		return d.Field(w, label, h.Kind, widget.L(themes.Dim, "not asked: broken before it"))
 	}
 	l := word(string(h.State))
 	if h.Host != "" {

@@ -48,14 +48,14 @@ func word(st fleet.State, worst fleet.Severity) (string, themes.Role) {
 		}
 		return Unknown, themes.Unknown
 	case st.Reach.Err != "":
-		switch p := st.Host.Presence; {
+		switch {
 		case st.Sleeps() && worst != "": // of what others tell of it
 			return Severity(worst)
 		case st.Sleeps():
 			return Off, themes.Dim
-		case p.Current() && !p.Value.Online && worst != fleet.SeverityFail && worst != fleet.SeverityWarn:
+		case st.Host.Offline() && worst != fleet.SeverityFail && worst != fleet.SeverityWarn:
 			return Off, themes.Unknown // it may not be: others need it
-		case p.Current() && !p.Value.Online:
+		case st.Host.Offline():
 			return Severity(worst)
 		}
 		return Unknown, themes.Unknown

@@ -13,6 +13,7 @@ operator_up() {
   if ! alive "$OP/pid" "$OP/tailscaled.sock"; then
     (
       exec 9>&-
+      export TS_PORTLIST=0 # as on the hosts
       exec ip netns exec $ns setsid "$LAB/opt/bin/tailscaled" --state="$OP/tailscaled.state" \
         --socket="$OP/tailscaled.sock" --tun=ts-operator --port=41641 --no-logs-no-support
     ) </dev/null >>"$LAB/log/operator-tailscaled.log" 2>&1 &

@@ -1,0 +1,98 @@
+package fleet
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestNetChanges: what is another than in the reading before is in the timeline, once,
+// and what is not known or comes and goes by itself is not.
+func TestNetChanges(t *testing.T) {
+	net := func(s *State) *Networking { return &s.Networking.Value }
+	for name, c := range map[string]struct {
+		change func(*State)
+		want   string
+	}{
+		"nothing": {func(*State) {}, ""},
+		"WAN down": {func(s *State) {
+			net(s).Uplinks = []Uplink{{Link: "eth0", Family: "IPv4", State: UplinkDown, Why: "no carrier"}}
+		}, "error the WAN (eth0) is lost: no carrier"},
+		"no route":  {func(s *State) { net(s).Uplinks = nil }, "error the WAN (eth0) is lost: there is no default route"},
+		"other way": {func(s *State) { net(s).Uplinks = []Uplink{{Link: "lte0", Family: "IPv4", State: UplinkUp}} }, "warn the WAN goes by lte0, and not by eth0 203.0.113.1"},
+		"routes not told": {func(s *State) {
+			net(s).Uplinks, net(s).Unread = nil, []NetGap{{Part: PartRoutes, Why: "x"}}
+		}, ""},
+		"carrier":       {func(s *State) { net(s).Links = relinked(s, 1, func(l *NetLink) { l.State = LinkNoCarrier }) }, "warn lan is no carrier, and was up"},
+		"of containers": {func(s *State) { net(s).Links = relinked(s, 2, func(l *NetLink) { l.State = LinkUp }) }, ""},
+		"plugged in":    {func(s *State) { net(s).Links = relinked(s, 3, func(l *NetLink) { l.State = LinkUp }) }, "info lan3 is up, and was no carrier"},
+		"address": {func(s *State) {
+			net(s).Links = relinked(s, 0, func(l *NetLink) { l.Addresses = []netip.Prefix{netip.MustParsePrefix("203.0.113.9/24")} })
+		}, "info eth0 has the address 203.0.113.9/24, and had 203.0.113.2/24"},
+		"IPv6": {func(s *State) {
+			net(s).Links = relinked(s, 0, func(l *NetLink) {
+				l.Addresses = append(slices.Clone(l.Addresses), netip.MustParsePrefix("2001:db8::7/64"))
+			})
+		}, ""},
+		"gone and new": {func(s *State) { net(s).Links = relinked(s, 4, func(l *NetLink) { l.Name = "wg1" }) }, "warn wg0 is gone, info wg1 is new"},
+		"cut":          {func(s *State) { net(s).Links, net(s).Cut = net(s).Links[:2], []string{"only 2 links are kept"} }, ""},
+		"peer lost": {func(s *State) {
+			peers := slices.Clone(net(s).Tunnels[0].Peers)
+			peers[3].Handshake, peers[3].Allowed = networkNow.Add(-time.Hour), []netip.Prefix{netip.MustParsePrefix("10.9.0.4/32")}
+			net(s).Tunnels = []WGTunnel{{Link: "wg0", Peers: peers}}
+		}, "warn wg0: the peer 10.9.0.4/32 does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := ofRouter()
+			after := ofRouter()
+			c.change(&after)
+			next := Known(after.Networking.Value, networkNow.Add(time.Minute), "ip")
+			st.Networking = st.Networking.Remember(networkNow) // what was kept from a former run counts
+			for range 2 {
+				st.TakeNetworking(next)
+			}
+			if got := networkEventsOf(st); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// relinked are a host's links, one of them changed.
+func relinked(s *State, i int, change func(*NetLink)) []NetLink {
+	links := slices.Clone(s.Networking.Value.Links)
+	change(&links[i])
+	return links
+}
+
+func networkEventsOf(st State) string {
+	var list []string
+	for _, e := range Timeline([]State{st}, nil, time.Time{}) {
+		if e.Kind == EventNetwork {
+			list = append(list, string(e.Level)+" "+e.Text)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// TestNetChangesAreBounded: also of a host that changes at every reading, and a reading
+// that failed changes nothing.
+func TestNetChangesAreBounded(t *testing.T) {
+	st := ofRouter()
+	for i := range 3 * maxNetChanges {
+		at := networkNow.Add(time.Duration(i+1) * time.Minute)
+		st.TakeNetworking(Unknown[Networking](errors.New("away"), at, "ip"))
+		next := ofRouter().Networking.Value
+		next.Uplinks[0].State = []UplinkState{UplinkDown, UplinkUp}[i%2]
+		st.TakeNetworking(Known(next, at, "ip"))
+	}
+	if n := len(st.NetChanges); n != maxNetChanges {
+		t.Errorf("%d are kept", n)
+	}
+	if last := st.NetChanges[maxNetChanges-1]; last.Text != "the WAN (eth0) is back" || !last.At.Equal(networkNow.Add(3*maxNetChanges*time.Minute)) {
+		t.Errorf("the last is %+v", last)
+	}
+}
