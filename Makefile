@@ -1,7 +1,7 @@
 # The build tags for the Podman bindings stand here, and in .goreleaser.yaml,
 # which reads no Makefile: remote clients only, no cgo.
 TAGS := remote,containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper
-export GOFLAGS := -tags=$(TAGS)
+export GOFLAGS := -trimpath -tags=$(TAGS)
 export CGO_ENABLED ?= 0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)

@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # What the test programs share. Sourced from the repository's root.
 
-# The same build tags as everywhere: the Makefile is their one place.
+# The same build tags as everywhere: the Makefile is their one place. Without paths of
+# this checkout in them, what was built in another one is not built again.
 TAGS=$(sed -n 's/^TAGS := //p' Makefile)
-export GOFLAGS=-tags=$TAGS CGO_ENABLED=0
+export GOFLAGS="-trimpath -tags=$TAGS" CGO_ENABLED=0
 # Tools are built once and kept outside the checkout, keyed by version.
 CACHE=${SEXTANT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sextant}
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %(%T)T %s\n' -1 "$*"; }
 
 # tool MODULE@VERSION: the path of a tool, built when it is not there yet
 tool() {

@@ -392,7 +392,11 @@ func attachCommand(o *options) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				began := time.Now()
 				dep, err := a.attach(cmd, d, s.Host, at(args, 1), confirm)
+				if note := over(dep, began); note != "" {
+					fmt.Fprintln(cmd.ErrOrStderr(), s.Host.Name+": "+note)
+				}
 				return ended(cmd.OutOrStdout(), *o, s.Host, dep, err)
 			})
 		},
@@ -410,6 +414,15 @@ func (a *app) attach(cmd *cobra.Command, d *nixops.Deployer, h fleet.Host, id st
 		}
 	}
 	return d.Attach(cmd.Context(), h, id, confirm, telling(cmd.ErrOrStderr(), h.Name))
+}
+
+// over tells that a deploy had ended before anybody looked on; "" where it had not.
+func over(dep fleet.Deploy, began time.Time) string {
+	const slack = 5 * time.Second // the host's clock is read apart
+	if !dep.State.Over() || dep.Changed.IsZero() || !dep.Changed.Before(began.Add(-slack)) {
+		return ""
+	}
+	return "it was over already, " + age(dep.Changed, began) + " ago: that is what it told then"
 }
 
 // at is argument i, or "".

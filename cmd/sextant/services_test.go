@@ -57,6 +57,17 @@ func TestServicesOfTheDemo(t *testing.T) {
 	}
 }
 
+// TestServicesThatAreNotKnown: a host of which nothing is known makes 3, and is named.
+func TestServicesThatAreNotKnown(t *testing.T) {
+	unseen := fleet.State{Host: fleet.Host{ID: "u", Name: "unseen"}.Told()}
+	unseen = unseen.Lost(errors.New("no answer"), time.Now())
+	var out bytes.Buffer
+	err := printServices(&out, options{}, fleet.Snapshot{Hosts: []fleet.State{unseen}}, []fleet.State{unseen}, serviceView{})
+	if !errors.Is(err, exitCode(exitUnknown)) || !strings.Contains(out.String(), "unseen") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
 // checkServices holds rows against what was made of them.
 func checkServices(t *testing.T, rows []fleet.ServiceRow) {
 	t.Helper()

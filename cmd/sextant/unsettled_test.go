@@ -73,6 +73,24 @@ func TestDeploysReadOnceAreNoHole(t *testing.T) {
 	}
 }
 
+// TestADeployThatIsOver: what is told again of one that ended long ago is said to be old.
+func TestADeployThatIsOver(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		dep  fleet.Deploy
+		want string
+	}{
+		{fleet.Deploy{State: fleet.Confirmed, Changed: now.Add(-3 * time.Hour)}, "it was over already, 3h ago: that is what it told then"},
+		{fleet.Deploy{State: fleet.Confirmed, Changed: now.Add(time.Second)}, ""},
+		{fleet.Deploy{State: fleet.Awaiting, Changed: now.Add(-3 * time.Hour)}, ""},
+		{fleet.Deploy{State: fleet.Refused}, ""},
+	} {
+		if got := over(c.dep, now); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.dep, got, c.want)
+		}
+	}
+}
+
 // onlyLooksOn attaches to a deploy that waits where nothing may be changed: what
 // would confirm it is refused, by the flag and by the configuration, and it waits on.
 func onlyLooksOn(t *testing.T, a *app, h fleet.Host) {
