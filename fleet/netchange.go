@@ -27,25 +27,41 @@ func (s *State) TakeNetworking(f Fact[Networking]) {
 	if !before.HasValue() || !f.Current() || !f.At.After(before.At) {
 		return
 	}
+	if s.WAN == nil {
+		s.WAN = before.Value.WAN().certain()
+	}
 	list := slices.Clone(s.NetChanges)
-	for _, c := range slices.Concat(wanChanges(before.Value, f.Value), linkChanges(before.Value, f.Value), peerChanges(before, f)) {
+	for _, c := range slices.Concat(wanChanges(s.WAN, f.Value.WAN()), linkChanges(before.Value, f.Value), peerChanges(before, f)) {
 		c.At = f.At
 		list = append(list, c)
 	}
 	s.NetChanges = list[max(0, len(list)-maxNetChanges):]
+	if is := f.Value.WAN().certain(); is != nil {
+		s.WAN = is
+	}
 }
 
-// wanChanges tell of the way to the internet: that it is lost, that it is back, that it
-// is another. One that was not known tells nothing.
-func wanChanges(before, now Networking) []NetChange {
-	was, is := before.WAN(), now.WAN()
-	lost := func(u Uplink) bool { return u.State == UplinkDown || u.State == UplinkNone }
-	switch {
-	case was.State == UplinkUnknown || is.State == UplinkUnknown:
+// certain is the uplink where it is known whether it leads anywhere; nil: it is not. One
+// without a gateway, such as PPP, is there for as long as its link is.
+func (u Uplink) certain() *Uplink {
+	if u.State == UplinkUnknown && (u.Link == "" || u.Gateway != "") {
 		return nil
-	case !lost(was) && lost(is):
+	}
+	return &u
+}
+
+// lost tells of an uplink that is certain that it leads nowhere.
+func (u Uplink) lost() bool { return u.State == UplinkDown || u.State == UplinkNone }
+
+// wanChanges tell of the way to the internet: that it is lost, that it is back, that it
+// is another, against how it was when that was last certain.
+func wanChanges(was *Uplink, is Uplink) []NetChange {
+	switch {
+	case was == nil || is.certain() == nil, was.lost() && is.lost():
+		return nil
+	case is.lost():
 		return []NetChange{{Level: Error, Text: "the WAN" + ofLink(was.Link) + " is lost: " + cmp.Or(is.Why, "no reason is known")}}
-	case lost(was) && !lost(is):
+	case was.lost():
 		return []NetChange{{Level: Info, Text: "the WAN" + ofLink(is.Link) + " is back"}}
 	case was.Link != is.Link || was.Gateway != is.Gateway:
 		return []NetChange{{Level: Warn, Text: "the WAN goes by " + strings.TrimSpace(is.Link+" "+is.Gateway) + ", and not by " + strings.TrimSpace(was.Link+" "+was.Gateway)}}
@@ -118,11 +134,12 @@ func peerChanges(before, now Fact[Networking]) []NetChange {
 				continue
 			}
 			was, is := before.Value.Tunnels[i].Peers[j].Lost(before.At), p.Lost(now.At)
+			heard := !p.Handshake.IsZero() && now.At.Sub(p.Handshake) <= handshakeLate
 			who := t.Link + ": the peer " + cmp.Or(allowed(p.Allowed), p.Key)
 			switch {
 			case is && !was:
 				list = append(list, NetChange{Level: Warn, Text: who + " does not answer"})
-			case was && !is:
+			case was && heard:
 				list = append(list, NetChange{Level: Info, Text: who + " answers again"})
 			}
 		}

@@ -78,6 +78,62 @@ func networkEventsOf(st State) string {
 	return strings.Join(list, ", ")
 }
 
+// TestAWANThatIsNotAlwaysCertain: between two readings of it that are, others tell
+// nothing; a way that is lost in one way and then in another is lost once.
+func TestAWANThatIsNotAlwaysCertain(t *testing.T) {
+	up := []Uplink{{Link: "eth0", Gateway: "203.0.113.1", Family: "IPv4", State: UplinkUp}}
+	silent := []Uplink{{Link: "eth0", Gateway: "203.0.113.1", Family: "IPv4", State: UplinkUnknown}}
+	down := []Uplink{{Link: "eth0", Gateway: "203.0.113.1", Family: "IPv4", State: UplinkDown, Why: "no carrier"}}
+	ppp := []Uplink{{Link: "ppp0", Family: "IPv4", State: UplinkUnknown}}
+	for name, c := range map[string]struct {
+		seen [][]Uplink
+		want string
+	}{
+		"by an unknown one": {[][]Uplink{silent, down, silent, up}, "info the WAN (eth0) is back, error the WAN (eth0) is lost: no carrier"},
+		"lost once":         {[][]Uplink{down, nil, down, nil}, "error the WAN (eth0) is lost: no carrier"},
+		"never certain":     {[][]Uplink{silent, silent}, ""},
+		"PPP": {[][]Uplink{ppp, nil, ppp}, "info the WAN (ppp0) is back, error the WAN (ppp0) is lost: there is no default route, " +
+			"warn the WAN goes by ppp0, and not by eth0 203.0.113.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := ofRouter()
+			for i, uplinks := range c.seen {
+				next := ofRouter().Networking.Value
+				next.Uplinks = uplinks
+				st.TakeNetworking(Known(next, networkNow.Add(time.Duration(i+1)*time.Minute), "ip"))
+			}
+			if got := networkEventsOf(st); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestAPeerThatAnswersAgain has been heard of: one that only does not count as lost any
+// more, because its tunnel was made anew, does not answer.
+func TestAPeerThatAnswersAgain(t *testing.T) {
+	at := func(p WGPeer, at time.Time) Fact[Networking] {
+		n := ofRouter().Networking.Value
+		n.Tunnels = []WGTunnel{{Link: "wg0", Peers: []WGPeer{p}}}
+		return Known(n, at, "ip")
+	}
+	lost := WGPeer{Key: "site", Endpoint: "192.0.2.9:51820", KeepAlive: 25, Handshake: networkNow.Add(-time.Hour)}
+	anew, heard := lost, lost
+	anew.Handshake, anew.Never = time.Time{}, true
+	heard.Handshake = networkNow
+	for _, c := range []struct {
+		after WGPeer
+		want  string
+	}{{anew, ""}, {heard, "info wg0: the peer site answers again"}} {
+		st := ofRouter()
+		st.Networking = at(lost, networkNow)
+		st.TakeNetworking(at(c.after, networkNow.Add(time.Minute)))
+		if got := networkEventsOf(st); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 // TestNetChangesAreBounded: also of a host that changes at every reading, and a reading
 // that failed changes nothing.
 func TestNetChangesAreBounded(t *testing.T) {

@@ -206,7 +206,7 @@ func (s State) bootProblem(b *bench) {
 	for _, g := range s.Generations.Value {
 		if g.Default && len(g.BootMissing) > 0 && s.Generations.Current() {
 			b.add(Object{Kind: KindSystem, Name: "boot"}, SeverityFail, time.Time{}, "the default, generation %d, cannot boot: not there, or empty: %s", g.Number, strings.Join(g.BootMissing, ", ")).Cure =
-				"do not restart it; have the boot menu written again: /nix/var/nix/profiles/system/bin/switch-to-configuration boot, as root on it"
+				"do not restart it; as root on it remove those that are empty, and have the boot menu written again: /nix/var/nix/profiles/system/bin/switch-to-configuration boot"
 		}
 	}
 }

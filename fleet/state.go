@@ -36,6 +36,7 @@ type State struct {
 	MDNS       Fact[[]MDNS]        // its names in the local network; asked seldom
 	Networking Fact[Networking]    // how it is on its networks; asked seldom
 	NetChanges []NetChange         // what was seen to change there, oldest first
+	WAN        *Uplink             // its WAN when that was last certain; nil: it never was
 	Rates      map[string]LinkRate // of its links just now, only while they are on the screen; see [State.Rate]
 
 	Raised []HostAlarm                 // what monitors raise of it, be they on another host; of a snapshot, never kept

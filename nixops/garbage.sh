@@ -96,10 +96,26 @@ boot_partition() {
 	stat -c 'size %s %n' "$b"/EFI/nixos/* "$b"/EFI/Linux/* "$b"/kernels/* "$b"/nixos/* 2>/dev/null
 }
 
+# inside ENTRY: the generation of the system's profile that an entry says it is of
+inside() {
+	of=
+	while read -r key word rest; do
+		case $key in
+		title) case $rest in *\]*) return ;; esac ;; # of another profile
+		version) [ "$word" != Generation ] || of=${rest%%[!0-9]*} ;;
+		esac
+	done <"$1"
+	say "$of"
+}
+
 systemd_boot() {
-	for e in "$b"/loader/entries/nixos-generation-*.conf "$b"/EFI/Linux/nixos-generation-*.efi; do
+	for e in "$b"/loader/entries/nixos-*.conf "$b"/EFI/Linux/nixos-generation-*.efi; do
 		[ -r "$e" ] || continue
-		n=${e##*/nixos-generation-} n=${n%%[!0-9]*}
+		case ${e##*/} in
+		nixos-generation-*) n=${e##*/nixos-generation-} n=${n%%[!0-9]*} ;;
+		nixos-*-generation-*) continue ;; # of another profile
+		*) n=$(inside "$e") ;; # since NixOS 26.05 a hash is its name
+		esac
 		[ "$n" ] || continue
 		case $e in *.efi) # one file with all in it, as lanzaboote makes them
 			say "file $n $e"

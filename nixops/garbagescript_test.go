@@ -98,6 +98,11 @@ func TestGarbageLook(t *testing.T) {
 		"loader/entries/nixos-generation-6.conf":                      "linux /EFI/nixos/k1.efi\ninitrd /EFI/nixos/gone.efi\n",
 		"loader/entries/nixos-generation-6-specialisation-night.conf": "linux /EFI/nixos/k1.efi\n",
 		"loader/entries/nixos-generation-.conf":                       "linux /EFI/nixos/k1.efi\n",
+		"loader/entries/nixos-0a1b2c+3.conf":                          "title NixOS\nversion Generation 5 NixOS Yarara 26.05, built on 2026-06-01\nlinux /EFI/nixos/k1.efi\ninitrd /EFI/nixos/lost.efi\n",
+		"loader/entries/nixos-0a1b2d.conf":                            "title NixOS (night)\nversion Generation 7 NixOS 26.05\nlinux /EFI/nixos/k1.efi\n",
+		"loader/entries/nixos-0a1b2e.conf":                            "title NixOS [other]\nversion Generation 1 NixOS 26.05\nlinux /EFI/nixos/k1.efi\n",
+		"loader/entries/nixos-other-generation-1.conf":                "linux /EFI/nixos/k1.efi\n",
+		"loader/entries/nixos-0a1b2f.conf":                            "title mine\nlinux /EFI/nixos/k1.efi\n",
 		"loader/entries/windows.conf":                                 "efi /EFI/Microsoft/x.efi\n",
 		"EFI/nixos/k1.efi":                                            strings.Repeat("k", 100),
 		"EFI/nixos/i2.efi":                                            strings.Repeat("i", 250),
@@ -134,7 +139,7 @@ func TestGarbageLook(t *testing.T) {
 	for _, f := range g.BootFiles {
 		files = append(files, fmt.Sprint(filepath.Base(f.Path), f.Bytes, f.Missing, f.Generations))
 	}
-	want := []string{"e-Image4 false [7]", "e-initrd5 false [7]", "g-bzImage2 false [4]", "g-initrd3 false [4]", "gone.efi0 true [6]", "i2.efi250 false [2]", "k1.efi100 false [2 6]", "nixos-generation-3-abc.efi40 false [3]"}
+	want := []string{"e-Image4 false [7]", "e-initrd5 false [7]", "g-bzImage2 false [4]", "g-initrd3 false [4]", "gone.efi0 true [6]", "i2.efi250 false [2]", "k1.efi100 false [2 5 6 7]", "lost.efi0 true [5]", "nixos-generation-3-abc.efi40 false [3]"}
 	if slices.Sort(files); !slices.Equal(files, want) {
 		t.Errorf("boot files\n%s\nwant\n%s", strings.Join(files, "\n"), strings.Join(want, "\n"))
 	}

@@ -154,7 +154,7 @@ func (d *Deployer) planRollBack(ctx context.Context, t fleet.Target) (fleet.Plan
 	case !*g.BootEntry:
 		add("it is not in the boot menu: where that holds only the newest, a reboot starts another system")
 	case len(g.BootMissing) > 0:
-		add("it cannot boot as its boot entry stands, which is written anew: not there, or empty: %s", strings.Join(g.BootMissing, ", "))
+		add("it cannot boot as it stands: not there, or empty: %s. What is missing is written anew with the boot menu, what is empty is not: remove that first", strings.Join(g.BootMissing, ", "))
 	}
 	p.Lines = append(p.Lines, pullLines(s)...)
 	p.More = func(ctx context.Context) []string {

@@ -97,6 +97,11 @@ func printAlarmsOf(w io.Writer, o options, snap fleet.Snapshot, states []fleet.S
 		if quiet > 0 {
 			t.note(fmt.Sprintf("%d silenced (--silenced)", quiet))
 		}
+		for _, s := range states {
+			if len(rows) == 0 && s.Alarms.None { // that nothing is raised says nothing where nobody looks
+				t.note("- " + s.Host.Name + ": " + s.Alarms.Err)
+			}
+		}
 		holes(t, hosts, now)
 		for _, e := range unasked {
 			t.note("? " + e.Host + ": " + e.Error)

@@ -122,6 +122,13 @@ func printRepositories(w io.Writer, o options, states []fleet.State) error {
 			}
 			t.row(fleet.ShortRepo(r.ID), r.Tool, strings.Join(r.Jobs, " "), fmt.Sprint(r.Snapshots), strings.Join(of, ", "), kept(r.Check, now), kept(r.Prune, now), age(r.At, now))
 		}
+		for _, s := range states {
+			for _, j := range s.Backups.Value {
+				if j.Repo == nil && j.Error != "" {
+					t.note("? " + s.Host.Name + " " + j.Name + ": " + j.Error)
+				}
+			}
+		}
 		holes(t, hosts, now)
 	})
 	for _, r := range out.Repositories {

@@ -67,6 +67,12 @@ func TestBoundKeys(t *testing.T) {
 			t.Errorf("%v: %v", keys, err)
 		}
 	}
+	if _, err := boundKeys(map[string]string{"back": "x", "quit": "x"}); err == nil || !strings.Contains(err.Error(), `both have "x"`) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := boundKeys(map[string]string{"newer": "x", "only": "x"}); err != nil { // on screens apart
+		t.Error(err)
+	}
 	if got, err := boundKeys(map[string]string{"refresh": "q", "quit": "Q"}); err != nil || got["quit"][0] != "Q" {
 		t.Error(got, err)
 	}

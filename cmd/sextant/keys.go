@@ -58,7 +58,22 @@ func boundKeys(keys map[string]string) (map[string][]string, error) {
 			errs = append(errs, fmt.Errorf("[ui] keys: %s is left without a key; bind %s to another", id, id))
 		}
 	}
+	for i, b := range all {
+		for _, other := range all[i+1:] {
+			if both := bothOf(bound[b.ID], bound[other.ID]); both != "" && b.Meets(other) {
+				errs = append(errs, fmt.Errorf("[ui] keys: %s and %s both have %q", b.ID, other.ID, both))
+			}
+		}
+	}
 	return bound, errors.Join(errs...)
+}
+
+// bothOf is the first key that is in both lists; "" there is none.
+func bothOf(a, b []string) string {
+	if i := slices.IndexFunc(a, func(key string) bool { return slices.Contains(b, key) }); i >= 0 {
+		return a[i]
+	}
+	return ""
 }
 
 // needed are the actions without whose keys nobody gets anywhere, or out again.

@@ -123,6 +123,7 @@ const (
 	lookedMetrics   = 5 * time.Second
 	everySnapshots  = 30 * time.Minute
 	lookedSnapshots = 5 * time.Minute
+	againSnapshots  = time.Minute // where a repository did not answer: a wrong password is not tried every few seconds
 )
 
 // collectors are the kinds of knowledge beyond the probe.
@@ -132,7 +133,7 @@ func (r *readers) collectors() []watch.Collector {
 		{Name: "deploys", Every: everyDeploys, Looked: lookedDeploys, Slow: true, Read: r.readDeploys},
 		{Name: "metrics", Every: everyMetrics, Looked: lookedMetrics, Read: r.readMetrics},
 		{Name: "backups", Every: everySnapshots, Looked: lookedSnapshots, Slow: true, Timeout: 5 * time.Minute, Read: r.readBackups,
-			Failed: func(s fleet.State) bool { return s.Backups.Failed() }},
+			Failed: backupsFailed, Again: againSnapshots},
 	}, append(r.siteCollectors(), append(secretCollectors(), r.monitorCollector(), r.dnsCollector())...)...)
 }
 
@@ -239,6 +240,11 @@ func (r *readers) readBackups(ctx context.Context, a watch.Ask) watch.Change {
 	}
 	f := backup.Read(ctx, a.Link, st, time.Now(), r.limits())
 	return func(s *fleet.State) { s.Backups = s.Backups.Refresh(f) }
+}
+
+// backupsFailed tells whether something that backups are judged by did not answer.
+func backupsFailed(s fleet.State) bool {
+	return s.Backups.Failed() || slices.ContainsFunc(s.Backups.Value, func(j fleet.BackupJob) bool { return j.State == fleet.BackupUnknown && j.Error != "" })
 }
 
 // limits are the person's own limits for the age of backups.

@@ -78,6 +78,7 @@ type host struct {
 	MDNS        fact[[]fleet.MDNS]       `json:"mdns,omitzero"`
 	Networking  fact[fleet.Networking]   `json:"networking,omitzero"`
 	NetChanges  []fleet.NetChange        `json:"netChanges,omitempty"`
+	WAN         *fleet.Uplink            `json:"wan,omitempty"`
 	Declared    fact[fleet.Declared]     `json:"declared,omitzero"`
 }
 
@@ -106,6 +107,7 @@ func keepHost(s fleet.State) host {
 		MDNS:        keep(first(s.MDNS, maxDNS)),
 		Networking:  keep(s.Networking), // its lists are bounded where they are read
 		NetChanges:  s.NetChanges,
+		WAN:         s.WAN,
 		Declared:    keep(fleet.Derive(s.Declared, fleet.Declared.Brief)), // its lists are bounded where they are read
 	}
 }
@@ -134,6 +136,7 @@ func (k host) state(now time.Time) fleet.State {
 		DNS:         k.DNS.give(now),
 		MDNS:        k.MDNS.give(now),
 		Networking:  k.Networking.give(now),
+		WAN:         k.WAN,
 		NetChanges:  k.NetChanges[:min(len(k.NetChanges), maxChanges)],
 		Declared:    k.Declared.give(now),
 	}

@@ -67,8 +67,9 @@ func TestAGenerationThatCannotBoot(t *testing.T) {
 	l := labtest.Load(t).Link(t, "cloud")
 	number := strings.TrimSpace(labtest.Output(t, l, "sh", "-c", "readlink /nix/var/nix/profiles/system | tr -dc 0-9"))
 	kernel := "/boot" + strings.TrimSpace(labtest.Output(t, l, "sed", "-n", "s/^linux //p", "/boot/loader/entries/nixos-generation-"+number+".conf"))
+	reader := labtest.Probe(t) // which is told only what has moved
 	look := func() []string {
-		f, err := labtest.Probe(t).Read(t.Context(), l)
+		f, err := reader.Read(t.Context(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,9 +89,32 @@ func TestAGenerationThatCannotBoot(t *testing.T) {
 	if got := look(); !slices.Equal(got, []string{kernel}) {
 		t.Errorf("missing is %q, not %s", got, kernel)
 	}
-	labtest.Output(t, l, "touch", kernel)
+	labtest.Output(t, l, "touch", kernel+".new")
+	labtest.Output(t, l, "mv", kernel+".new", kernel)
 	if got := look(); !slices.Equal(got, []string{kernel}) {
 		t.Errorf("empty is %q, not %s", got, kernel)
+	}
+}
+
+// TestEntriesNamedByAHash: which generations they are of is in them.
+func TestEntriesNamedByAHash(t *testing.T) {
+	l := labtest.Load(t).Link(t, "laptop")
+	f, err := labtest.Probe(t).Read(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := labtest.Output(t, l, "ls", "/boot/loader/entries"); strings.Contains(names, "generation") {
+		t.Errorf("the names tell more than a hash: %s", names)
+	}
+	in := strings.Fields(labtest.Output(t, l, "sh", "-c", `cd /boot/loader/entries && grep -lx 'title NixOS' *.conf | xargs sed -n 's/^version Generation \([0-9]*\) .*/\1/p'`))
+	var told []string
+	for _, g := range f.Generations.Value {
+		if g.BootEntry != nil && *g.BootEntry && len(g.BootMissing) == 0 {
+			told = append(told, itoa(g.Number))
+		}
+	}
+	if slices.Sort(in); len(in) == 0 || sorted(told) != strings.Join(in, " ") {
+		t.Errorf("in the menu are %q, told is %q", in, told)
 	}
 }
 

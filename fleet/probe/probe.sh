@@ -43,7 +43,7 @@ while read -r k l _; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/sta
 patience=10 asked=0
 signs() {
 	IFS=. read -r now _ </proc/uptime
-	links=$(stat -c '%N %y' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/grub/grub.cfg \
+	links=$(stat -c '%N %y' /run/systemd/units /run/current-system /run/booted-system $p $p/system /boot/loader/entries /boot/EFI/nixos /boot/grub/grub.cfg \
 		/boot/extlinux/extlinux.conf /etc/containers/systemd /run/containers/systemd /run/podman/podman.sock /run/docker.sock /run/caddy/admin.sock \
 		/run/user/*/podman/podman.sock /var/lib/comin/store.json /var/lib/sextant/deploys /var/lib/sextant/deploys/*)
 	# to cut a long text in two costs the shell more than another program
@@ -201,13 +201,13 @@ standing() {
 	if [ -r /boot/loader/entries ]; then
 		echo readable
 		for l in /boot/loader/entries/*; do printf '%s\n' "${l##*/}"; done
-		if [ "$uid" = 0 ]; then # to others all of it would seem to be missing
-			begin unbootable
-			for l in /boot/loader/entries/nixos-generation-*.conf; do
-				[ -r "$l" ] && while read -r k f _; do
-					case $k in linux | initrd | devicetree) [ -s "/boot/${f#/}" ] || printf '%s /boot/%s\n' "${l##*/}" "${f#/}" ;; esac
-				done <"$l"
-			done
+		# since NixOS 26.05 a hash is the name of an entry, and what is in it tells of which generation it is
+		begin entries
+		grep -Eho '^(title|linux|initrd|devicetree)[[:space:]].*|^version[[:space:]]+Generation [0-9]+' /boot/loader/entries/nixos-*.conf
+		if [ -r /boot/EFI/nixos ] && [ -x /boot/EFI/nixos ]; then
+			begin bootfiles
+			echo /boot/EFI/nixos/ # it may be empty
+			for l in /boot/EFI/nixos/*; do [ -s "$l" ] && printf '%s\n' "$l"; done
 		fi
 	elif [ -r /boot/grub/grub.cfg ]; then
 		echo readable

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,24 +85,45 @@ func TestARunningSpecialisation(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBoot: what the boot entry of a generation starts and is not there is
-// told of it, and of no other; of what is in a specialisation's entry, nothing.
-func TestWhatCannotBoot(t *testing.T) {
-	b := recorded(t)["systemd257.txt"]
-	const told = "nixos-generation-143.conf /boot/EFI/nixos/k\x1b[2J.efi\nnixos-generation-143.conf /boot/EFI/nixos/i.efi\n" +
-		"nixos-generation-140-specialisation-rescue.conf /boot/EFI/nixos/i.efi\nother.conf /boot/x\nnixos-generation-\n\n"
-	b = bytes.Replace(b, []byte("XX boot\n"), []byte("XX unbootable\n"+told+"XX boot\n"), 1)
-	f, err := probe.Parse(b, "XX", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, g := range f.Generations.Value {
-		want := ""
-		if g.Number == 143 {
-			want = "/boot/EFI/nixos/k.efi /boot/EFI/nixos/i.efi"
+// TestBootMenu: entries are of generations by their names, and by what is in them. What
+// one starts and is not there is told of its generation; of specialisations and other
+// profiles, and where it is not known what is there, nothing.
+func TestBootMenu(t *testing.T) {
+	const told = "title NixOS\nversion Generation 143\nlinux /EFI/nixos/k\x1b[2J.efi\ninitrd /EFI/nixos/i.efi\n" +
+		"title NixOS (rescue)\nversion Generation 140\nlinux /EFI/nixos/i.efi\n" +
+		"title NixOS [test]\nversion Generation 142\nlinux /EFI/nixos/i.efi\n" +
+		"title\tNixOS\nversion\tGeneration 139\nlinux\t/EFI/nixos/there.efi\ninitrd /elsewhere/i.efi\n" +
+		"title mine\nlinux\n\nversion Generation 99999999999999999999\nrubbish\n"
+	const files = "XX bootfiles\n/boot/EFI/nixos/\n/boot/EFI/nixos/there.efi\n"
+	for name, c := range map[string]struct{ told, entries, missing string }{
+		"all is told":       {told + files, "139 143", "143 /boot/EFI/nixos/k.efi 143 /boot/EFI/nixos/i.efi"},
+		"not what is there": {told, "139 140 143", ""},
+		"names alone":       {"", "139 140 143", ""},
+		"nothing is there":  {told + "XX bootfiles\n/boot/EFI/nixos/\n", "139 140 143", "143 /boot/EFI/nixos/k.efi 143 /boot/EFI/nixos/i.efi 139 /boot/EFI/nixos/there.efi"},
+	} {
+		b := bytes.Replace(recorded(t)["systemd257.txt"], []byte("XX boot\n"), []byte("XX entries\n"+c.told+"XX boot\n"), 1)
+		if name == "all is told" { // and the names are hashes
+			b = bytes.ReplaceAll(b, []byte("\nnixos-generation-"), []byte("\nnixos-0a1b2c"))
 		}
-		if got := strings.Join(g.BootMissing, " "); got != want {
-			t.Errorf("of %d %q is missing, not %q", g.Number, got, want)
+		f, err := probe.Parse(b, "XX", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var entries, missing []string
+		for _, g := range f.Generations.Value {
+			n := strconv.Itoa(g.Number)
+			if g.BootEntry != nil && *g.BootEntry {
+				entries = append(entries, n)
+			}
+			for _, m := range g.BootMissing {
+				missing = append(missing, n, m)
+			}
+		}
+		if slices.Sort(entries); strings.Join(entries, " ") != c.entries {
+			t.Errorf("%s: in the menu are %v, want %s", name, entries, c.entries)
+		}
+		if got := strings.Join(missing, " "); got != c.missing {
+			t.Errorf("%s: %q is missing, want %q", name, got, c.missing)
 		}
 	}
 }

@@ -191,7 +191,8 @@ func revisions(s sections) map[string]string {
 
 // generations brings together what the sections tell of each.
 func generations(s sections, sys fleet.System) []fleet.Generation {
-	versions, revs, boot, missing := filesOf(s, "versions"), revisions(s), bootEntries(s), bootMissing(s)
+	menu := entries(s)
+	versions, revs, boot, missing := filesOf(s, "versions"), revisions(s), bootEntries(s, menu), bootMissing(s, menu)
 	kernels, specs := map[int]string{}, map[int][]string{}
 	for _, l := range s.lines("kernels") {
 		kernels[linkNumber(l)] = fleet.Clean(path.Base(l))
@@ -221,7 +222,7 @@ func generations(s sections, sys fleet.System) []fleet.Generation {
 var entryName = regexp.MustCompile(`^(?:nixos-generation-|NixOS - Configuration |LABEL nixos-)([0-9]{1,9})(?:[.+-].*)?$`)
 
 // bootEntries are the generations in the boot menu; nil: it cannot be read.
-func bootEntries(s sections) map[int]bool {
+func bootEntries(s sections, menu map[int][]string) map[int]bool {
 	l := s.lines("boot")
 	if len(l) == 0 || l[0] != "readable" {
 		return nil
@@ -233,18 +234,58 @@ func bootEntries(s sections) map[int]bool {
 			out[n] = true
 		}
 	}
+	for n := range menu {
+		out[n] = true
+	}
 	return out
 }
 
-// bootMissing are the files that the entries of generations in the boot menu name and
-// that are not there, or empty; of systemd-boot alone, and as root.
-func bootMissing(s sections) map[int][]string {
+// entries are the generations in the menu of systemd-boot by what is in its entries,
+// with the files that each starts. Those of specialisations ("title NixOS (rescue)") and
+// of other profiles ("title NixOS [test]") are passed over.
+func entries(s sections) map[int][]string {
 	out := map[int][]string{}
-	for _, line := range s.lines("unbootable") {
-		entry, file, _ := strings.Cut(line, " ")
-		if m := entryName.FindStringSubmatch(entry); m != nil && !strings.Contains(entry, "specialisation") {
-			n, _ := strconv.Atoi(m[1])
-			out[n] = append(out[n], fleet.Clean(file))
+	n, plain := 0, false
+	var files []string
+	end := func() {
+		if n > 0 && plain {
+			out[n] = files
+		}
+		n, files = 0, nil
+	}
+	for _, line := range s.lines("entries") {
+		key, value, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
+		value = strings.TrimSpace(value)
+		switch key {
+		case "title": // each entry begins with it
+			end()
+			plain = !strings.HasSuffix(value, ")") && !strings.HasSuffix(value, "]")
+		case "version":
+			n, _ = strconv.Atoi(strings.TrimPrefix(value, "Generation "))
+		default:
+			files = append(files, fleet.Clean(value))
+		}
+	}
+	end()
+	return out
+}
+
+// kernelsDir is where NixOS' systemd-boot has what its entries start.
+const kernelsDir = "/boot/EFI/nixos/"
+
+// bootMissing are the files that the entries of generations start and that are not
+// there, or empty, as far as the host shows what is there.
+func bootMissing(s sections, menu map[int][]string) map[int][]string {
+	there := map[string]bool{}
+	for _, f := range s.lines("bootfiles") {
+		there[fleet.Clean(f)] = true
+	}
+	out := map[int][]string{}
+	for n, files := range menu {
+		for _, f := range files {
+			if f = "/boot/" + strings.TrimPrefix(f, "/"); there[kernelsDir] && strings.HasPrefix(f, kernelsDir) && !there[f] {
+				out[n] = append(out[n], f)
+			}
 		}
 	}
 	return out

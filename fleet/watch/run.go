@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -218,6 +219,7 @@ func (w *Watcher) noticeRoot(h *watched) {
 // rounds, once at a time.
 func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 	now, looked := time.Now(), w.looked(h.id)
+	st, _ := w.Store.Get(h.id)
 	return asking{due: func(c Collector) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -225,8 +227,12 @@ func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 		if looked && c.Looked > 0 {
 			every = c.Looked
 		}
-		if n := h.fails[c.Name]; n > 0 {
-			every = min(every, back(w.paces.backMin, n))
+		n := h.fails[c.Name]
+		if n == 0 && c.Failed != nil && c.Failed(st) {
+			n = 1 // it is unknown since the host was lost
+		}
+		if n > 0 {
+			every = min(every, back(cmp.Or(c.Again, w.paces.backMin), n))
 		}
 		if last, ok := h.asked[c.Name]; ok && now.Sub(last) < every || h.busy[c.Name] {
 			return false
@@ -253,6 +259,7 @@ func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 		defer w.mu.Unlock()
 		if failed {
 			h.fails[c.Name]++
+			h.asked[c.Name] = time.Now() // the pause begins with the end of what may have taken long
 		} else {
 			delete(h.fails, c.Name)
 		}

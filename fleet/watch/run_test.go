@@ -210,6 +210,29 @@ func TestWhatFailedIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestWhatWasLostIsAskedAgain: what a connection that broke made unknown is read as
+// soon as the host is back, and not at its turn in an hour.
+func TestWhatWasLostIsAskedAgain(t *testing.T) {
+	s := newScene(t, simulate.Options{Hosts: 1})
+	s.Collectors = []watch.Collector{{Name: "backups", Every: time.Hour, Slow: true,
+		Failed: func(st fleet.State) bool { return st.Backups.Failed() },
+		Read: func(_ context.Context, a watch.Ask) watch.Change {
+			s.count("backups", a.Link)
+			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
+			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
+		}}}
+	h := s.Host("storage")
+	s.Look(fleet.Focus{Host: h.ID})
+	s.run()
+	s.eventually("the answer", func() bool { return s.state("storage").Backups.Current() })
+	s.forget()
+	s.Store.Update(h.ID, func(st *fleet.State) { *st = st.Lost(errors.New("no answer"), time.Now()) })
+	s.eventually("the answer after it was back", func() bool { return s.state("storage").Backups.Current() })
+	if n := s.times("backups storage"); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
 // password gives one password to whoever asks.
 type password string
 

@@ -37,9 +37,10 @@ type Collector struct {
 	// Read asks; it gives a change, with the reason where it failed, or nil where
 	// the probe failed and has said why.
 	Read func(ctx context.Context, a Ask) Change
-	// Failed tells of a host's state whether what Read told is a failure: it is
-	// then asked again with growing pauses, and not only after Every. May be nil.
+	// Failed tells of a host's state whether what Read tells could not be read: it
+	// is then asked again with growing pauses, and not only after Every. May be nil.
 	Failed func(fleet.State) bool
+	Again  time.Duration // the first of these pauses; 0: as after a host that was not reached
 }
 
 // Live is something that stays open to a host for as long as it is wanted.

@@ -74,7 +74,7 @@ func generationsOf(t testing.TB, host string) map[int]generation {
 	for _, f := range rows(inside(t, host, `cd /nix/var/nix/profiles || exit 1
 		for l in system-*-link; do
 			n=${l#system-} n=${n%-link} p=$(readlink -f $l)
-			echo $n $p $(stat -c %Y $l) $(cat $p/nixos-version) $(ls /boot/loader/entries | grep -cx nixos-generation-$n.conf)
+			echo $n $p $(stat -c %Y $l) $(cat $p/nixos-version) $(grep -ls "^version Generation $n " /boot/loader/entries/nixos-*.conf | xargs -r grep -lx 'title NixOS' | wc -l)
 		done`)) {
 		n, _ := strconv.Atoi(f[0])
 		made, _ := strconv.ParseInt(f[2], 10, 64)

@@ -60,11 +60,12 @@ type reporter struct {
 	said                 map[test]*strings.Builder
 	order                map[string][]string // the tests of a package, as they began to speak
 	slow                 map[string][]event  // those of a package that took longer than slowTest
+	noted                map[string]bool     // packages of which it was said what failed
 }
 
 // report shows events as they come. What is no event is shown as it is.
 func report(events io.Reader, out, skipped, failed io.Writer) error {
-	r := reporter{out: out, skipped: skipped, failed: failed, said: map[test]*strings.Builder{}, order: map[string][]string{}, slow: map[string][]event{}}
+	r := reporter{out: out, skipped: skipped, failed: failed, said: map[test]*strings.Builder{}, order: map[string][]string{}, slow: map[string][]event{}, noted: map[string]bool{}}
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadString('\n')
@@ -108,13 +109,63 @@ func (r *reporter) take(e event) {
 		}
 		r.end(id, e.Test == "")
 	case "fail":
-		if why := remark(r.said[id]); e.Test != "" && why != "" {
-			fmt.Fprintf(r.failed, "%s in %s: %s\n", e.Test, short(e.Package), why)
-		}
+		r.note(id)
 		r.end(id, true)
 	case "pass":
 		r.end(id, e.Test == "")
 	}
+}
+
+// note says why something failed, in a line: a test by its remark or its panic, a
+// package of which no test did (it does not build, ran into its limit) by its last words.
+// Tests that only hold others say nothing of their own.
+func (r *reporter) note(id test) {
+	why := cmp.Or(remark(r.said[id]), panicked(r.said[id]))
+	if id.name == "" && why == "" && !r.noted[id.pkg] {
+		why = r.lastWords(id.pkg)
+	}
+	if why == "" {
+		return
+	}
+	r.noted[id.pkg] = true
+	fmt.Fprintln(r.failed, strings.TrimPrefix(id.name+" in ", " in ")+short(id.pkg)+": "+why)
+}
+
+// panicked is the line that says why something panicked; "" it did not.
+func panicked(said *strings.Builder) string {
+	if said == nil {
+		return ""
+	}
+	for line := range strings.Lines(said.String()) {
+		if strings.HasPrefix(line, "panic: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// lastWords are the panic of a package, or the last line that it or a test of it that
+// has not ended said; that it failed is its last of all, and says nothing.
+func (r *reporter) lastWords(pkg string) string {
+	last, failed := "", ""
+	for _, name := range append(slices.Clone(r.order[pkg]), "") {
+		said := r.said[test{pkg, name}]
+		if why := panicked(said); why != "" {
+			return why
+		}
+		if said == nil {
+			continue
+		}
+		for line := range strings.Lines(said.String()) {
+			line = strings.Join(strings.Fields(line), " ")
+			if strings.HasPrefix(line, "FAIL") {
+				failed = line
+			} else if line != "" {
+				last = line
+			}
+		}
+	}
+	return cmp.Or(last, failed)
 }
 
 // end shows what a test said, or forgets it. With a package end those tests of

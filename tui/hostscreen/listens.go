@@ -104,13 +104,20 @@ func (x *exposed) rows(c *screen.Context, st fleet.State, several bool) []row {
 
 // worst is how bad an exposure is, with its names; "" where it is no problem.
 func worst(e fleet.Exposure) fleet.Severity {
-	switch {
-	case slices.ContainsFunc(e.Names, func(n fleet.ExposedName) bool { return n.Problem }):
-		return fleet.SeverityFail
-	case e.Problem:
+	names := fleet.Severity("")
+	for _, n := range e.Names {
+		switch {
+		case !n.Problem:
+		case n.SignIn != nil:
+			return fleet.SeverityFail
+		default:
+			names = fleet.SeverityUnknown // perhaps without sign-in
+		}
+	}
+	if e.Problem {
 		return e.Severity
 	}
-	return ""
+	return names
 }
 
 // exposedWord is what an exposure amounts to, in a word.
@@ -126,7 +133,7 @@ func exposedWord(c *screen.Context, e fleet.Exposure) widget.Line {
 	case e.Internet.State == fleet.PassesUnknown:
 		return widget.L(themes.Unknown, c.Glyphs.Unknown)
 	}
-	return widget.L(themes.Dim, "behind") // somebody else's router stands before the host
+	return widget.T("open") // by a router of the fleet, whose problem it is
 }
 
 // weight is where an exposure stands among others: problems first, then what the

@@ -67,19 +67,19 @@ func NewKeymap(list []Binding, rebound map[string][]string) *Keymap {
 		}
 		k.list[i].Keys = slices.DeleteFunc(slices.Clone(b.Keys), func(key string) bool {
 			return slices.ContainsFunc(list, func(other Binding) bool {
-				return other.ID != b.ID && slices.Contains(rebound[other.ID], key) && meets(b, other)
+				return other.ID != b.ID && slices.Contains(rebound[other.ID], key) && b.Meets(other)
 			})
 		})
 	}
 	return k
 }
 
-// meets tells whether two bindings can apply at the same time.
-func meets(a, b Binding) bool {
-	if slices.Contains(a.In, "global") || slices.Contains(b.In, "global") {
+// Meets tells whether two bindings can apply at the same time.
+func (b Binding) Meets(other Binding) bool {
+	if slices.Contains(b.In, "global") || slices.Contains(other.In, "global") {
 		return true
 	}
-	return slices.ContainsFunc(a.In, func(s string) bool { return slices.Contains(b.In, s) })
+	return slices.ContainsFunc(b.In, func(s string) bool { return slices.Contains(other.In, s) })
 }
 
 // All are all bindings in the order of their declaration.

@@ -211,9 +211,10 @@ func need(cols []int) int {
 }
 
 // more tells in the heading which row of how many the cursor is on, as far to the
-// right as no title stands.
+// right as no title stands, with a blank on either side but at the edge.
 func (t Table) more(p Pane, l *List, cols []int) {
-	s := " " + strconv.Itoa(l.Cursor()+1) + "/" + strconv.Itoa(l.Len()) + " "
+	text := " " + strconv.Itoa(l.Cursor()+1) + "/" + strconv.Itoa(l.Len())
+	width := func(end int) int { return len(text) + min(1, p.W-end) }
 	end, free := p.W, p.W // free ends the room that is looked at, which begins after a title
 	for i, x := len(cols)-1, gutter+need(cols)+gap; i >= 0; i-- {
 		if cols[i] == 0 {
@@ -225,16 +226,13 @@ func (t Table) more(p Pane, l *List, cols []int) {
 		if t.Columns[i].Right {
 			from = x + cols[i] - title
 		}
-		if title > 0 && free-from-title >= len(s)-1 {
+		if title > 0 && free-from-title >= width(free) {
 			end = free
 			break
 		}
 		if title > 0 {
-			free = from
+			free = min(from, p.W)
 		}
 	}
-	if end == p.W {
-		s = s[:len(s)-1] // nothing is to the right of it
-	}
-	p.Right(end, 0, len(s), L(themes.Dim, s))
+	p.Right(end, 0, width(end), L(themes.Dim, (text + " ")[:width(end)]))
 }
