@@ -99,6 +99,9 @@ func TestAGenerationThatCannotBoot(t *testing.T) {
 // TestEntriesNamedByAHash: which generations they are of is in them.
 func TestEntriesNamedByAHash(t *testing.T) {
 	l := labtest.Load(t).Link(t, "laptop")
+	if _, err := l.Run(t.Context(), link.Command{Args: []string{"true"}, Root: true}); err != nil { // with sudo's password
+		t.Fatal(err)
+	}
 	f, err := labtest.Probe(t).Read(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
