@@ -10,10 +10,11 @@ import (
 	"github.com/sextant-fleet/sextant/tui/screen"
 )
 
-func TestImagesWithoutWhatEverybodyHas(t *testing.T) {
+// TestImagesByTheirOwnNames: registries and folders are in the detail.
+func TestImagesByTheirOwnNames(t *testing.T) {
 	for in, want := range map[string]string{
-		"docker.io/library/caddy:2.10": "caddy:2.10", "ghcr.io/immich-app/server:v2": "ghcr.io/immich-app/server:v2", "": "",
-		"docker.io/x/y@sha256:0123456789abcdef0123456789abcdef": "x/y@sha256:0123456",
+		"docker.io/library/caddy:2.10": "caddy:2.10", "ghcr.io/immich-app/server:v2": "server:v2", "": "",
+		"docker.io/x/y@sha256:0123456789abcdef0123456789abcdef": "y@sha256:0123456", "localhost:5000/lab/app:1": "app:1",
 	} {
 		if got := image(in); got != want {
 			t.Errorf("image(%q) = %q, want %q", in, got, want)
