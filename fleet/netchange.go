@@ -31,7 +31,7 @@ func (s *State) TakeNetworking(f Fact[Networking]) {
 		s.WAN = before.Value.WAN().certain()
 	}
 	list := slices.Clone(s.NetChanges)
-	for _, c := range slices.Concat(wanChanges(s.WAN, f.Value.WAN()), linkChanges(before.Value, f.Value), peerChanges(before, f)) {
+	for _, c := range slices.Concat(wanChanges(s.WAN, f.Value.WAN()), linkChanges(before.Value, f.Value), s.peerChanges(before, f)) {
 		c.At = f.At
 		list = append(list, c)
 	}
@@ -60,7 +60,7 @@ func wanChanges(was *Uplink, is Uplink) []NetChange {
 	case was == nil || is.certain() == nil, was.lost() && is.lost():
 		return nil
 	case is.lost():
-		return []NetChange{{Level: Error, Text: "the WAN" + ofLink(was.Link) + " is lost: " + cmp.Or(is.Why, "no reason is known")}}
+		return []NetChange{{Level: Error, Text: "the WAN" + ofLink(cmp.Or(is.Link, was.Link)) + " is lost: " + cmp.Or(is.Why, "no reason is known")}}
 	case was.lost():
 		return []NetChange{{Level: Info, Text: "the WAN" + ofLink(is.Link) + " is back"}}
 	case was.Link != is.Link || was.Gateway != is.Gateway:
@@ -120,8 +120,27 @@ func ipv4Of(l NetLink) string {
 	return strings.Join(list, " ")
 }
 
+// Ends of what is told of a peer.
+const (
+	peerSilent = " does not answer"
+	peerBack   = " answers again"
+)
+
+// silent tells whether the last that was told of a peer is that it does not answer.
+func (s *State) silent(who string) bool {
+	for _, c := range slices.Backward(s.NetChanges) {
+		switch c.Text {
+		case who + peerSilent:
+			return true
+		case who + peerBack:
+			return false
+		}
+	}
+	return false
+}
+
 // peerChanges tell of peers of WireGuard that do not answer any more, or do again.
-func peerChanges(before, now Fact[Networking]) []NetChange {
+func (s *State) peerChanges(before, now Fact[Networking]) []NetChange {
 	var list []NetChange
 	for _, t := range now.Value.Tunnels {
 		i := slices.IndexFunc(before.Value.Tunnels, func(o WGTunnel) bool { return o.Link == t.Link })
@@ -133,14 +152,14 @@ func peerChanges(before, now Fact[Networking]) []NetChange {
 			if j < 0 {
 				continue
 			}
-			was, is := before.Value.Tunnels[i].Peers[j].Lost(before.At), p.Lost(now.At)
-			heard := !p.Handshake.IsZero() && now.At.Sub(p.Handshake) <= handshakeLate
 			who := t.Link + ": the peer " + cmp.Or(allowed(p.Allowed), p.Key)
+			was := before.Value.Tunnels[i].Peers[j].Lost(before.At) || s.silent(who)
+			heard := !p.Handshake.IsZero() && now.At.Sub(p.Handshake) <= handshakeLate
 			switch {
-			case is && !was:
-				list = append(list, NetChange{Level: Warn, Text: who + " does not answer"})
+			case p.Lost(now.At) && !was:
+				list = append(list, NetChange{Level: Warn, Text: who + peerSilent})
 			case was && heard:
-				list = append(list, NetChange{Level: Info, Text: who + " answers again"})
+				list = append(list, NetChange{Level: Info, Text: who + peerBack})
 			}
 		}
 	}

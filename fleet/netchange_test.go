@@ -132,6 +132,16 @@ func TestAPeerThatAnswersAgain(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
+	st := ofRouter()
+	well := lost
+	well.Handshake = networkNow.Add(-time.Minute)
+	st.Networking = at(well, networkNow)
+	for i, p := range []WGPeer{lost, anew, anew, heard, heard} {
+		st.TakeNetworking(at(p, networkNow.Add(time.Duration(i+1)*time.Minute)))
+	}
+	if got, want := networkEventsOf(st), "info wg0: the peer site answers again, warn wg0: the peer site does not answer"; got != want {
+		t.Errorf("by a tunnel that was made anew: %q, want %q", got, want)
+	}
 }
 
 // TestNetChangesAreBounded: also of a host that changes at every reading, and a reading

@@ -98,7 +98,7 @@ func printAlarmsOf(w io.Writer, o options, snap fleet.Snapshot, states []fleet.S
 			t.note(fmt.Sprintf("%d silenced (--silenced)", quiet))
 		}
 		for _, s := range states {
-			if len(rows) == 0 && s.Alarms.None { // that nothing is raised says nothing where nobody looks
+			if len(rows)+quiet+len(monitors) == 0 && s.Alarms.None { // that nothing is raised says nothing where nobody looks
 				t.note("- " + s.Host.Name + ": " + s.Alarms.Err)
 			}
 		}

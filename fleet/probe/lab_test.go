@@ -94,6 +94,12 @@ func TestAGenerationThatCannotBoot(t *testing.T) {
 	if got := look(); !slices.Equal(got, []string{kernel}) {
 		t.Errorf("empty is %q, not %s", got, kernel)
 	}
+	labtest.Output(t, l, "mv", "/boot/EFI/nixos", "/boot/EFI/away")
+	gone := look()
+	labtest.Output(t, l, "mv", "/boot/EFI/away", "/boot/EFI/nixos")
+	if len(gone) != 2 || !slices.Contains(gone, kernel) {
+		t.Errorf("with all of the folder %q is gone", gone)
+	}
 }
 
 // TestEntriesNamedByAHash: which generations they are of is in them.

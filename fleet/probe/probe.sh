@@ -204,9 +204,9 @@ standing() {
 		# since NixOS 26.05 a hash is the name of an entry, and what is in it tells of which generation it is
 		begin entries
 		grep -Eho '^(title|linux|initrd|devicetree)[[:space:]].*|^version[[:space:]]+Generation [0-9]+' /boot/loader/entries/nixos-*.conf
-		if [ -r /boot/EFI/nixos ] && [ -x /boot/EFI/nixos ]; then
+		if [ -r /boot/EFI/nixos ] && [ -x /boot/EFI/nixos ] || [ "$uid" = 0 ]; then
 			begin bootfiles
-			echo /boot/EFI/nixos/ # it may be empty
+			echo /boot/EFI/nixos/ # it may be empty, or gone
 			for l in /boot/EFI/nixos/*; do [ -s "$l" ] && printf '%s\n' "$l"; done
 		fi
 	elif [ -r /boot/grub/grub.cfg ]; then

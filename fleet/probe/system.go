@@ -221,6 +221,11 @@ func generations(s sections, sys fleet.System) []fleet.Generation {
 // (nixos-generation-N.conf, boot counting adds +3), grub and extlinux.
 var entryName = regexp.MustCompile(`^(?:nixos-generation-|NixOS - Configuration |LABEL nixos-)([0-9]{1,9})(?:[.+-].*)?$`)
 
+// namedByHash tells of the name of a boot entry that it does not tell its generation.
+func namedByHash(name string) bool {
+	return strings.HasPrefix(name, "nixos-") && strings.HasSuffix(name, ".conf") && !strings.Contains(name, "-generation-")
+}
+
 // bootEntries are the generations in the boot menu; nil: it cannot be read.
 func bootEntries(s sections, menu map[int][]string) map[int]bool {
 	l := s.lines("boot")
@@ -236,6 +241,9 @@ func bootEntries(s sections, menu map[int][]string) map[int]bool {
 	}
 	for n := range menu {
 		out[n] = true
+	}
+	if len(menu) == 0 && slices.ContainsFunc(l[1:], namedByHash) {
+		return nil // what is in them could not be read
 	}
 	return out
 }

@@ -259,7 +259,9 @@ func (w *Watcher) turn(ctx context.Context, h *watched) asking {
 		defer w.mu.Unlock()
 		if failed {
 			h.fails[c.Name]++
-			h.asked[c.Name] = time.Now() // the pause begins with the end of what may have taken long
+			if _, ok := h.asked[c.Name]; ok { // else somebody wants all asked again meanwhile
+				h.asked[c.Name] = time.Now() // the pause begins with the end of what may have taken long
+			}
 		} else {
 			delete(h.fails, c.Name)
 		}
