@@ -16,8 +16,8 @@ type NetChange struct {
 	Text  string    `json:"text"`
 }
 
-// maxNetChanges bounds the changes that are kept of a host, the newest.
-const maxNetChanges = 100
+// MaxNetChanges bounds the changes that are kept of a host, the newest.
+const MaxNetChanges = 100
 
 // TakeNetworking takes in a newer reading of the host's networks, and keeps what has
 // changed since the one before.
@@ -35,7 +35,7 @@ func (s *State) TakeNetworking(f Fact[Networking]) {
 		c.At = f.At
 		list = append(list, c)
 	}
-	s.NetChanges = list[max(0, len(list)-maxNetChanges):]
+	s.NetChanges = list[max(0, len(list)-MaxNetChanges):]
 	if is := f.Value.WAN().certain(); is != nil {
 		s.WAN = is
 	}

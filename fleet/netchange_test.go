@@ -148,17 +148,17 @@ func TestAPeerThatAnswersAgain(t *testing.T) {
 // that failed changes nothing.
 func TestNetChangesAreBounded(t *testing.T) {
 	st := ofRouter()
-	for i := range 3 * maxNetChanges {
+	for i := range 3 * MaxNetChanges {
 		at := networkNow.Add(time.Duration(i+1) * time.Minute)
 		st.TakeNetworking(Unknown[Networking](errors.New("away"), at, "ip"))
 		next := ofRouter().Networking.Value
 		next.Uplinks[0].State = []UplinkState{UplinkDown, UplinkUp}[i%2]
 		st.TakeNetworking(Known(next, at, "ip"))
 	}
-	if n := len(st.NetChanges); n != maxNetChanges {
+	if n := len(st.NetChanges); n != MaxNetChanges {
 		t.Errorf("%d are kept", n)
 	}
-	if last := st.NetChanges[maxNetChanges-1]; last.Text != "the WAN (eth0) is back" || !last.At.Equal(networkNow.Add(3*maxNetChanges*time.Minute)) {
+	if last := st.NetChanges[MaxNetChanges-1]; last.Text != "the WAN (eth0) is back" || !last.At.Equal(networkNow.Add(3*MaxNetChanges*time.Minute)) {
 		t.Errorf("the last is %+v", last)
 	}
 }

@@ -112,18 +112,18 @@ func init() { // a variable alone would refer to itself
 		"mouse":      (*Model).toggleMouse,
 		"progress":   (*Model).showJobs,
 		"images":     (*Model).images,
-		"containers": func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Containers}}) },
-		"trace":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Trace}}) },
-		"fleet":      func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Fleet}}) },
-		"health":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Health}}) },
-		"exposure":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Exposure}}) },
-		"network":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Network}}) },
-		"matrix":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Matrix}}) },
-		"alarms":     func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Alarms}}) },
-		"dns":        func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.DNS}}) },
-		"load":       func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Load}}) },
-		"backups":    func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Backups}}) },
-		"messages":   func(m *Model) { m.apply(screen.Go{Place: screen.Place{Screen: screen.Messages}}) },
+		"containers": opens(screen.Containers),
+		"trace":      opens(screen.Trace),
+		"fleet":      opens(screen.Fleet),
+		"health":     opens(screen.Health),
+		"exposure":   opens(screen.Exposure),
+		"network":    opens(screen.Network),
+		"matrix":     opens(screen.Matrix),
+		"alarms":     opens(screen.Alarms),
+		"dns":        opens(screen.DNS),
+		"load":       opens(screen.Load),
+		"backups":    opens(screen.Backups),
+		"messages":   opens(screen.Messages),
 		"history-back": func(m *Model) {
 			m.travel(func() bool { return m.nav.step(-1) }, "this is the beginning of the history")
 		},
@@ -133,6 +133,11 @@ func init() { // a variable alone would refer to itself
 		"menu":            func(m *Model) { m.popup(palette.Menu(m.c, m.nav.top())) },
 		"palette":         func(m *Model) { m.popup(palette.New(m.commands())) },
 	}
+}
+
+// opens goes to a screen that is of no single host.
+func opens(name string) func(*Model) {
+	return func(m *Model) { m.apply(goTo(screen.Place{Screen: name})) }
 }
 
 // images opens the images of the host in question.

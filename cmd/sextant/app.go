@@ -305,9 +305,9 @@ func (a *app) ask(ctx context.Context, states []fleet.State, what scope) {
 	a.save(a.store.Snapshot())
 }
 
-// askOpen asks for what a first look leaves open: for the deploys of those hosts whose newest one is not over
-// or did not end well, as the probe has seen, and for what their monitoring servers
-// raise where hosts have some, and gives all states anew.
+// askOpen asks for what a first look leaves open, and gives all states anew: for the
+// deploys of those hosts whose newest one is not over or did not end well, as the probe
+// has seen, and for what their monitoring servers raise where hosts have some.
 func (a *app) askOpen(ctx context.Context, states []fleet.State) []fleet.State {
 	var open, monitors []fleet.State
 	for _, s := range states {

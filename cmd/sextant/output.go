@@ -13,24 +13,24 @@ import (
 
 // table is output for people: rows in columns, and notes below a row.
 type table struct {
-	w      *tabwriter.Writer
-	plain  bool
-	head   []string
-	headed bool // with a heading
-	lines  int  // of any kind, the heading too
+	w     *tabwriter.Writer
+	plain bool
+	head  []string
+	lines int // of any kind, the heading too
 }
 
 // row adds a row; the first is the heading. With --plain each fact stands on a
 // line of its own: host, what, value.
 func (t *table) row(cells ...string) {
 	t.lines++
+	heading := t.head == nil
+	if heading {
+		t.head = cells
+	}
 	switch {
 	case !t.plain:
-		t.headed = true
 		fmt.Fprintln(t.w, strings.Join(cells, "\t"))
-	case t.head == nil:
-		t.head = cells
-	default:
+	case !heading:
 		for i, c := range cells[1:] {
 			fmt.Fprintf(t.w, "%s %s: %s\n", cells[0], strings.ToLower(t.head[i+1]), c)
 		}
@@ -67,7 +67,7 @@ func (o options) write(w io.Writer, machine any, people func(*table)) error {
 	}
 	t := &table{w: tabwriter.NewWriter(w, 0, 4, 2, ' ', 0), plain: o.plain}
 	people(t)
-	if t.lines == 1 && t.headed {
+	if !t.plain && t.lines == 1 && t.head != nil {
 		t.note("none")
 	}
 	return t.w.Flush()

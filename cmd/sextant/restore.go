@@ -92,8 +92,12 @@ func (a *app) restore(ctx context.Context, d *nixops.Deployer, t fleet.Target, h
 			out, err = backup.RestoreHere(ctx, l, j, t.Snapshot, t.Path, to, progress)
 		}
 	}
-	said := fmt.Sprintf("%s, %s, are in %s", fleet.Count(out.Files, "file"), size(out.Bytes), out.Folder)
-	return out, a.acted(d, st.Host, e, said, err, say)
+	return out, a.acted(d, st.Host, e, restored(out), err, say)
+}
+
+// restored is what a restore brought, in words.
+func restored(r backup.Restored) string {
+	return fmt.Sprintf("%s, %s, are in %s", fleet.Count(r.Files, "file"), size(r.Bytes), r.Folder)
 }
 
 // restoreTestAction reads a sample of a job's files back.
@@ -305,7 +309,7 @@ func backupRestoreCommand(o *options) *cobra.Command {
 					out.Error = fleet.InFull(err)
 				}
 				werr := o.write(cmd.OutOrStdout(), out, func(t *table) {
-					t.note(cmp.Or(out.Error, fmt.Sprintf("%s, %s, are in %s", fleet.Count(done.Files, "file"), size(done.Bytes), done.Folder)))
+					t.note(cmp.Or(out.Error, restored(done)))
 					for _, l := range done.Left {
 						t.note("left out: " + l)
 					}

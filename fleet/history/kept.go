@@ -20,7 +20,6 @@ const (
 	maxServices    = 200
 	maxMonitors    = 50
 	maxDNS         = 30
-	maxChanges     = 100
 )
 
 // fact is a fleet.Fact in the file. It is not written by the fact's own
@@ -137,7 +136,7 @@ func (k host) state(now time.Time) fleet.State {
 		MDNS:        k.MDNS.give(now),
 		Networking:  k.Networking.give(now),
 		WAN:         k.WAN,
-		NetChanges:  k.NetChanges[:min(len(k.NetChanges), maxChanges)],
+		NetChanges:  k.NetChanges[:min(len(k.NetChanges), fleet.MaxNetChanges)],
 		Declared:    k.Declared.give(now),
 	}
 }

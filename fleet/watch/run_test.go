@@ -182,24 +182,51 @@ func TestSlowGoesOnBeside(t *testing.T) {
 	}
 }
 
+// hourly is a collector of backups that has its turn once an hour. A fact that was never
+// asked stands for a probe that failed.
+func (s *scene) hourly(read func(context.Context, watch.Ask) fleet.Fact[[]fleet.BackupJob]) watch.Collector {
+	return watch.Collector{Name: "backups", Every: time.Hour, Slow: true,
+		Read: func(ctx context.Context, a watch.Ask) watch.Change {
+			s.count("backups", a.Link)
+			f := read(ctx, a)
+			if !f.Asked() {
+				return nil
+			}
+			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
+		}}
+}
+
+// again is such a collector that is asked again where it failed.
+func (s *scene) again(read func(context.Context, watch.Ask) fleet.Fact[[]fleet.BackupJob]) watch.Collector {
+	c := s.hourly(read)
+	c.Failed = func(st fleet.State) bool { return st.Backups.Failed() }
+	return c
+}
+
+// saved is a host without backups to speak of, and none that could not be read.
+func saved() fleet.Fact[[]fleet.BackupJob] {
+	return fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
+}
+
+// unsaved is a host that does not tell of its backups.
+func unsaved(why string) fleet.Fact[[]fleet.BackupJob] {
+	return fleet.Unknown[[]fleet.BackupJob](errors.New(why), time.Now(), "units")
+}
+
 // TestWhatFailedIsAskedAgain: what could not be read is unknown for moments, not
 // until its turn in an hour, and what was read then waits for that.
 func TestWhatFailedIsAskedAgain(t *testing.T) {
 	s := newScene(t, simulate.Options{Hosts: 1})
 	var times atomic.Int32
-	s.Collectors = []watch.Collector{{Name: "backups", Every: time.Hour, Slow: true,
-		Failed: func(st fleet.State) bool { return st.Backups.Failed() },
-		Read: func(_ context.Context, a watch.Ask) watch.Change {
-			s.count("backups", a.Link)
-			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
-			switch times.Add(1) {
-			case 1:
-				return nil // as where the probe failed
-			case 2, 3:
-				f = fleet.Unknown[[]fleet.BackupJob](errors.New("busy"), time.Now(), "units")
-			}
-			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
-		}}}
+	s.Collectors = []watch.Collector{s.again(func(context.Context, watch.Ask) fleet.Fact[[]fleet.BackupJob] {
+		switch times.Add(1) {
+		case 1:
+			return fleet.Fact[[]fleet.BackupJob]{} // as where the probe failed
+		case 2, 3:
+			return unsaved("busy")
+		}
+		return saved()
+	})}
 	s.Look(fleet.Focus{Host: s.Host("storage").ID})
 	s.run()
 	s.eventually("the answer", func() bool { return s.state("storage").Backups.Current() })
@@ -214,13 +241,7 @@ func TestWhatFailedIsAskedAgain(t *testing.T) {
 // soon as the host is back, and not at its turn in an hour.
 func TestWhatWasLostIsAskedAgain(t *testing.T) {
 	s := newScene(t, simulate.Options{Hosts: 1})
-	s.Collectors = []watch.Collector{{Name: "backups", Every: time.Hour, Slow: true,
-		Failed: func(st fleet.State) bool { return st.Backups.Failed() },
-		Read: func(_ context.Context, a watch.Ask) watch.Change {
-			s.count("backups", a.Link)
-			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
-			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
-		}}}
+	s.Collectors = []watch.Collector{s.again(func(context.Context, watch.Ask) fleet.Fact[[]fleet.BackupJob] { return saved() })}
 	h := s.Host("storage")
 	s.Look(fleet.Focus{Host: h.ID})
 	s.run()
@@ -249,15 +270,12 @@ func TestRootThatComesLate(t *testing.T) {
 	h := s.Host("storage")
 	h.User = "ada"
 	s.Store.SetHosts([]fleet.Host{h}, nil, nil)
-	s.Collectors = append(s.Collectors, watch.Collector{Name: "backups", Every: time.Hour, Slow: true,
-		Read: func(ctx context.Context, a watch.Ask) watch.Change {
-			s.count("backups", a.Link)
-			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
-			if res, err := a.Link.Run(ctx, link.Command{Args: []string{"id", "-u"}, IfRoot: true}); err != nil || string(res.Stdout) != "0\n" {
-				f = fleet.Unknown[[]fleet.BackupJob](errors.New("it is root's to see"), time.Now(), "units")
-			}
-			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
-		}})
+	s.Collectors = append(s.Collectors, s.hourly(func(ctx context.Context, a watch.Ask) fleet.Fact[[]fleet.BackupJob] {
+		if res, err := a.Link.Run(ctx, link.Command{Args: []string{"id", "-u"}, IfRoot: true}); err != nil || string(res.Stdout) != "0\n" {
+			return unsaved("it is root's to see")
+		}
+		return saved()
+	}))
 	s.Look(fleet.Focus{Host: h.ID})
 	s.run()
 	s.known("storage")
