@@ -253,6 +253,11 @@ func (s *server) ask(ctx context.Context, l link.Link) error {
 		return err
 	}
 	s.Blocking, s.At = &b, time.Now()
+	defer func() {
+		if s.Lists != nil && wholly(b.Groups, s.Lists.Groups) {
+			s.Blocking.Groups = nil
+		}
+	}()
 	var groups []fleet.ListGroup
 	s.Stats, groups, s.NoStats = c.stats(ctx)
 	none := fleet.NoMetrics
@@ -289,6 +294,14 @@ func (c api) blocking(ctx context.Context) (fleet.Blocking, time.Time, error) {
 	case <-time.After(lastSecond):
 	}
 	return c.status(ctx)
+}
+
+// wholly tells whether the groups that are off are all that block anything: where all
+// are turned off Blocky names each of them, and one "default" that need not be there.
+func wholly(off []string, groups []fleet.ListGroup) bool {
+	blocks := func(g fleet.ListGroup) bool { return g.Deny > 0 }
+	stays := func(g fleet.ListGroup) bool { return blocks(g) && !slices.Contains(off, g.Name) }
+	return slices.ContainsFunc(groups, blocks) && !slices.ContainsFunc(groups, stays)
 }
 
 func (c api) status(ctx context.Context) (b fleet.Blocking, clock time.Time, err error) {

@@ -95,6 +95,9 @@ func PauseBlocking(ctx context.Context, l link.Link, d fleet.DNSServer, length t
 	case !b.Enabled && b.Until.IsZero():
 		err = fleet.WithCure(errors.New("it is off, and nothing turns it on again"), "sextant dns resume "+l.Host().Name+" --server "+d.Key())
 	}
+	if len(groups) == 0 {
+		b.Groups = nil // it names every one: see wholly
+	}
 	return b, err
 }
 
@@ -140,11 +143,13 @@ func AskName(ctx context.Context, l link.Link, d fleet.DNSServer, name, kind str
 		return out, err
 	}
 	a, err := c.Ask(ctx, web.Request{Method: "POST", Path: "/api/query", Type: "application/json", Body: body, Header: map[string]string{"Accept": "application/json"}})
-	if err == nil {
-		err = a.Err()
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return out, err
+	case a.Status == 500: // no upstream answers, and why, at length
+		return out, errors.New("it says: " + cmp.Or(a.Text(400), "it failed"))
+	case a.Err() != nil:
+		return out, a.Err()
 	}
 	var in struct {
 		Reason   *string `json:"reason"`

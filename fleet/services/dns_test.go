@@ -103,6 +103,7 @@ blocky_cache_misses_total 10
 blocky_error_total 1
 `
 	oldMetrics = `blocky_blacklist_cache{group="ads"} 9
+blocky_blacklist_cache{group="kids"} 3
 blocky_whitelist_cache{group="ads"} 1
 blocky_failed_download_count 0
 blocky_last_list_group_refresh 1.7953e+09
@@ -180,7 +181,7 @@ func TestOlderBlockyAndWithoutStatistics(t *testing.T) {
 	if left := time.Until(d.Blocking.Until); d.Blocking.Enabled || left < 280*time.Second || left > 288*time.Second || !slices.Equal(d.Blocking.Groups, []string{"ads"}) {
 		t.Errorf("%+v", d.Blocking)
 	}
-	if !strings.Contains(d.NoStats, "off") || d.Lists == nil || d.Lists.Entries() != 9 || d.Lists.Unread != "" || d.Lists.Refreshed.IsZero() || d.Lists.Period.Duration() != 4*time.Hour {
+	if !strings.Contains(d.NoStats, "off") || d.Lists == nil || d.Lists.Entries() != 12 || d.Lists.Unread != "" || d.Lists.Refreshed.IsZero() || d.Lists.Period.Duration() != 4*time.Hour {
 		t.Errorf("%+v %+v", d, d.Lists)
 	}
 	l, st = blockyHost("ports: {http: [\":4000\"]}\n", s)
@@ -197,6 +198,11 @@ func TestOlderBlockyAndWithoutStatistics(t *testing.T) {
 	}
 	if got := s.requests("/metrics"); len(got) != 1 {
 		t.Errorf("metrics that are off were asked for: %q", got)
+	}
+	s.status = []string{`{"enabled":false,"disabledGroups":["ads","default","kids"]}`} // as Blocky tells of all
+	l, st = blockyHost(onAt4000, s)
+	if d = one(t, l, st); len(d.Blocking.Groups) > 0 {
+		t.Errorf("all groups are off: %+v", d.Blocking)
 	}
 }
 

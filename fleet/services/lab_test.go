@@ -95,8 +95,8 @@ func TestCaddy(t *testing.T) {
 	}
 }
 
-// TestSignIn: the stand-ins for the services of signing in are found by their units
-// and ports, and are told broken when they say so.
+// TestSignIn: Authelia and the stand-ins for the others are found by their units and
+// ports, and are told broken when they say so, or say nothing.
 func TestSignIn(t *testing.T) {
 	lab := labtest.Load(t)
 	l := lab.Link(t, "storage")
@@ -118,5 +118,11 @@ func TestSignIn(t *testing.T) {
 	labtest.Output(t, l, "rm", "/etc/lab/signin/dex.broken")
 	if got["dex"] != fleet.HealthBroken || got["authelia"] != fleet.HealthOK {
 		t.Errorf("%v", got)
+	}
+	labtest.Output(t, l, "systemctl", "kill", "-s", "STOP", "authelia-main")
+	got = health()
+	labtest.Output(t, l, "systemctl", "kill", "-s", "CONT", "authelia-main")
+	if got["dex"] != fleet.HealthOK || got["authelia"] != fleet.HealthBroken {
+		t.Errorf("Authelia hangs: %v", got)
 	}
 }

@@ -93,10 +93,10 @@ func Unreadable(what string, err error) error {
 }
 
 // Text is the beginning of the answer, at most n runes of it, fit for a line on a
-// screen.
+// screen, with what looks secret in it hidden: an error may name a URL with its token.
 func (a Answer) Text(n int) string {
 	text := string(a.Body[:min(len(a.Body), 8*n)])
-	return fleet.Short(strings.TrimSpace(fleet.Clean(html.UnescapeString(text))), n)
+	return fleet.Short(strings.TrimSpace(fleet.HideText(fleet.Clean(html.UnescapeString(text)))), n)
 }
 
 // word is a short text from outside, or "nothing".

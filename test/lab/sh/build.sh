@@ -4,10 +4,14 @@
 TAILSCALE=1.102.5
 RUSTIC=0.11.4
 REGISTRY=3.1.2
+BLOCKY=0.34.0
+# The newest one that is to be had without a browser's half and with all that it needs.
+AUTHELIA=4.37.5
 
 machine_packages() {
   local want=() p
-  for p in mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 jq:jq nft:nftables \
+  [ -e /usr/include/stdio.h ] || want=(libc6-dev)
+  for p in gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 jq:jq nft:nftables \
     ssh-keygen:openssh-client newuidmap:uidmap mkfs.ext4:e2fsprogs curl:curl flock:util-linux nix-build:nix-bin git:git; do
     command -v "${p%%:*}" >/dev/null || want+=("${p##*:}")
   done
@@ -16,27 +20,37 @@ machine_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${want[@]}"
 }
 
-build_tailscale() {
-  local d=$CACHE/tailscale-$TAILSCALE m stamp
-  stamp="-X tailscale.com/version.longStamp=$TAILSCALE -X tailscale.com/version.shortStamp=$TAILSCALE"
-  if [ -x "$d/tailscale" ] && [ -x "$d/tailscaled" ]; then return; fi
-  for m in tailscaled tailscale; do
-    # In the main module's own directory go.mod's versions would rule; a version asks for a clean one.
-    (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
-      nice go install -ldflags="-s -w $stamp" "tailscale.com/cmd/$m@v$TAILSCALE")
-  done
-  rm -rf "$d"
+# go_program NAME VERSION CGO LDFLAGS MODULE PACKAGE...: programs of a module, in the cache. They are built from a module
+# of their own, in which their own go.mod's versions rule. (`go install MODULE@VERSION` does so too, but wants the list of
+# all versions, and where a proxy has only some there is none.)
+go_program() {
+  local d=$CACHE/$1-$2 version=$2 cgo=$3 ldflags=$4 module=$5
+  shift 5
+  [ ! -d "$d" ] || return 0
+  rm -rf "$d.part" "$d.module"
+  mkdir -p "$d.part" "$d.module"
+  printf 'module lab\n\ngo 1.26\n\nrequire %s v%s\n' "$module" "$version" >"$d.module/go.mod"
+  (cd "$d.module" && CGO_ENABLED=$cgo GOFLAGS='-mod=mod -buildvcs=false -trimpath' nice go build -ldflags="-s -w $ldflags" -o "$d.part/" "$@")
+  rm -rf "$d.module"
   mv "$d.part" "$d"
 }
-
+build_tailscale() {
+  local v=tailscale.com/version
+  go_program tailscale $TAILSCALE 0 "-X $v.longStamp=$TAILSCALE -X $v.shortStamp=$TAILSCALE" tailscale.com tailscale.com/cmd/tailscale{,d}
+}
+build_blocky() {
+  local m=github.com/0xERR0R/blocky
+  go_program blocky $BLOCKY 0 "-X $m/util.Version=v$BLOCKY" $m $m
+}
+# Its SQLite is C.
+build_authelia() {
+  local m=github.com/authelia/authelia/v4
+  go_program authelia $AUTHELIA 1 '' $m $m/cmd/authelia
+}
 # The registry that tests of images start on a host: see test/e2e/images_test.go.
 build_registry() {
-  local d=$CACHE/registry-$REGISTRY
-  [ ! -x "$d/registry" ] || return 0
-  (cd / && GOBIN=$d.part GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
-    nice go install -trimpath -ldflags='-s -w' "github.com/distribution/distribution/v3/cmd/registry@v$REGISTRY")
-  rm -rf "$d"
-  mv "$d.part" "$d"
+  local m=github.com/distribution/distribution/v3
+  go_program registry $REGISTRY 0 '' $m $m/cmd/registry
 }
 
 # Without cargo a stand-in that says so takes its place; everything else in the lab stays as it is.
@@ -83,17 +97,11 @@ build_control() {
   mv "$LAB/bin/control.new" "$LAB/bin/control"
 }
 
-build_blocky() {
-  [ ! -x "$LAB/bin/blocky" ] || [ -n "$(find "$SRC/blocky" -newer "$LAB/bin/blocky")" ] || return 0
-  (cd "$SRC/../.." && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$LAB/bin/blocky.new" ./test/lab/blocky)
-  mv "$LAB/bin/blocky.new" "$LAB/bin/blocky"
-}
-
 # What the hosts see under /opt/lab.
 put_programs() {
   local f r=$CACHE/rustic-rs-$RUSTIC/rustic
   [ -x "$r" ] || r=$CACHE/rustic-rs-$RUSTIC-stand-in/rustic
-  for f in "$CACHE/tailscale-$TAILSCALE/tailscale" "$CACHE/tailscale-$TAILSCALE/tailscaled" "$CACHE/registry-$REGISTRY/registry" "$r" "$LAB/bin/blocky"; do
+  for f in "$CACHE"/{tailscale-$TAILSCALE/tailscale{,d},registry-$REGISTRY/registry,blocky-$BLOCKY/blocky,authelia-$AUTHELIA/authelia} "$r"; do
     cmp -s "$f" "$LAB/opt/bin/${f##*/}" || install -m755 "$f" "$LAB/opt/bin/${f##*/}"
   done
   [ -e "$LAB/opt/router/$(basename "$(router_dir)")" ] || {
@@ -125,15 +133,12 @@ lab_build() {
 }
 
 build_missing() {
-  local kind missing=
-  for kind in trixie bookworm debian; do [ -d "$(base_dir "$kind")" ] || missing=1; done
-  if [ -n "$missing" ] || ! command -v systemd-nspawn >/dev/null || ! command -v nix-build >/dev/null; then
-    step packages machine_packages
-  fi
+  step packages machine_packages
   job base-trees base_all
   job control build_control
-  job blocky build_blocky
   job tailscale build_tailscale
+  job authelia build_authelia
+  job blocky build_blocky
   job rustic build_rustic
   job registry build_registry
   join
