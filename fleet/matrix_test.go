@@ -513,7 +513,7 @@ func TestManyServices(t *testing.T) {
 	if len(m.Rows) != maxServiceRows || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "only the first 1000 of 3000") {
 		t.Errorf("%d rows, %q", len(m.Rows), m.Notes)
 	}
-	if d := time.Since(began); d > 2*time.Second {
+	if d := time.Since(began); d > 20*time.Second {
 		t.Errorf("it took %s", d)
 	}
 }

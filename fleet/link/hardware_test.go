@@ -106,12 +106,12 @@ func serveAgent(t testing.TB, a agent.Agent) string {
 // may take their time to touch it.
 func TestHardwareKey(t *testing.T) {
 	key := newHardwareKey(t)
-	key.touch = time.Second
+	key.touch = 4 * time.Second // longer than a login may take without it
 	f := simulated(t, simulate.Options{})
 	f.SetLogin("cloud", simulate.Login{NoKey: true, Keys: []string{key.line(t)}})
 	d := noKey(t, f, nil)
 	d.AgentSocket = serveAgent(t, key)
-	link.AuthLimit(d, 500*time.Millisecond)
+	link.AuthLimit(d, 3*time.Second)
 	if err := connect(t, d, plainHost(f, "cloud")); err != nil || key.signed.Load() != 1 {
 		t.Errorf("%v, signed %d times", err, key.signed.Load())
 	}

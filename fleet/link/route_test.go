@@ -67,12 +67,13 @@ func TestSecondAddressWins(t *testing.T) {
 func TestRememberedAddressIsFirst(t *testing.T) {
 	f := simulated(t, simulate.Options{})
 	d := known(t, f, nil)
+	link.RaceDelay(d, 5*time.Second) // not over before the first address was dialled
 	h := plainHost(f, "cloud")
 	port := h.Addresses[0].Port
 	tailnet, lan := fleet.Address{Via: fleet.ViaTailnet, Host: "127.0.0.1", Port: port}, fleet.Address{Via: fleet.ViaLAN, Host: "localhost", Port: port}
 	h.Addresses = []fleet.Address{tailnet, lan}
 	d.Remembered = func(fleet.HostID) fleet.Address { return lan }
-	if reach, err := d.Open(h).Connect(within(t, 5*time.Second)); err != nil || reach.Via != fleet.ViaLAN {
+	if reach, err := d.Open(h).Connect(within(t, 20*time.Second)); err != nil || reach.Via != fleet.ViaLAN {
 		t.Errorf("%+v, %v", reach, err)
 	}
 }
@@ -129,8 +130,8 @@ func TestBadServers(t *testing.T) {
 			t.Parallel()
 			f := simulated(t, simulate.Options{Faults: map[string]simulate.Fault{"cloud": c.fault}})
 			d := known(t, f, nil)
-			link.AuthLimit(d, time.Second)
-			quickly(t, 4*time.Second, name, func() {
+			link.AuthLimit(d, 3*time.Second)
+			quickly(t, 20*time.Second, name, func() {
 				err := connect(t, d, plainHost(f, "cloud"))
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v", err)

@@ -35,7 +35,13 @@ printf %s "$1" >"$d/keys"
 printf %s "$2" >"$d/ca"
 printf '%s\n' "Port $4" "HostKey /etc/ssh/ssh_host_ed25519_key" "PidFile $d/pid" "AuthorizedKeysFile $d/keys" \
 	"StrictModes no" "UsePAM yes" "$3" >"$d/config"
-/usr/sbin/sshd -f "$d/config" -E "$d/log"`
+/usr/sbin/sshd -f "$d/config" -E "$d/log"
+for i in $(seq 100); do # it goes into the background before it listens
+	if ss -Htln "sport = :$4" | grep -q .; then exit; fi
+	sleep 0.1
+done
+cat "$d/log" >&2
+exit 1`
 	const end = `d=/run/sextant-test-sshd; kill "$(cat "$d/pid")"; rm -r "$d"`
 	do := func(cmd link.Command) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -52,7 +52,7 @@ func newKey(t testing.TB, passphrase string) (ssh.Signer, []byte, string) {
 
 func connect(t testing.TB, d *link.Dialer, h fleet.Host) error {
 	t.Helper()
-	_, err := d.Open(h).Connect(within(t, 10*time.Second))
+	_, err := d.Open(h).Connect(within(t, 20*time.Second))
 	return err
 }
 
@@ -121,15 +121,15 @@ func TestUnknownKeysAreAskedTogether(t *testing.T) {
 	f := simulated(t, simulate.Options{})
 	p := &person{answer: yes, hold: make(chan struct{})}
 	d := dialer(t, f, p)
-	link.AuthLimit(d, 700*time.Millisecond)
+	link.AuthLimit(d, 3*time.Second)
 	var wg sync.WaitGroup
 	names := []string{"storage", "cloud", "router"}
 	errs := make([]error, len(names))
 	for i, name := range names {
-		wg.Go(func() { _, errs[i] = d.Open(plainHost(f, name)).Connect(within(t, 10*time.Second)) })
+		wg.Go(func() { _, errs[i] = d.Open(plainHost(f, name)).Connect(within(t, time.Minute)) })
 	}
 	eventually(t, "three questions", func() bool { return len(p.questions("")) == 3 })
-	time.Sleep(time.Second) // longer than a login may take without questions
+	time.Sleep(4 * time.Second) // longer than a login may take without questions
 	close(p.hold)
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {

@@ -49,13 +49,14 @@ func TestProbeAgreesWithTheHosts(t *testing.T) {
 			}
 			var failed []string
 			for _, u := range f.Units.Value {
-				if u.Failed() && u.User == "" {
+				if u.Failed() && u.User == "" && !labtest.OfCheck(u.Name) {
 					failed = append(failed, u.Name)
 				}
 			}
 			out := labtest.Output(t, l, "sh", "-c", "systemctl list-units --failed --plain --no-legend --full | awk '{print $1}' | sort")
-			if got := sorted(failed); got != strings.Join(strings.Fields(out), " ") {
-				t.Errorf("failed units %q, want %q", got, out)
+			want := slices.DeleteFunc(strings.Fields(out), labtest.OfCheck)
+			if got := sorted(failed); got != strings.Join(want, " ") {
+				t.Errorf("failed units %q, want %q", got, want)
 			}
 		})
 	}
@@ -284,7 +285,7 @@ func TestProbeSeesWhatMovedOfAUser(t *testing.T) {
 				t.Logf("%v after %s", want, time.Since(began).Round(time.Millisecond))
 				return
 			}
-			if time.Since(began) > 15*time.Second {
+			if time.Since(began) > time.Minute {
 				t.Fatalf("the unit's failure is not told as %v", want)
 			}
 		}

@@ -30,31 +30,36 @@ func TestListensAgree(t *testing.T) {
 	for _, h := range lab.Hosts {
 		t.Run(h.Name, func(t *testing.T) {
 			l := lab.Link(t, h.Name)
-			f := network.Listens(t.Context(), l)
-			if !f.Current() {
-				t.Fatal(f.Err)
-			}
-			want := labtest.Output(t, l, "sh", "-c", `ss -Htuln | awk '{print $1, $5}' | sort -u`)
-			rows := map[string]bool{}
-			for _, v := range f.Value {
-				at := v.Address
-				if strings.Contains(at, ":") {
-					at = "[" + at + "]"
+			labtest.Agree(t, 30*time.Second, func() string { // tailscaled opens ports for moments
+				f := network.Listens(t.Context(), l)
+				if !f.Current() {
+					t.Fatal(f.Err)
 				}
-				if v.Device != "" {
-					at += "%" + v.Device
+				want := labtest.Output(t, l, "sh", "-c", `ss -Htuln | awk '{print $1, $5}' | sort -u`)
+				rows := map[string]bool{}
+				for _, v := range f.Value {
+					at := v.Address
+					if strings.Contains(at, ":") {
+						at = "[" + at + "]"
+					}
+					if v.Device != "" {
+						at += "%" + v.Device
+					}
+					rows[v.Proto+" "+at+":"+itoa(v.Port)] = true
 				}
-				rows[v.Proto+" "+at+":"+itoa(v.Port)] = true
-			}
-			lines := strings.Split(strings.TrimSpace(want), "\n")
-			for _, line := range lines {
-				if !rows[line] {
-					t.Errorf("%s is not told; told are %v", line, rows)
+				lines := strings.Split(strings.TrimSpace(want), "\n")
+				for _, line := range lines {
+					if !rows[line] {
+						t.Logf("told are %v", rows)
+						return line + " is not told"
+					}
 				}
-			}
-			if len(rows) != len(lines) {
-				t.Errorf("%d are told, ss says %d", len(rows), len(lines))
-			}
+				if len(rows) != len(lines) {
+					t.Logf("%v are told, ss says %q", rows, lines)
+					return "more are told than ss says"
+				}
+				return ""
+			})
 		})
 	}
 }

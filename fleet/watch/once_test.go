@@ -18,10 +18,10 @@ func TestOnceWithBadHosts(t *testing.T) {
 		"cottage": {NoExec: true}, "raspi3": {Silent: 2300}, "host-001": {Refuse: true}, "host-002": {Flood: 100 << 20}, "host-003": {Drip: time.Millisecond},
 	}
 	s := newScene(t, simulate.Options{Hosts: 14, Faults: faults})
-	watch.RoundLimit(s.Watcher, 2*time.Second)
+	watch.RoundLimit(s.Watcher, 10*time.Second) // those that are well log in beside a flood
 	began := time.Now()
 	s.Once(context.Background(), s.Hosts(), true)
-	if took := time.Since(began); took > 20*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	for _, st := range s.Store.Snapshot().Hosts {

@@ -152,30 +152,26 @@ func TestRefresh(t *testing.T) {
 // itself, nor is cut off by the limit of a round.
 func TestSlowGoesOnBeside(t *testing.T) {
 	s := newScene(t, simulate.Options{Hosts: 1})
-	watch.RoundLimit(s.Watcher, 200*time.Millisecond)
+	watch.RoundLimit(s.Watcher, time.Second)
 	var now, most atomic.Int32
-	s.Collectors = append(s.Collectors, watch.Collector{Name: "backups", Every: time.Millisecond, Slow: true, Timeout: 10 * time.Second,
+	s.Collectors = append(s.Collectors, watch.Collector{Name: "backups", Every: time.Millisecond, Slow: true, Timeout: time.Minute,
 		Read: func(ctx context.Context, a watch.Ask) watch.Change {
 			most.Store(max(most.Load(), now.Add(1)))
 			defer now.Add(-1)
 			s.count("backups", a.Link)
-			f := fleet.Known([]fleet.BackupJob{}, time.Now(), "units")
-			select {
-			case <-time.After(600 * time.Millisecond):
-			case <-ctx.Done():
-				f = fleet.Unknown[[]fleet.BackupJob](context.Cause(ctx), time.Now(), "units")
+			f := saved()
+			// longer than a round may take, and than some rounds do
+			for began := time.Now(); time.Since(began) < 2*time.Second || s.times("probe storage") < 4; time.Sleep(10 * time.Millisecond) {
+				if ctx.Err() != nil {
+					f = unsaved(context.Cause(ctx).Error())
+					break
+				}
 			}
 			return func(st *fleet.State) { st.Backups = st.Backups.Refresh(f) }
 		}})
 	s.Look(fleet.Focus{Host: s.Host("storage").ID})
 	s.run()
-	s.eventually("the slow facts", func() bool { return s.state("storage").Backups.Asked() })
-	if st := s.state("storage"); !st.Backups.Current() {
-		t.Errorf("cut off: %s", st.Backups.Err)
-	}
-	if n := s.times("probe storage"); n < 4 {
-		t.Errorf("meanwhile probed %d times", n)
-	}
+	s.eventually("the slow facts, not cut off", func() bool { return s.state("storage").Backups.Current() })
 	s.eventually("a second time", func() bool { return s.times("backups storage") >= 2 })
 	if most.Load() != 1 {
 		t.Errorf("%d at once", most.Load())

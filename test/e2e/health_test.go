@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sextant-fleet/sextant/fleet"
@@ -32,12 +33,17 @@ func TestHealth(t *testing.T) {
 	if code != 1 || len(unit.Folded) != 1 || unit.Folded[0].Key != "container:crashed" || unit.Since.IsZero() {
 		t.Errorf("%d: %+v %s", code, unit, errs)
 	}
-	for _, p := range decode[health](t, out).Findings {
-		if out, errs, code := sextantIn(t, state, "health", "ack", "storage", p.Key, "--for", "1h", "--why", "the lab's"); code != 0 {
-			t.Fatalf("%s: %d: %s %s", p.Key, code, out, errs)
+	for rounds := 0; code != 0 && rounds < 10; rounds++ { // alarms of its Netdata come and go
+		for _, p := range decode[health](t, out).Findings {
+			if p.Acked != nil {
+				continue
+			}
+			if out, errs, code := sextantIn(t, state, "health", "ack", "storage", p.Key, "--for", "1h", "--why", "the lab's"); code != 0 && !strings.Contains(errs, "has no problem") {
+				t.Fatalf("%s: %d: %s %s", p.Key, code, out, errs)
+			}
 		}
+		out, errs, code = sextantIn(t, state, "health", "storage", "--json")
 	}
-	out, errs, code = sextantIn(t, state, "health", "storage", "--json")
 	unit = decode[health](t, out).find(t, "unit:podman-crashed.service")
 	if code != 0 || unit.Acked == nil || unit.Acked.Why != "the lab's" || unit.Folded[0].Acked == nil {
 		t.Errorf("%d: %+v %s", code, unit, errs)

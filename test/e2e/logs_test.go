@@ -229,7 +229,7 @@ func TestLogsOfHostsAreMerged(t *testing.T) {
 	}
 	all := ""
 	buf := make([]byte, 64<<10)
-	for third := false; !strings.Contains(all, unit+": round 3 of router"); {
+	for third := false; !strings.Contains(all, unit+": round 3 of router") || !strings.Contains(all, unit+": round 3 of storage"); {
 		n, err := out.Read(buf)
 		if all += string(buf[:n]); err != nil {
 			t.Fatalf("%v after %s", err, all)

@@ -74,10 +74,10 @@ var faults = []fault{
 	{"cancelled by a second client", soon(func(r *rig, _ string) { r.product("cancel", r.host) }), []string{"CANCELLED"}, 0},
 	{"confirmed and cancelled at once", soon(both), []string{"CONFIRMED", "CANCELLED"}, 0},
 	{"confirmed at the deadline, a little before or after", none(atDeadline), []string{"CONFIRMED", "ROLLED_BACK"}, 0},
-	{ofGeneration, none(deleted), []string{"ROLLED_BACK"}, 0},
+	{ofGeneration, first(deleted), []string{"ROLLED_BACK"}, 0},
 	{"the profile set by somebody else while it waits", soon(elsewhere), []string{"CONFLICT"}, 0},
-	{"the state file torn while it waits, and the guard killed", none(torn), []string{"ROLLED_BACK"}, 0},
-	{"confirmed with another nonce, an older one, and too late", none(forged), []string{"ROLLED_BACK"}, 0},
+	{"the state file torn while it waits, and the guard killed", first(torn), []string{"ROLLED_BACK"}, 0},
+	{"confirmed with another nonce, an older one, and too late", first(forged), []string{"ROLLED_BACK"}, 0},
 	{"a unit that comes and goes", flaps, []string{"ROLLED_BACK"}, -1},
 	{"the disk full while it waits", full, []string{"ROLLED_BACK"}, -1},
 	{"units that had failed before", failedBefore, []string{"CONFIRMED"}, 0},
@@ -113,19 +113,22 @@ var faults = []fault{
 }
 
 // none has a client that leaves when the host waits; then somebody does something.
-func none(do func(r *rig, dir string)) func(*rig, *rand.Rand) {
+func none(do func(r *rig, dir string), flags ...string) func(*rig, *rand.Rand) {
 	return func(r *rig, rnd *rand.Rand) {
-		r.flags, r.rnd = []string{"--confirm=none"}, rnd
+		r.flags, r.rnd = append([]string{"--confirm=none"}, flags...), rnd
 		r.later = func() { do(r, r.reach("AWAITING")) }
 	}
 }
 
 // soon is none where what is done ends the waiting: there is time for it.
 func soon(do func(r *rig, dir string)) func(*rig, *rand.Rand) {
-	return func(r *rig, rnd *rand.Rand) {
-		none(do)(r, rnd)
-		r.flags = append(r.flags, "--confirm-timeout=60s")
-	}
+	return none(do, "--confirm-timeout=60s")
+}
+
+// first is none where what is done comes before the time has passed, which may be
+// waited for: there is some of it.
+func first(do func(r *rig, dir string)) func(*rig, *rand.Rand) {
+	return none(do, "--confirm-timeout=20s")
 }
 
 // goingBack has nobody confirm, and does something while the host goes back.
