@@ -418,7 +418,12 @@ func (a sections) sealed(running []declared) []fleet.SealedFile {
 // sopsRecipients are keys as they were found in a file's metadata.
 func sopsRecipients(lines []string) ([]fleet.Recipient, error) {
 	var list []fleet.Recipient
+	groups := 0
 	for _, l := range lines {
+		if n, ok := strings.CutPrefix(l, "shamir_threshold"); ok {
+			groups, _ = strconv.Atoi(strings.TrimLeft(n, "\": =\t"))
+			continue
+		}
 		if l == "" {
 			continue
 		}
@@ -433,5 +438,5 @@ func sopsRecipients(lines []string) ([]fleet.Recipient, error) {
 	if len(list) == 0 {
 		return nil, errors.New("no recipient is found in it")
 	}
-	return list, nil
+	return list, together(groups)
 }

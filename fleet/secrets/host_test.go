@@ -295,3 +295,16 @@ func FuzzHost(f *testing.F) {
 		}
 	})
 }
+
+// TestSopsGroups: where keys of several groups are needed at once that is told, in all
+// that sops writes of it.
+func TestSopsGroups(t *testing.T) {
+	for _, line := range []string{"shamir_threshold: 2", `shamir_threshold": 2`, "shamir_threshold=2", "shamir_threshold   = 2"} {
+		if list, err := sopsRecipients([]string{age1, line}); err == nil || len(list) != 1 {
+			t.Errorf("%q: %v %v", line, list, err)
+		}
+	}
+	if list, err := sopsRecipients([]string{age1, "shamir_threshold: 1"}); err != nil || len(list) != 1 {
+		t.Errorf("%v %v", list, err)
+	}
+}

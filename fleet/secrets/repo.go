@@ -163,6 +163,9 @@ func (r *reading) maybeSops(name string, d fs.DirEntry) {
 		f.Err = err.Error()
 	default:
 		f.Names, f.Recipients = got.names, got.recipients
+		if err := together(got.together); err != nil {
+			f.Err = err.Error()
+		}
 		if !got.modified.IsZero() {
 			f.Modified = got.modified
 		}

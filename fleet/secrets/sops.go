@@ -3,8 +3,11 @@ package secrets
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +32,7 @@ type sopsFile struct {
 	names      []string
 	recipients []fleet.Recipient
 	modified   time.Time
+	together   int // keys of so many groups are needed at once; 0, 1: any key will do
 }
 
 // keyGroup is a group of keys in a file's metadata.
@@ -60,8 +64,17 @@ type metadata struct {
 	keyGroup `yaml:",inline"`
 	Groups   []keyGroup `yaml:"key_groups" json:"key_groups"`
 	Modified string     `yaml:"lastmodified" json:"lastmodified"`
+	Together int        `yaml:"shamir_threshold" json:"shamir_threshold"`
 	Mac      string     `yaml:"mac" json:"mac"`
 	Version  string     `yaml:"version" json:"version"`
+}
+
+// together is why it is not known who can read a file: one key alone may not do.
+func together(groups int) error {
+	if groups < 2 {
+		return nil
+	}
+	return fmt.Errorf("keys of %d groups are needed at once (shamir_threshold): who can read it is not worked out", groups)
 }
 
 var errNoSops = errors.New("it has no metadata of sops")
@@ -105,9 +118,10 @@ func sopsTree(top *yaml.Node) (sopsFile, error) {
 	return out.with(*meta)
 }
 
-// addNames takes in the names below one, as sops-nix writes them: "smtp/password".
+// addNames takes in the names below one, as sops-nix writes them: "smtp/password". Which
+// values a file leaves in clear is its rules' choice, by suffix or by expression.
 func (s *sopsFile) addNames(name string, n *yaml.Node, depth int) {
-	if len(s.names) >= maxNames || strings.HasSuffix(name, "_unencrypted") {
+	if len(s.names) >= maxNames {
 		return
 	}
 	if n.Kind == yaml.MappingNode && depth < 8 {
@@ -116,7 +130,17 @@ func (s *sopsFile) addNames(name string, n *yaml.Node, depth int) {
 		}
 		return
 	}
-	s.names = append(s.names, fleet.Short(fleet.Clean(name), 200))
+	if sealed(n, depth) {
+		s.names = append(s.names, fleet.Short(fleet.Clean(name), 200))
+	}
+}
+
+// sealed tells whether a value, or anything in a list, is encrypted.
+func sealed(n *yaml.Node, depth int) bool {
+	if n.Kind == yaml.ScalarNode {
+		return strings.HasPrefix(n.Value, sopsMark)
+	}
+	return depth < 8 && slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return sealed(c, depth+1) })
 }
 
 // with takes in the metadata.
@@ -130,6 +154,7 @@ func (s sopsFile) with(m metadata) (sopsFile, error) {
 	if at, err := time.Parse(time.RFC3339, m.Modified); err == nil {
 		s.modified = at.UTC()
 	}
+	s.together = m.Together
 	return s, nil
 }
 
@@ -221,7 +246,7 @@ func sopsFlat(file []byte, section string) (sopsFile, error) {
 		switch {
 		case meta:
 			out.flat(&m, name, strings.ReplaceAll(value, `\n`, "\n"))
-		case len(out.names) < maxNames:
+		case strings.HasPrefix(value, sopsMark) && len(out.names) < maxNames:
 			out.names = append(out.names, fleet.Short(fleet.Clean(strings.TrimPrefix(in+"/"+name, "/")), 200))
 		}
 	}
@@ -237,6 +262,8 @@ func (s *sopsFile) flat(m *metadata, name, value string) {
 		m.Mac = "there"
 	case "version":
 		m.Version = value
+	case "shamir_threshold":
+		m.Together, _ = strconv.Atoi(value)
 	}
 	f := inList.FindStringSubmatch(name)
 	if f == nil {

@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,40 @@ func TestSops(t *testing.T) {
 		}
 		if !slices.Equal(got.names, names[name]) || !got.modified.Equal(time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC)) {
 			t.Errorf("%s: %q %s", name, got.names, got.modified)
+		}
+	}
+}
+
+// TestFilesOfSops: files that sops 3.13.3 has written are read as they are. With an
+// expression for what is encrypted, what stays in clear is no secret; groups that are
+// needed at once are told.
+func TestFilesOfSops(t *testing.T) {
+	both := []string{age1, age2}
+	for name, want := range map[string]struct {
+		names, to []string
+		together  int
+	}{
+		"a.yaml": {names: []string{"smtp/password", "smtp/hosts", "token"}, to: both},
+		"a.json": {names: []string{"smtp/password", "smtp/hosts", "token"}, to: both},
+		"a.env":  {names: []string{"SMTP", "token"}, to: both},
+		"a.ini":  {names: []string{"smtp/password", "smtp/token"}, to: both},
+		"a.bin":  {names: []string{"data"}, to: both},
+
+		"regex.yaml":  {names: []string{"smtp/password", "token"}, to: both[:1]},
+		"groups.yaml": {names: []string{"smtp/password", "smtp/hosts", "token"}, to: both, together: 2},
+		"groups.env":  {names: []string{"SMTP", "token"}, to: both, together: 2},
+	} {
+		text, err := os.ReadFile("testdata/sops-3.13.3/" + name)
+		if err != nil || !isSops(text) {
+			t.Errorf("%s is not known: %v", name, err)
+		}
+		got, err := readSops(name, text)
+		var to []string
+		for _, r := range got.recipients {
+			to = append(to, r.Key)
+		}
+		if err != nil || !slices.Equal(got.names, want.names) || !slices.Equal(to, want.to) || got.together != want.together || got.modified.Year() != 2026 {
+			t.Errorf("%s: %+v %v", name, got, err)
 		}
 	}
 }
