@@ -21,36 +21,49 @@ import (
 	"github.com/sextant-fleet/sextant/test/labtest"
 )
 
-// oldRestic makes a job with a repository by the restic 0.14 of router, for a while.
-const oldRestic = `
+// byRestic makes a job $1 with a repository by a restic, $2, of router, for a while.
+const byRestic = `
 set -e
-mkdir -p /run/sextant-old/src/in; cd /run/sextant-old
+mkdir -p /run/$1/src/in; cd /run/$1
 printf one >src/in/a; printf 'odd [*]' >'src/in/odd [x] ?*'; ln -s /etc src/in/link
-cat >/run/systemd/system/restic-backups-sextant-old.service <<U
+cat >/run/systemd/system/restic-backups-$1.service <<U
 [Service]
 Type=oneshot
-Environment=RESTIC_REPOSITORY=/run/sextant-old/repo RESTIC_PASSWORD=nowhere RESTIC_CACHE_DIR=/run/sextant-old/cache
-ExecStart=/usr/bin/restic backup /run/sextant-old/src
+Environment=RESTIC_REPOSITORY=/run/$1/repo RESTIC_PASSWORD=nowhere RESTIC_CACHE_DIR=/run/$1/cache
+ExecStart=$2 backup /run/$1/src
 U
 systemctl daemon-reload
-export RESTIC_REPOSITORY=/run/sextant-old/repo RESTIC_PASSWORD=nowhere RESTIC_CACHE_DIR=/run/sextant-old/cache
-restic -q init; restic -q backup /run/sextant-old/src; sleep 1.1; printf two >src/in/b; sleep 1.1; restic -q backup /run/sextant-old/src`
+export RESTIC_REPOSITORY=/run/$1/repo RESTIC_PASSWORD=nowhere RESTIC_CACHE_DIR=/run/$1/cache
+$2 -q init; $2 -q backup /run/$1/src; sleep 1.1; printf two >src/in/b; sleep 1.1; $2 -q backup /run/$1/src`
 
 // TestRestoreOfTheLab looks into snapshots and restores from them, by restic 0.18
-// and rustic 0.11 through wrappers, and by restic 0.14 without one.
+// and rustic 0.11 through wrappers, and by restic 0.14, 0.16, 0.17 and 0.19 without one.
 func TestRestoreOfTheLab(t *testing.T) {
 	lab := labtest.Load(t)
 	router := lab.Link(t, "router")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		_, _ = router.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", "rm -rf /run/sextant-old /run/systemd/system/restic-backups-sextant-old.service; systemctl daemon-reload"}})
+		_, _ = router.Run(ctx, link.Command{Root: true, Args: []string{"sh", "-c", "rm -rf /run/sextant-restic-* /run/systemd/system/restic-backups-sextant-restic-*; systemctl daemon-reload"}})
 	})
-	labtest.Output(t, router, "sh", "-c", oldRestic)
-	for _, c := range []struct{ host, job, folder, file string }{
-		{"storage", "home", "/srv/home", "diary-1"}, {"storage", "cold", "/srv/archive", "month-30"}, {"router", "sextant-old", "/run/sextant-old/src/in", "odd [x] ?*"},
-	} {
-		t.Run(c.job, func(t *testing.T) { restores(t, lab.Link(t, c.host), c.job, c.folder, c.file) })
+	type job struct{ host, job, folder, file string }
+	jobs := []job{{"storage", "home", "/srv/home", "diary-1"}, {"storage", "cold", "/srv/archive", "month-30"}}
+	for _, version := range []string{"0.14.0", "0.16.5", "0.17.3", "0.19.1"} {
+		name, program := "sextant-restic-"+version, "/opt/lab/restic-"+version+"/restic"
+		if version == "0.14.0" {
+			program = "/usr/bin/restic" // Debian's
+		}
+		if is := labtest.Output(t, router, program, "version"); !strings.HasPrefix(is, "restic "+version+" ") {
+			t.Fatalf("%s is %s", program, is)
+		}
+		labtest.Output(t, router, "sh", "-c", byRestic, "sh", name, program)
+		jobs = append(jobs, job{"router", name, "/run/" + name + "/src/in", "odd [x] ?*"})
+	}
+	for _, c := range jobs {
+		t.Run(c.job, func(t *testing.T) {
+			t.Parallel()
+			restores(t, lab.Link(t, c.host), c.job, c.folder, c.file)
+		})
 	}
 }
 
@@ -125,7 +138,7 @@ func restoresHere(ctx context.Context, t *testing.T, l link.Link, j fleet.Backup
 	if got := fmt.Sprintf("%x", sha256.Sum256(b)); err != nil || got != truth {
 		t.Errorf("%s, want %s: %v", got, truth, err)
 	}
-	if out, err := backup.RestoreHere(ctx, l, j, id, folder, all, nil); err != nil || out.Files < 3 && j.Name != "sextant-old" || out.Files < 3-len(out.Left) {
+	if out, err := backup.RestoreHere(ctx, l, j, id, folder, all, nil); err != nil || out.Files < 3 && !strings.HasPrefix(j.Name, "sextant-") || out.Files < 3-len(out.Left) {
 		t.Fatalf("%+v %v", out, err)
 	}
 	_ = filepath.WalkDir(all, func(p string, e fs.DirEntry, err error) error {

@@ -76,6 +76,12 @@ func TestArchivesOfBorg(t *testing.T) {
 			t.Errorf("%s: %+v", bad, list)
 		}
 	}
+	for _, name := range []string{"nas-home-2026-11-22T19:34:38.failed", "nas-home-2026-11-22T19:34:38.checkpoint", "x.checkpoint.2"} {
+		list, err := ParseBorg([]byte(`{"archives":[{"id":"x","name":"`+name+`","start":"2026-11-22T19:34:38.000000"}]}`), "home")
+		if err != nil || len(list) != 0 {
+			t.Errorf("%s is no whole archive: %+v %v", name, list, err)
+		}
+	}
 	if list, err := ParseBorg([]byte(`{"archives":[]}`), "home"); err != nil || list == nil {
 		t.Error(list, err)
 	}

@@ -55,9 +55,13 @@ func ParseRustic(out []byte) ([]Snapshot, error) { return parseSnapshots(out, "r
 // archiveName is how archives are called by NixOS' module, and by borg's own examples.
 var archiveName = regexp.MustCompile(`^(.+)-\d{4}-\d\d-\d\dT`)
 
+// partArchive is how archives are called while they are made.
+var partArchive = regexp.MustCompile(`\.(failed|checkpoint(\.\d+)?)$`)
+
 // ParseBorg reads `borg list --json` of a job, with TZ=UTC: its times have no zone.
 // An archive does not tell of which host it is: it is taken from the names that
 // NixOS' module gives, HOST-JOB-TIME or HOST-TIME; another name stands in its place.
+// What that module calls failed, or borg a checkpoint, is no whole archive.
 func ParseBorg(out []byte, job string) ([]Snapshot, error) {
 	var in struct {
 		Archives []struct {
@@ -74,6 +78,9 @@ func ParseBorg(out []byte, job string) ([]Snapshot, error) {
 	}
 	list := []Snapshot{}
 	for _, a := range in.Archives[:min(len(in.Archives), maxSnapshots)] {
+		if partArchive.MatchString(a.Name) {
+			continue
+		}
 		at, err := time.Parse("2006-01-02T15:04:05.999999", a.Time)
 		if err != nil {
 			return nil, fmt.Errorf("borg: an archive's time is %q", say(a.Time))

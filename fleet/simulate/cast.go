@@ -158,9 +158,8 @@ func router(m *machine) {
 	for i := range m.gens {
 		m.gens[i].entry = i >= 4 // its boot menu holds two
 	}
-	m.up.Store(int64(m.gens[5].age + 6*day))
 	m.booted = m.gens[4].number
-	m.gens[4].kernel, m.gens[5].kernel = "6.12.61", "6.12.66"
+	m.up.Store(int64(m.gens[4].age - time.Hour))
 	m.daemons("blocky", "A DNS proxy and ad-blocker for the local network", "kea-dhcp4-server", "Kea DHCP4 Server",
 		"systemd-networkd", "Network Configuration", "prometheus-node-exporter", "prometheus-node-exporter", "prometheus", "Prometheus", "alertmanager", "Alertmanager")
 	m.ports, m.programs = []int{53, blockyPort, prometheusPort, alertmanagerPort, 9100}, append(m.programs, "podman", "wg")

@@ -4,6 +4,8 @@
 TAILSCALE=1.102.5
 RUSTIC=0.11.4
 REGISTRY=3.1.2
+# beside Debian's 0.14 and 0.18
+RESTIC="0.16.5 0.17.3 0.19.1"
 BLOCKY=0.34.0
 # The newest one that is to be had without a browser's half and with all that it needs.
 AUTHELIA=4.37.5
@@ -46,6 +48,10 @@ build_blocky() {
 build_authelia() {
   local m=github.com/authelia/authelia/v4
   go_program authelia $AUTHELIA 1 '' $m $m/cmd/authelia
+}
+build_restic() {
+  local m=github.com/restic/restic v
+  for v in $RESTIC; do go_program restic "$v" 0 '' $m $m/cmd/restic; done
 }
 # The registry that tests of images start on a host: see test/e2e/images_test.go.
 build_registry() {
@@ -104,6 +110,9 @@ put_programs() {
   for f in "$CACHE"/{tailscale-$TAILSCALE/tailscale{,d},registry-$REGISTRY/registry,blocky-$BLOCKY/blocky,authelia-$AUTHELIA/authelia} "$r"; do
     cmp -s "$f" "$LAB/opt/bin/${f##*/}" || install -m755 "$f" "$LAB/opt/bin/${f##*/}"
   done
+  for f in $RESTIC; do
+    cmp -s "$CACHE/restic-$f/restic" "$LAB/opt/restic-$f/restic" || install -D -m755 "$CACHE/restic-$f/restic" "$LAB/opt/restic-$f/restic"
+  done
   [ -e "$LAB/opt/router/$(basename "$(router_dir)")" ] || {
     rm -rf "${LAB:?}/opt/router"
     cp -r "$(router_dir)" "$LAB/opt/router"
@@ -140,6 +149,7 @@ build_missing() {
   job authelia build_authelia
   job blocky build_blocky
   job rustic build_rustic
+  job restic build_restic
   job registry build_registry
   join
   step router build_router
