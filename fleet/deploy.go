@@ -38,6 +38,15 @@ func (s DeployState) Over() bool {
 	return false
 }
 
+// Host tells whether it is one that a host itself tells.
+func (s DeployState) Host() bool {
+	switch s {
+	case Staged, Activating, Awaiting, Committing, RollingBack:
+		return true
+	}
+	return s.Over()
+}
+
 // Words names the state for people: "rolling back".
 func (s DeployState) Words() string { return strings.ReplaceAll(strings.ToLower(string(s)), "_", " ") }
 

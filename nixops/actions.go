@@ -20,7 +20,7 @@ func (d *Deployer) Actions() []fleet.Action {
 				if Cancels(t) {
 					kind = "cancel"
 				}
-				dep, err := d.RollBack(ctx, t, ConfirmAuto, saying(say))
+				dep, err := d.RollBack(ctx, t, ConfirmAuto, Saying(say))
 				return errorOf(t.Hosts[0].Host, kind, dep, err)
 			},
 		},
@@ -33,7 +33,7 @@ func (d *Deployer) Actions() []fleet.Action {
 			ID: "confirm", Title: "Confirm", Scope: fleet.ScopeHost, Danger: true, Disabled: offWaiting,
 			Help: "keep the new system that waits, and make it the default",
 			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
-				dep, err := d.answerAndFollow(ctx, t, d.Confirm, saying(say))
+				dep, err := d.answerAndFollow(ctx, t, d.Confirm, Saying(say))
 				return errorOf(t.Hosts[0].Host, "confirm", dep, err)
 			},
 		},
@@ -41,7 +41,7 @@ func (d *Deployer) Actions() []fleet.Action {
 			ID: "cancel", Title: "Cancel the deploy", Scope: fleet.ScopeHost, Danger: true, Disabled: offCancel,
 			Help: "go back to the system before the deploy that waits",
 			Run: func(ctx context.Context, t fleet.Target, say func(string)) error {
-				dep, err := d.answerAndFollow(ctx, t, d.Cancel, saying(say))
+				dep, err := d.answerAndFollow(ctx, t, d.Cancel, Saying(say))
 				return errorOf(t.Hosts[0].Host, "cancel", dep, err)
 			},
 		},
@@ -141,14 +141,12 @@ func (d *Deployer) answerAndFollow(ctx context.Context, t fleet.Target, answer f
 	return dep, err
 }
 
-// saying makes lines of progress: the states in words, and what the host says.
-func saying(say func(string)) func(Progress) {
+// Saying makes lines of progress: the states in words, and what the host says.
+func Saying(say func(string)) func(Progress) {
 	return func(p Progress) {
-		switch {
-		case p.Line == "":
-			say(strings.TrimSpace(p.Deploy.State.Words() + "  " + p.Deploy.Why))
-		case !strings.HasPrefix(p.Line, "== "): // those are the states again
-			say(p.Line)
+		if p.Line == "" {
+			p.Line = strings.TrimSuffix(p.Deploy.State.Words()+": "+p.Deploy.Why, ": ")
 		}
+		say(p.Line)
 	}
 }

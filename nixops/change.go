@@ -254,6 +254,8 @@ type follower struct {
 	nonce  string
 
 	last   fleet.Deploy
+	told   fleet.Deploy      // as it was told last, by its log or its state
+	part   string            // the beginning of a line of its log
 	known  fleet.DeployState // the host's own, when it last answered
 	offset int64
 	heard  time.Time // when the host last answered
@@ -276,6 +278,7 @@ func (f *follower) follow(ctx context.Context, id string) (fleet.Deploy, error) 
 	}
 	f.heard = time.Now()
 	f.last, f.known = fleet.Deploy{ID: id, State: fleet.Staged}, fleet.Staged
+	f.told = f.last
 	for {
 		if over, err := f.turn(ctx, id); over || err != nil {
 			return f.last, err
@@ -312,12 +315,11 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 	}
 	f.unsure = nil
 	f.offset += int64(len(got.Log))
-	f.say(got.Log)
 	before := f.last
 	f.last = got.Deploys[0]
 	f.last.Findings, f.known = before.Findings, f.last.State
-	if f.last.State != before.State || f.last.Why != before.Why {
-		f.tell(Progress{Deploy: f.last})
+	if told := f.say(got.Log); !told || f.last.State.Over() { // a log is read after the state, and may be ahead of it
+		f.state(f.last)
 	}
 	switch {
 	case f.last.State.Over():
@@ -367,6 +369,7 @@ func (f *follower) missed(ctx context.Context, err error) (bool, error) {
 	if f.silent != err.Error() {
 		f.silent = err.Error()
 		f.last.Why = f.silent
+		f.told = f.unknown()
 		f.tell(Progress{Deploy: f.unknown(), Line: "not reachable just now: " + f.silent})
 	}
 	if ctx.Err() == nil && time.Since(f.heard) > f.patience() {
@@ -398,11 +401,38 @@ func (f *follower) unknown() fleet.Deploy {
 	return d
 }
 
-// say tells the lines of the log.
-func (f *follower) say(log []byte) {
-	for line := range strings.Lines(string(log)) {
-		if line = strings.TrimSpace(fleet.Clean(line)); line != "" {
-			f.tell(Progress{Deploy: f.last, Line: line})
+// say tells the lines of the log, and the states where they stand between them; told is
+// whether there were any. What else the guard notes there for itself is not told.
+func (f *follower) say(log []byte) (told bool) {
+	text := f.part + string(log)
+	f.part = ""
+	for line := range strings.Lines(text) {
+		if !strings.HasSuffix(line, "\n") && !f.last.State.Over() {
+			f.part = line
+			break
+		}
+		note, own := strings.CutPrefix(line, "== ")
+		word, why, _ := strings.Cut(strings.TrimSpace(fleet.Clean(note)), " ")
+		switch {
+		case own && fleet.DeployState(word).Host():
+			is := f.last
+			is.State, is.Why = fleet.DeployState(word), why
+			f.state(is)
+			told = true
+		case own:
+		default:
+			if line = strings.TrimSpace(fleet.Clean(line)); line != "" {
+				f.tell(Progress{Deploy: f.told, Line: line})
+			}
 		}
 	}
+	return told
+}
+
+// state tells the state of the deploy, where it is another one than was told last.
+func (f *follower) state(is fleet.Deploy) {
+	if is.State != f.told.State || is.Why != f.told.Why {
+		f.tell(Progress{Deploy: is})
+	}
+	f.told = is
 }

@@ -138,7 +138,7 @@ func (d *Deployer) runDeploy(ctx context.Context, t fleet.Target, say func(strin
 	}
 	var errs []error
 	for _, x := range d.Deploy(ctx, p.order, p.ready, func(host string, p Progress) {
-		saying(func(line string) { say(host + ": " + line) })(p)
+		Saying(func(line string) { say(host + ": " + line) })(p)
 	}) {
 		if x.waits() {
 			say(x.Host.Name + ": it waits to be confirmed, as asked")

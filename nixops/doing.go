@@ -47,12 +47,8 @@ func (s *shown) line(line string) {
 
 // progress shows a step of a change.
 func (s *shown) progress(p Progress) {
-	line := p.Line
-	if strings.HasPrefix(line, "== ") {
-		line = ""
-	}
 	if p.Deploy.State != "" && !p.Deploy.State.Over() {
-		s.tell(p.Deploy.State, line)
+		s.tell(p.Deploy.State, p.Line)
 	}
 }
 

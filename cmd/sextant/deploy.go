@@ -102,7 +102,7 @@ func (a *app) deploy(cmd *cobra.Command, f deployFlags, states []fleet.State) er
 	outcomes := d.Deploy(cmd.Context(), order, ready, func(host string, p nixops.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
-		telling(w, host)(p)
+		nixops.Saying(func(line string) { fmt.Fprintln(w, host+": "+line) })(p)
 	})
 	return printOutcomes(cmd.OutOrStdout(), a.opts, outcomes)
 }

@@ -176,16 +176,14 @@ func calledOff(w io.Writer, o options, h fleet.Host, d fleet.Deploy, err error) 
 	return end
 }
 
-// telling writes the progress of a change to the error output.
+// telling writes the progress of a host's change to the error output. How it ended is
+// its result, and comes after.
 func telling(w io.Writer, host string) func(nixops.Progress) {
+	say := nixops.Saying(func(line string) { fmt.Fprintln(w, host+": "+line) })
 	return func(p nixops.Progress) {
-		text := p.Line
-		if text == "" {
-			text = strings.TrimSpace(string(p.Deploy.State) + " " + p.Deploy.Why)
-		} else if strings.HasPrefix(text, "== ") {
-			return
+		if p.Line != "" || !p.Deploy.State.Over() {
+			say(p)
 		}
-		fmt.Fprintln(w, host+": "+text)
 	}
 }
 
