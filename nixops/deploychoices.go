@@ -1,6 +1,7 @@
 package nixops
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -46,7 +47,8 @@ func several(t fleet.Target) bool { return len(t.Hosts) > 1 }
 // typed.
 func (d *Deployer) choices() []fleet.Choice {
 	builder, flake, attribute, waves := chooseBuilder, chooseFlake, chooseAttribute, chooseWaves
-	flake.Hint, flake.Rare, flake.Optional = d.Flake.Ref, d.Flake.Ref != "", d.Flake.Ref != ""
+	found := d.Flake.Ref != ""
+	flake.Hint, flake.Rare, flake.Optional = cmp.Or(d.Flake.Ref, "none was found: where is it?"), found, found
 	flake.Wrong, attribute.Wrong = wrongStore, wrongAttribute
 	builder.Wrong = func(t fleet.Target) string {
 		_, err := d.builder(typed(t, chooseBuilder))

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -259,21 +260,32 @@ func (m *Model) types() bool {
 	return m.line != nil
 }
 
-// belongs tells whether a question may open by itself on this screen: who looks
-// into one host is not interrupted by another, whose question waits until the
-// fleet is looked at.
+// belongs tells whether a question may open by itself on this screen: who looks into one
+// host is not interrupted by another, whose question waits until the fleet is looked at.
+// What a host tells only to root can wait until that host is looked into, or something
+// is done there.
 func (m *Model) belongs(q fleet.Question) bool {
-	st, ok := m.c.Snap.Host(m.nav.top().Place().Host)
-	return !ok || st.Host.Name == q.Host
+	if st, ok := m.c.Snap.Host(m.nav.top().Place().Host); ok {
+		return st.Host.Name == q.Host
+	}
+	return q.Kind != fleet.AskSudo || m.worksOn(q.Host)
 }
 
-// waiting counts the questions that do not open here and now.
-func (m *Model) waiting() int {
-	n := 0
+// worksOn tells whether something is done on a host, or is about to be.
+func (m *Model) worksOn(host string) bool {
+	on := func(j *dialog.Job) bool { return j.Ended.IsZero() && j.Has(host) }
+	return slices.ContainsFunc(m.jobs, on) || slices.ContainsFunc(m.popups, func(p screen.Popup) bool {
+		c, ok := p.(*dialog.Confirm)
+		return ok && on(c.Job)
+	})
+}
+
+// waiting are the questions that do not open here and now.
+func (m *Model) waiting() (list []fleet.Question) {
 	for _, q := range m.c.Snap.Questions {
 		if !m.answered[q.ID] && (!m.belongs(q) || m.types()) {
-			n++
+			list = append(list, q)
 		}
 	}
-	return n
+	return list
 }

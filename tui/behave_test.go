@@ -303,19 +303,46 @@ func TestAQuestionWaitsForWhoTypes(t *testing.T) {
 	for _, key := range []string{"/", ":"} {
 		o := sample()
 		term := open(t, o, 80, 24).WaitFor("storage").Press(key).Press("dex").WaitFor("dex").Press("backspace").WaitGone("dex")
-		o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskSudo, Text: "password of ada for sudo on desk", Secret: true}})
-		term.WaitFor("1 question").Press("ploy").WaitFor("deploy")
-		if strings.Contains(term.Screen(), "Password for root rights") {
+		o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskHostKey, Text: "unknown host key of desk"}})
+		term.WaitFor("desk asks").Press("ploy").WaitFor("deploy")
+		if strings.Contains(term.Screen(), "Trust this host?") {
 			t.Errorf("a question opened over what is typed behind %s", key)
 		}
-		term.Press("esc").WaitFor("Password for root rights")
+		term.Press("esc").WaitFor("Trust this host?")
 	}
+}
+
+// TestRootWaitsForWhoLooks: that a host would tell more to root interrupts nobody who
+// looks at the fleet; it is asked where the host is looked into, or something is done.
+func TestRootWaitsForWhoLooks(t *testing.T) {
+	o := sample()
+	o.Store.SetQuestions([]fleet.Question{
+		{ID: 8, Host: "storage", Kind: fleet.AskSudo, Text: "sudo password of ada on storage", Secret: true},
+		{ID: 9, Host: "cloud", Kind: fleet.AskSudo, Text: "sudo password of ada on cloud", Secret: true},
+	})
+	term := open(t, o, 120, 40).WaitFor("2 questions").Press("G").WaitFor("> storage", "asks sudo password of ada on").Settle(500 * time.Millisecond)
+	if strings.Contains(term.Screen(), "Password for root rights") {
+		t.Errorf("it opened by itself:\n%s", term.Screen())
+	}
+	term.Press("enter").WaitFor("Password for root rights", "ada on storage", "cloud asks")
+	term.Settle(700 * time.Millisecond).Press("esc").WaitGone("Password for root rights").Press("0").WaitFor("cloud asks")
+
+	o = sample()
+	o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "storage", Kind: fleet.AskSudo, Text: "sudo password of ada on storage", Secret: true}})
+	o.Actions = append(o.Actions, fleet.Action{
+		ID: "wait", Title: "wait", Help: "wait", Keys: []string{"X"}, Scope: fleet.ScopeHost,
+		Run: func(ctx context.Context, _ fleet.Target, _ func(string)) error {
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	})
+	open(t, o, 120, 40).WaitFor("storage asks").Press("G").WaitFor("> storage").Press("X").WaitFor("Password for root rights")
 }
 
 func TestASecretIsNotShown(t *testing.T) {
 	o := sample()
-	term := open(t, o, 40, 20).WaitFor("storage")
-	o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "desk", Kind: fleet.AskSudo, Text: "password of ada for sudo on desk", Secret: true}})
+	term := open(t, o, 40, 20).WaitFor("storage").Press("G", "enter").WaitFor("Overview")
+	o.Store.SetQuestions([]fleet.Question{{ID: 8, Host: "storage", Kind: fleet.AskSudo, Text: "sudo password of ada on storage", Secret: true}})
 	term.WaitFor("Password for root rights")
 	time.Sleep(600 * time.Millisecond)
 	term.Press("hun q").Paste("ter 2").WaitFor("**********").Press("enter")

@@ -100,8 +100,12 @@ func (m *Model) badges() widget.Line {
 	if n := m.running(); n > 0 {
 		l = l.And(themes.Badge, fmt.Sprintf("%d running", n)).And(themes.Text, "  ")
 	}
-	if n := m.waiting(); n > 0 {
-		l = l.And(themes.Badge, fleet.Count(n, "question")).And(themes.Text, "  ")
+	switch list := m.waiting(); len(list) {
+	case 0:
+	case 1:
+		l = l.And(themes.Badge, fleet.Short(list[0].Host, 12)+" asks").And(themes.Text, "  ")
+	default:
+		l = l.And(themes.Badge, fleet.Count(len(list), "question")).And(themes.Text, "  ")
 	}
 	errs := 0
 	for _, msg := range m.c.Snap.Messages {

@@ -31,11 +31,13 @@ func screen(t *testing.T, cols, rows int) *tuitest.Term {
 // what is typed sooner is swallowed (tui/dialog).
 const attention = 700 * time.Millisecond
 
-// answer gives laptop's sudo password.
+// answer looks into laptop, which asks for its sudo password there, and gives it.
 func answer(ui *tuitest.Term) {
-	ui.WaitFor("sudo password of ada on laptop")
+	ui.WaitFor("laptop asks")
+	pick(ui, "laptop")
+	ui.Press("enter").WaitFor("sudo password of ada on laptop")
 	time.Sleep(attention)
-	ui.Send(labtest.SudoPassword).Press("enter").WaitGone("sudo password")
+	ui.Send(labtest.SudoPassword).Press("enter").WaitGone("sudo password").Press("0", "esc")
 }
 
 // opens presses a key until what it leads to is there: an action is refused, with a word

@@ -46,7 +46,7 @@ func (j *Job) Say(line string) {
 	line = fleet.Clean(line)
 	j.mu.Lock()
 	j.lines = append(j.lines, line)
-	if host, text, ok := strings.Cut(line, ": "); ok && j.has(host) {
+	if host, text, ok := strings.Cut(line, ": "); ok && j.Has(host) {
 		if j.newest == nil {
 			j.newest = map[string]string{}
 		}
@@ -79,8 +79,8 @@ func (j *Job) Newest(host string) string {
 	return j.newest[host]
 }
 
-// has tells whether the job is about a host.
-func (j *Job) has(host string) bool {
+// Has tells whether the job is about a host, by its name.
+func (j *Job) Has(host string) bool {
 	return slices.ContainsFunc(j.Target.Hosts, func(st fleet.State) bool { return st.Host.Name == host })
 }
 

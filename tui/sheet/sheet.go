@@ -36,6 +36,7 @@ func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
 	if newest, ok := words.Newest(st); ok && !newest.State.Over() {
 		d, deploy = deploy, nil // before all else: it may end by itself
 	}
+	d = append(d, asks(c, st, w)...)
 	d = append(d, Problems(c, st, w)...)
 	d = append(d, asleep(c, st, w)...)
 	if !st.Reach.HasValue() && !st.System.HasValue() {
@@ -47,6 +48,18 @@ func Body(c *screen.Context, st fleet.State, w int) widget.Doc {
 	d = append(d, deploy...)
 	d = append(d, counts(c, st, w)...)
 	return append(d, Disks(c, st, w)...)
+}
+
+// asks are the questions that a host waits with until it is looked into; others open
+// by themselves.
+func asks(c *screen.Context, st fleet.State, w int) widget.Doc {
+	var d widget.Doc
+	for _, q := range c.Snap.Questions {
+		if q.Host == st.Host.Name && q.Kind == fleet.AskSudo {
+			d = d.Add(w, 5, widget.L(themes.Accent, words.Left("asks", 5)).And(themes.Text, q.Text))
+		}
+	}
+	return d
 }
 
 // asleep says why a host that does not answer is no problem.

@@ -157,10 +157,20 @@ func WrapHang(s string, width, hang int) []string {
 	return lines
 }
 
-// breakLine splits clean text after at most width cells, at a space if one is
-// in the second half of the line.
+// wordWidth is the width of the first word.
+func wordWidth(s string) int {
+	word, _, _ := strings.Cut(s, " ")
+	return Width(word)
+}
+
+// joints are where a long word may be broken: after them.
+const joints = "-/.,:;=_@&?"
+
+// breakLine splits clean text after at most width cells, at a space where one is far
+// enough along the line, else behind a joint of a long word (a name of a unit, a path),
+// where the next line holds the rest of it.
 func breakLine(s string, width int) (head, rest string) {
-	used, at, space := 0, 0, -1
+	used, at, space, joint := 0, 0, -1, -1
 	for at < len(s) {
 		cell, w, n := next(s[at:])
 		if used+w > width {
@@ -170,6 +180,9 @@ func breakLine(s string, width int) (head, rest string) {
 			space = at
 		}
 		used, at = used+w, at+n
+		if strings.Contains(joints, cell) && used >= width/2 {
+			joint = at
+		}
 	}
 	switch {
 	case at == len(s):
@@ -178,6 +191,8 @@ func breakLine(s string, width int) (head, rest string) {
 		return s[:at], s[at:]
 	case space > 0 && Width(s[:space]) >= width/3:
 		return s[:space], s[space:]
+	case joint > 0 && wordWidth(s[joint:]) <= width:
+		return s[:joint], s[joint:]
 	case at == 0: // a wide rune that does not fit at all
 		_, _, n := next(s)
 		return "", s[n:]
