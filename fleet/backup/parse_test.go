@@ -47,13 +47,13 @@ func TestSnapshotsInEveryShape(t *testing.T) {
 		"restic-0.18-snapshots.json": {6, Snapshot{
 			ID: "", At: at("2026-11-22T21:17:23.701247622Z"), Host: "storage", Paths: []string{"/srv/home", "/srv/photos"}, Size: 600145,
 		}},
-		"rustic-0.9-snapshots-CONSTRUCTED.json": {2, Snapshot{
-			ID: strings.Repeat("0b", 32), At: at("2026-08-16T04:44:12.5-04:00"), Host: "galactica", Label: "system",
-			Tags: []string{"weekly"}, Paths: []string{"/"}, Size: 73400320, Added: 102400,
+		"rustic-0.9-snapshots.json": {2, Snapshot{
+			ID: "c284e250f5e85f398114f7aa837f8b372e9a5028ca135a3d51f8264a963ff6a8", At: at("2026-11-30T04:10:10.111669831Z"), Host: "galactica", Label: "docs",
+			Tags: []string{"weekly"}, Paths: []string{"/srv/docs"}, Size: 5005, Added: 697,
 		}},
-		"rustic-0.10plus-snapshots-CONSTRUCTED.json": {2, Snapshot{
-			ID: strings.Repeat("0b", 32), At: at("2026-08-16T04:44:12.5-04:00"), Host: "galactica", Label: "system",
-			Tags: []string{"weekly"}, Paths: []string{"/"}, Size: 73400320, Added: 102400,
+		"rustic-0.10-snapshots.json": {2, Snapshot{
+			ID: "9abee52f59686cc0060157875c4a3d4b56a48159ef3c37b1af4cfaac757ba558", At: at("2026-11-30T04:10:12.944494695Z"), Host: "galactica", Label: "docs",
+			Tags: []string{"weekly"}, Paths: []string{"/srv/docs"}, Size: 5005, Added: 695,
 		}},
 		"rustic-0.11-snapshots.json": {4, Snapshot{
 			At: at("2026-11-22T21:17:24.7800528Z"), Host: "storage", Label: "cold", Tags: []string{}, Paths: []string{"/srv/archive"}, Size: 300006,
