@@ -38,13 +38,13 @@ func (s DeployState) Over() bool {
 	return false
 }
 
-// Host tells whether it is one that a host itself tells.
-func (s DeployState) Host() bool {
+// UnderWay tells whether something is done on the host, or waited for there.
+func (s DeployState) UnderWay() bool {
 	switch s {
 	case Staged, Activating, Awaiting, Committing, RollingBack:
 		return true
 	}
-	return s.Over()
+	return false
 }
 
 // Words names the state for people: "rolling back".

@@ -315,10 +315,15 @@ func (f *follower) turn(ctx context.Context, id string) (over bool, err error) {
 	}
 	f.unsure = nil
 	f.offset += int64(len(got.Log))
+	behind := len(got.Log) > 0 && f.offset < got.LogSize // of a long log a part is read at a time
 	before := f.last
 	f.last = got.Deploys[0]
 	f.last.Findings, f.known = before.Findings, f.last.State
-	if told := f.say(got.Log); !told || f.last.State.Over() { // a log is read after the state, and may be ahead of it
+	told := f.say(got.Log, behind)
+	if behind {
+		return false, nil
+	}
+	if !told || f.last.State.Over() { // a log is read after the state, and may be ahead of it
 		f.state(f.last)
 	}
 	switch {
@@ -401,20 +406,24 @@ func (f *follower) unknown() fleet.Deploy {
 	return d
 }
 
+// maxLine is how much of a line of the log is waited for, in bytes.
+const maxLine = 64 << 10
+
 // say tells the lines of the log, and the states where they stand between them; told is
-// whether there were any. What else the guard notes there for itself is not told.
-func (f *follower) say(log []byte) (told bool) {
+// whether there were any. What else the guard notes there for itself is not told; nor is an end: what is activated
+// writes into the same log.
+func (f *follower) say(log []byte, behind bool) (told bool) {
 	text := f.part + string(log)
 	f.part = ""
 	for line := range strings.Lines(text) {
-		if !strings.HasSuffix(line, "\n") && !f.last.State.Over() {
+		if !strings.HasSuffix(line, "\n") && (behind || !f.last.State.Over()) && len(line) < maxLine {
 			f.part = line
 			break
 		}
 		note, own := strings.CutPrefix(line, "== ")
 		word, why, _ := strings.Cut(strings.TrimSpace(fleet.Clean(note)), " ")
 		switch {
-		case own && fleet.DeployState(word).Host():
+		case own && fleet.DeployState(word).UnderWay():
 			is := f.last
 			is.State, is.Why = fleet.DeployState(word), why
 			f.state(is)
@@ -431,7 +440,7 @@ func (f *follower) say(log []byte) (told bool) {
 
 // state tells the state of the deploy, where it is another one than was told last.
 func (f *follower) state(is fleet.Deploy) {
-	if is.State != f.told.State || is.Why != f.told.Why {
+	if is.Why = strings.TrimSpace(is.Why); is.State != f.told.State || is.Why != f.told.Why {
 		f.tell(Progress{Deploy: is})
 	}
 	f.told = is

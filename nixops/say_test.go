@@ -18,7 +18,7 @@ func TestTheLogTellsTheStatesInTheirPlace(t *testing.T) {
 		f := follower{tell: Saying(func(line string) { got = append(got, line) }), last: fleet.Deploy{State: fleet.Awaiting}}
 		for rest := log; rest != ""; {
 			n := min(size, len(rest))
-			f.say([]byte(rest[:n]))
+			f.say([]byte(rest[:n]), false)
 			rest = rest[n:]
 		}
 		if f.state(fleet.Deploy{State: fleet.Confirmed, Why: "by ada"}); !slices.Equal(got, want) {

@@ -270,7 +270,7 @@ func (f *follower) reply(ctx context.Context) {
 }
 
 // note tells a line of how it stands.
-func (f *follower) note(line string) { f.tell(Progress{Deploy: f.last, Line: line}) }
+func (f *follower) note(line string) { f.tell(Progress{Deploy: f.told, Line: line}) }
 
 func colon(findings []string) string {
 	if len(findings) == 0 {

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -273,7 +274,9 @@ func (m *Model) belongs(q fleet.Question) bool {
 
 // worksOn tells whether something is done on a host, or is about to be.
 func (m *Model) worksOn(host string) bool {
-	on := func(j *dialog.Job) bool { return j.Ended.IsZero() && j.Has(host) }
+	on := func(j *dialog.Job) bool {
+		return j.Ended.IsZero() && (j.Has(host) || slices.Contains(slices.Collect(maps.Values(j.Target.Chosen)), host)) // it is built there
+	}
 	return slices.ContainsFunc(m.jobs, on) || slices.ContainsFunc(m.popups, func(p screen.Popup) bool {
 		c, ok := p.(*dialog.Confirm)
 		return ok && on(c.Job)

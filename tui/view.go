@@ -103,7 +103,7 @@ func (m *Model) badges() widget.Line {
 	switch list := m.waiting(); len(list) {
 	case 0:
 	case 1:
-		l = l.And(themes.Badge, fleet.Short(list[0].Host, 12)+" asks").And(themes.Text, "  ")
+		l = l.And(themes.Badge, fleet.Short(list[0].Host, 8)+" asks").And(themes.Text, "  ")
 	default:
 		l = l.And(themes.Badge, fleet.Count(len(list), "question")).And(themes.Text, "  ")
 	}

@@ -62,6 +62,7 @@ func rootCommand() *cobra.Command {
 		garbageCommand(&o), logsCommand(&o), sshCommand(&o), execCommand(&o), socketCommand(&o), demoCommand(&o),
 	)
 	instruct(root)
+	root.SetFlagErrorFunc(knownFlag)
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sextant-fleet/sextant/fleet"
 )
@@ -56,6 +57,20 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("%s; did you mean %q?", said, near)}
 	}
 	return usageError{fmt.Errorf("%s; %s --help lists them", said, cmd.CommandPath())}
+}
+
+// knownFlag names, for a flag that is not there, the nearest that is.
+func knownFlag(cmd *cobra.Command, err error) error {
+	var no *pflag.NotExistError
+	if !errors.As(err, &no) {
+		return usageError{err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := fleet.Nearest(no.GetSpecifiedName(), names); near != "" && len(no.GetSpecifiedName()) > 1 {
+		return usageError{fmt.Errorf("%w; did you mean --%s?", err, near)}
+	}
+	return usageError{fmt.Errorf("%w; %s --help lists them", err, cmd.CommandPath())}
 }
 
 // forPeople refuses the terminal UI where nobody would see it.

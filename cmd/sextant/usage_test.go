@@ -61,6 +61,8 @@ func TestWrongUsage(t *testing.T) {
 		"hosts x":          "usage: sextant hosts",
 		"unit show x":      "usage: sextant unit show HOST UNIT",
 		"--json":           "sextant status --json",
+		"status --jsno":    "did you mean --json?",
+		"status --zzzzzzz": "sextant status --help lists them",
 		"--plain":          "sextant status --json",
 	} {
 		if _, err := command(t, strings.Fields(line)...); code(err) != exitUsage || err == nil || !strings.Contains(err.Error(), want) {

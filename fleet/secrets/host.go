@@ -418,10 +418,12 @@ func (a sections) sealed(running []declared) []fleet.SealedFile {
 // sopsRecipients are keys as they were found in a file's metadata.
 func sopsRecipients(lines []string) ([]fleet.Recipient, error) {
 	var list []fleet.Recipient
-	groups := 0
 	for _, l := range lines {
 		if n, ok := strings.CutPrefix(l, "shamir_threshold"); ok {
-			groups, _ = strconv.Atoi(strings.TrimLeft(n, "\": =\t"))
+			groups, _ := strconv.Atoi(strings.TrimLeft(n, "\": =\t"))
+			if err := together(groups); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if l == "" {
@@ -438,5 +440,5 @@ func sopsRecipients(lines []string) ([]fleet.Recipient, error) {
 	if len(list) == 0 {
 		return nil, errors.New("no recipient is found in it")
 	}
-	return list, together(groups)
+	return list, nil
 }

@@ -72,7 +72,7 @@ sopsfiles | while IFS= read -r f; do
 	begin "sops $f"
 	grep -aE '(recipient|[^a-z]fp)"?[[:space:]]*[:=]' "$f" |
 		grep -aoE 'age1[a-z0-9]{50,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]+|[0-9A-F]{16,40}' | head -n 500
-	grep -aoE 'shamir_threshold"?[[:space:]]*[:=][[:space:]]*[0-9]+' "$f" | tail -n 1
+	! grep -aq 'key_groups' "$f" || grep -aoE 'shamir_threshold"?[[:space:]]*[:=][[:space:]]*[0-9]+' "$f" | tail -n 1
 done
 
 # Which units name the path of a secret, themselves or in the scripts that they run.

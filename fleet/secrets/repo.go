@@ -162,9 +162,11 @@ func (r *reading) maybeSops(name string, d fs.DirEntry) {
 	case err != nil:
 		f.Err = err.Error()
 	default:
-		f.Names, f.Recipients = got.names, got.recipients
+		f.Names = got.names
 		if err := together(got.together); err != nil {
 			f.Err = err.Error()
+		} else {
+			f.Recipients = got.recipients
 		}
 		if !got.modified.IsZero() {
 			f.Modified = got.modified

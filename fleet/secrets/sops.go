@@ -64,7 +64,8 @@ type metadata struct {
 	keyGroup `yaml:",inline"`
 	Groups   []keyGroup `yaml:"key_groups" json:"key_groups"`
 	Modified string     `yaml:"lastmodified" json:"lastmodified"`
-	Together int        `yaml:"shamir_threshold" json:"shamir_threshold"`
+	Together int        `yaml:"shamir_threshold" json:"shamir_threshold"` // of the groups; of keys without groups it says nothing
+	grouped  bool       // a flat file has groups
 	Mac      string     `yaml:"mac" json:"mac"`
 	Version  string     `yaml:"version" json:"version"`
 }
@@ -154,7 +155,9 @@ func (s sopsFile) with(m metadata) (sopsFile, error) {
 	if at, err := time.Parse(time.RFC3339, m.Modified); err == nil {
 		s.modified = at.UTC()
 	}
-	s.together = m.Together
+	if m.grouped || len(m.Groups) > 1 {
+		s.together = m.Together
+	}
 	return s, nil
 }
 
@@ -265,6 +268,7 @@ func (s *sopsFile) flat(m *metadata, name, value string) {
 	case "shamir_threshold":
 		m.Together, _ = strconv.Atoi(value)
 	}
+	m.grouped = m.grouped || strings.HasPrefix(name, "key_groups__")
 	f := inList.FindStringSubmatch(name)
 	if f == nil {
 		return

@@ -299,7 +299,7 @@ func (c api) blocking(ctx context.Context) (fleet.Blocking, time.Time, error) {
 // wholly tells whether the groups that are off are all that block anything: where all
 // are turned off Blocky names each of them, and one "default" that need not be there.
 func wholly(off []string, groups []fleet.ListGroup) bool {
-	blocks := func(g fleet.ListGroup) bool { return g.Deny > 0 }
+	blocks := func(g fleet.ListGroup) bool { return g.Deny > 0 || g.Allow > 0 } // with an allowlist alone it blocks everything else
 	stays := func(g fleet.ListGroup) bool { return blocks(g) && !slices.Contains(off, g.Name) }
 	return slices.ContainsFunc(groups, blocks) && !slices.ContainsFunc(groups, stays)
 }

@@ -95,8 +95,8 @@ func PauseBlocking(ctx context.Context, l link.Link, d fleet.DNSServer, length t
 	case !b.Enabled && b.Until.IsZero():
 		err = fleet.WithCure(errors.New("it is off, and nothing turns it on again"), "sextant dns resume "+l.Host().Name+" --server "+d.Key())
 	}
-	if len(groups) == 0 {
-		b.Groups = nil // it names every one: see wholly
+	if d.Lists != nil && wholly(b.Groups, d.Lists.Groups) {
+		b.Groups = nil
 	}
 	return b, err
 }

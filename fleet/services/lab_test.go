@@ -124,9 +124,9 @@ func TestSignIn(t *testing.T) {
 	if got["dex"] != fleet.HealthBroken || got["authelia"] != fleet.HealthOK {
 		t.Errorf("%v", got)
 	}
+	defer labtest.Output(t, l, "systemctl", "kill", "-s", "CONT", "authelia-main")
 	labtest.Output(t, l, "systemctl", "kill", "-s", "STOP", "authelia-main")
 	got = health()
-	labtest.Output(t, l, "systemctl", "kill", "-s", "CONT", "authelia-main")
 	if got["dex"] != fleet.HealthOK || got["authelia"] != fleet.HealthBroken {
 		t.Errorf("Authelia hangs: %v", got)
 	}

@@ -86,12 +86,10 @@ func (g guarding) lookForGarbage() int {
 
 // sayBootFiles tells which kernel and initrd each entry of the boot menu has.
 func (g guarding) sayBootFiles() {
-	for _, gen := range g.m.gens {
+	for _, gen := range g.m.menu() {
 		for part, size := range map[string]int{"kernel": kernelSize, "initrd": initrdSize} {
-			store := strings.TrimPrefix(g.m.part(part, gen), "/nix/store/")
-			if file := "/boot/EFI/nixos/" + strings.ReplaceAll(store, "/", "-") + ".efi"; gen.entry {
-				g.say("file %d %s\nsize %d %s", gen.number, file, size, file)
-			}
+			file := "/boot" + g.m.bootFile(part, gen)
+			g.say("file %d %s\nsize %d %s", gen.number, file, size, file)
 		}
 	}
 }

@@ -156,10 +156,8 @@ func TestRollBackOfTheDemo(t *testing.T) {
 	if want := []fleet.DeployState{fleet.Activating, fleet.Awaiting, fleet.Committing, fleet.Confirmed}; !slices.Equal(slices.DeleteFunc(states, func(s fleet.DeployState) bool { return s == fleet.Staged }), want) {
 		t.Errorf("it went through %v", states)
 	}
-	for _, want := range []string{"activating the configuration...", "== ended with 0", "== CONFIRMED by ada@laptop"} {
-		if n := len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l != want })); n == 0 {
-			t.Errorf("%q was not told: %q", want, lines)
-		}
+	if !slices.Contains(lines, "activating the configuration...") || slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "== ") }) {
+		t.Errorf("told was %q", lines)
 	}
 	after := y.state()
 	if sys := after.System.Value; sys.Running.Generation != earlier.Number || sys.Default.Generation != earlier.Number {

@@ -225,18 +225,49 @@ func (t *teller) bootMenu() {
 		return
 	}
 	t.line("readable")
-	for _, g := range t.m.gens {
-		switch {
-		case !g.entry:
-		case t.m.bootMap == "extlinux":
+	if t.m.bootMap == "extlinux" {
+		for _, g := range t.m.menu() {
 			t.line("LABEL nixos-%d", g.number)
-		default:
-			for _, s := range g.special {
-				t.line("nixos-generation-%d-specialisation-%s.conf", g.number, s)
-			}
-			t.line("nixos-generation-%d.conf", g.number)
+		}
+		return
+	}
+	t.systemdBoot()
+}
+
+// systemdBoot is its menu as NixOS writes it since 26.05: entries are called by a hash.
+func (t *teller) systemdBoot() {
+	var entries, files []string
+	add := func(title string, g generation) {
+		t.line("nixos-%s.conf", hexID(t.m.seed, 40, title, t.m.path(g)))
+		kernel, initrd := t.m.bootFile("kernel", g), t.m.bootFile("initrd", g)
+		entries = append(entries, "title "+title, fmt.Sprintf("version Generation %d", g.number), "linux "+kernel, "initrd "+initrd)
+		files = append(files, "/boot"+kernel, "/boot"+initrd)
+	}
+	for _, g := range t.m.menu() {
+		add("NixOS", g)
+		for _, s := range g.special {
+			add("NixOS ("+s+")", g)
 		}
 	}
+	t.begin("entries")
+	t.line("%s", strings.Join(entries, "\n"))
+	t.begin("bootfiles")
+	t.line("/boot/EFI/nixos/\n%s", strings.Join(files, "\n"))
+}
+
+// menu are the generations that the boot menu offers.
+func (m *machine) menu() (list []generation) {
+	for _, g := range m.gens {
+		if g.entry {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// bootFile is where a boot entry finds a part of a generation, on the boot partition.
+func (m *machine) bootFile(part string, g generation) string {
+	return "/EFI/nixos/" + strings.ReplaceAll(strings.TrimPrefix(m.part(part, g), "/nix/store/"), "/", "-") + ".efi"
 }
 
 // kernel is what /proc and df tell.

@@ -157,10 +157,17 @@ func WrapHang(s string, width, hang int) []string {
 	return lines
 }
 
-// wordWidth is the width of the first word.
-func wordWidth(s string) int {
-	word, _, _ := strings.Cut(s, " ")
-	return Width(word)
+// fits tells whether the first word has at most width cells. It looks no further: what a
+// host prints may be one word of many thousands.
+func fits(s string, width int) bool {
+	for s != "" && s[0] != ' ' {
+		_, w, n := next(s)
+		if width -= w; width < 0 {
+			return false
+		}
+		s = s[n:]
+	}
+	return true
 }
 
 // joints are where a long word may be broken: after them.
@@ -180,7 +187,7 @@ func breakLine(s string, width int) (head, rest string) {
 			space = at
 		}
 		used, at = used+w, at+n
-		if strings.Contains(joints, cell) && used >= width/2 {
+		if cell != "" && strings.Contains(joints, cell) && used >= width/2 {
 			joint = at
 		}
 	}
@@ -191,7 +198,7 @@ func breakLine(s string, width int) (head, rest string) {
 		return s[:at], s[at:]
 	case space > 0 && Width(s[:space]) >= width/3:
 		return s[:space], s[space:]
-	case joint > 0 && wordWidth(s[joint:]) <= width:
+	case joint > 0 && fits(s[joint:], width):
 		return s[:joint], s[joint:]
 	case at == 0: // a wide rune that does not fit at all
 		_, _, n := next(s)

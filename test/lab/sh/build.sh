@@ -12,8 +12,11 @@ AUTHELIA=4.37.5
 
 machine_packages() {
   local want=() p
-  [ -e /usr/include/stdio.h ] || want=(libc6-dev)
-  for p in gcc:gcc mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 jq:jq nft:nftables \
+  if [ ! -d "$CACHE/authelia-$AUTHELIA" ]; then
+    command -v gcc >/dev/null || want+=(gcc)
+    [ -e /usr/include/stdio.h ] || want+=(libc6-dev)
+  fi
+  for p in mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 jq:jq nft:nftables \
     ssh-keygen:openssh-client newuidmap:uidmap mkfs.ext4:e2fsprogs curl:curl flock:util-linux nix-build:nix-bin git:git; do
     command -v "${p%%:*}" >/dev/null || want+=("${p##*:}")
   done
